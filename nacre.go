@@ -305,9 +305,9 @@ func (s Subject) String() string {
 // Plan is the compiled result of declared ∩ allowed. It is immutable once
 // compiled, and all that an engine is given.
 type Plan struct {
-	Version     int    `json:"version"`
-	Name        string `json:"name"`
-	Description string `json:"description,omitempty"`
+	Version     int            `json:"version"`
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitempty"`
 	Subject     Subject        `json:"subject"`
 	Command     []string       `json:"command"`
 	Workdir     string         `json:"workdir"`
