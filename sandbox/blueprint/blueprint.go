@@ -1,0 +1,129 @@
+// Package blueprint is what the supervisor hands to the first process of a
+// sandbox: the sandbox as data, and the few messages that follow. It does
+// nothing itself; package build builds what it says.
+package blueprint
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Version of this protocol. A supervisor and an init of different versions
+// refuse each other.
+const Version = 1
+
+// The descriptors that init is started with.
+const (
+	ControlFD = 3 // sequenced-packet socket to the supervisor
+	SpecFD    = 4 // sealed memory file holding the Spec
+	FirstFD   = 5 // the first of the trees' descriptors
+)
+
+// MaxSpec bounds the encoded Spec, in bytes.
+const MaxSpec = 32 << 20
+
+// LandlockProbe is a file that nothing but Landlock keeps from being read.
+const LandlockProbe = "/dev/.landlock-probe"
+
+// Spec is a sandbox as init builds it. The zero value grants nothing.
+type Spec struct {
+	Version  int
+	Hostname string
+	UID      int
+	// Regroup tells that supplementary groups can be dropped: not so where an
+	// unprivileged supervisor wrote the gid map itself (user_namespaces(7)).
+	Regroup  bool
+	Overlay  bool   // the first tree is the lower layer of the root
+	Trees    []Tree // what appears of the host
+	Private  Private
+	Dirs     []string // further empty folders
+	Links    []Link
+	Files    []File // synthetic files
+	Devices  []string
+	Proc     Proc
+	Limits   []Rlimit
+	Loopback bool
+	Landlock Landlock
+	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
+	Seccomp  []byte // the assembled filter, in the machine's byte order
+}
+
+// Tree is a folder or file of the host that appears inside.
+type Tree struct {
+	// FD is the descriptor that was checked. Detached, it is the mount itself;
+	// otherwise init walks Host again and refuses unless it arrives at the very
+	// same inode. Zero means a path of the system's own, such as /usr.
+	FD       int
+	Detached bool
+	Host     string
+	Inside   string
+	Dir      bool
+	Write    bool
+	NoExec   bool
+	Device   bool     // a device node: readable and writable, nothing else
+	Masks    []string // relative paths to make unreadable
+}
+
+// Private is the sized tmpfs that holds every private writable place.
+type Private struct {
+	Size   int64
+	Inodes int64
+	Places []Place
+}
+
+// Place is a private writable folder.
+type Place struct {
+	Path string
+	Mode uint32
+}
+
+// Link is a symbolic link.
+type Link struct{ Path, Target string }
+
+// File is a synthetic file.
+type File struct {
+	Path, Content string
+	Mode          uint32
+}
+
+// Proc says how the private /proc is trimmed.
+type Proc struct {
+	Masks     []string // made unreadable, where they exist
+	Synthetic []File   // replaced, where they exist
+	ReadOnly  bool
+}
+
+// Rlimit is one resource limit (getrlimit(2)); soft and hard are the same.
+type Rlimit struct {
+	Resource int
+	Value    uint64
+}
+
+// Landlock says which Landlock ABI init must find; zero switches it off.
+type Landlock struct {
+	ABI      int
+	TCP      bool // refuse to bind and connect TCP at all
+	NoScopes bool // accepted by the owner: an ABI without scopes
+}
+
+// Encode renders the spec for init.
+func (s Spec) Encode() ([]byte, error) {
+	s.Version = Version
+	b, err := json.Marshal(s)
+	if err == nil && len(b) > MaxSpec {
+		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
+	}
+	return b, err
+}
+
+// Decode reads a spec.
+func Decode(b []byte) (Spec, error) {
+	var s Spec
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Spec{}, err
+	}
+	if s.Version != Version {
+		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
+	}
+	return s, nil
+}

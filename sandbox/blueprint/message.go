@@ -1,0 +1,138 @@
+package blueprint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxMessage bounds one message, in bytes: a command line of the kernel's
+// largest argument list fits no packet, so Nacre's limit is this one.
+const MaxMessage = 128 << 10
+
+// Kind is what a message says.
+type Kind string
+
+// From init to the supervisor.
+const (
+	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
+	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
+	Confined Kind = "confined" // every layer is on: Facts
+	Started  Kind = "started"  // job runs
+	Refused  Kind = "refused"  // job could not be started: Errno
+	Ended    Kind = "ended"    // job ended: Status
+)
+
+// From the supervisor to init.
+const (
+	Build  Kind = "build"  // identity is mapped, groups are joined: go on
+	Run    Kind = "run"    // start a job; carries its stdin, stdout, stderr
+	Signal Kind = "signal" // send Number to job
+)
+
+// Message is one packet on the control socket.
+type Message struct {
+	Kind    Kind
+	Job     int      `json:",omitempty"` // 0 is the plan's command
+	Layer   string   `json:",omitempty"`
+	Error   string   `json:",omitempty"`
+	Errno   int      `json:",omitempty"`
+	Status  int      `json:",omitempty"` // wait status
+	Number  int      `json:",omitempty"`
+	TTY     bool     `json:",omitempty"`
+	Command []string `json:",omitempty"`
+	Env     []string `json:",omitempty"`
+	Workdir string   `json:",omitempty"`
+	Facts   []Fact   `json:",omitempty"`
+}
+
+// Fact is one thing that the confined process found out by trying it.
+type Fact struct{ Layer, Item, Found string }
+
+// ErrClosed is returned by Receive once the peer is gone.
+var ErrClosed = errors.New("the other end is gone")
+
+// Send writes one message with descriptors.
+func Send(fd int, m Message, fds ...int) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if len(b) > MaxMessage {
+		return fmt.Errorf("message of %d bytes is over %d", len(b), MaxMessage)
+	}
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	for {
+		err = unix.Sendmsg(fd, b, oob, nil, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// maxFDs is how many descriptors a message can carry.
+const maxFDs = 3
+
+// Receive reads one message. The peer may be hostile: size, descriptors and
+// keys are bounded and checked, and descriptors arrive close-on-exec.
+func Receive(fd int) (Message, []int, error) {
+	b := make([]byte, MaxMessage+1)
+	oob := make([]byte, unix.CmsgSpace(4*maxFDs))
+	var n, oobn, flags int
+	var err error
+	for {
+		n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return Message{}, nil, err
+	}
+	fds := rights(oob[:oobn])
+	m, err := parse(b[:n], flags)
+	if err != nil {
+		CloseAll(fds)
+		return Message{}, nil, err
+	}
+	return m, fds, nil
+}
+
+func parse(b []byte, flags int) (Message, error) {
+	var m Message
+	switch {
+	case len(b) == 0:
+		return m, ErrClosed
+	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 || len(b) > MaxMessage:
+		return m, errors.New("message is over its limit")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return m, d.Decode(&m)
+}
+
+func rights(oob []byte) (fds []int) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	for i := range messages {
+		if got, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			fds = append(fds, got...)
+		}
+	}
+	return fds
+}
+
+// CloseAll closes descriptors.
+func CloseAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}

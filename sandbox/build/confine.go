@@ -1,0 +1,86 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loopback switches the sandbox's own lo on.
+func (b *builder) loopback() error {
+	if !b.spec.Loopback {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+}
+
+func (b *builder) limits() error {
+	for _, l := range b.spec.Limits {
+		v := unix.Rlimit{Cur: l.Value, Max: l.Value}
+		if err := unix.Prlimit(0, l.Resource, &v, nil); err != nil {
+			return fmt.Errorf("rlimit %d to %d: %w", l.Resource, l.Value, err)
+		}
+	}
+	return nil
+}
+
+// Securebits: capabilities come back neither by being root nor by keeping them
+// over a change of ids, and none of that can be changed (capabilities(7)).
+const lockedSecurebits = 1<<0 | 1<<1 | // NOROOT and its lock
+	1<<2 | 1<<3 | // NO_SETUID_FIXUP and its lock
+	1<<5 | // KEEP_CAPS off, locked
+	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE and its lock
+
+func (b *builder) dropCapabilities() error {
+	if err := unix.Prctl(unix.PR_SET_SECUREBITS, lockedSecurebits, 0, 0, 0); err != nil {
+		return fmt.Errorf("securebits: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("ambient set: %w", err)
+	}
+	for c := uintptr(0); ; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) && c > unix.CAP_AUDIT_READ {
+			break // past the last one that this kernel has
+		}
+		if err != nil {
+			return fmt.Errorf("bounding set, capability %d: %w", c, err)
+		}
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return fmt.Errorf("capset: %w", err)
+	}
+	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+// enforceSeccomp comes last: the filter denies most of what was done before.
+func (b *builder) enforceSeccomp() error {
+	const instruction = 8 // sizeof(struct sock_filter)
+	code := b.spec.Seccomp
+	if len(code) == 0 || len(code)%instruction != 0 {
+		return fmt.Errorf("filter of %d bytes", len(code))
+	}
+	prog := unix.SockFprog{
+		Len:    uint16(len(code) / instruction),
+		Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0])),
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	if e != 0 {
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
+)
+
+// folder opens a folder of the new root, making it and its parents where they
+// are missing. An image may have put a symbolic link in the way: that is
+// refused, since what we mount must be where we say it is.
+func folder(name string, mode uint32) (int, error) {
+	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	for _, part := range strings.Split(strings.Trim(path.Clean(name), "/"), "/") {
+		if part == "" {
+			continue
+		}
+		next, err := enter(at, part, mode)
+		unix.Close(at)
+		if err != nil {
+			return -1, fmt.Errorf("%s: %w", name, err)
+		}
+		at = next
+	}
+	return at, nil
+}
+
+func enter(at int, part string, mode uint32) (int, error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: closed}
+	fd, err := unix.Openat2(at, part, &how)
+	if errors.Is(err, unix.ENOENT) {
+		if err := unix.Mkdirat(at, part, mode); err != nil {
+			return -1, err
+		}
+		fd, err = unix.Openat2(at, part, &how)
+	}
+	return fd, err
+}
+
+// place hangs a mount on a path, making the folder or file to hang it on.
+func place(mount int, name string, dir bool) error {
+	if dir {
+		at, err := folder(name, 0o755)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(at)
+		return attachAt(mount, at)
+	}
+	if err := write(blueprint.File{Path: name, Mode: 0o444}); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	at, err := existing(name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	return attachAt(mount, at)
+}
+
+// existing opens what is there, whatever it is, but through no link.
+func existing(name string) (int, error) {
+	return openBeneathRoot(path.Clean(name))
+}
+
+// write makes a file; an existing one of an image is replaced.
+func write(f blueprint.File) error {
+	dir, err := folder(path.Dir(f.Path), 0o755)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	base := path.Base(f.Path)
+	if f.Content != "" {
+		_ = unix.Unlinkat(dir, base, 0)
+	}
+	fd, err := unix.Openat(dir, base, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_WRONLY|unix.O_CLOEXEC, f.Mode)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	defer unix.Close(fd)
+	return writeAll(fd, f.Content)
+}
+
+func writeAll(fd int, content string) error {
+	for len(content) > 0 {
+		n, err := unix.Write(fd, []byte(content))
+		if err != nil {
+			return err
+		}
+		content = content[n:]
+	}
+	return nil
+}
+
+// furnish makes the plain folders, links and files.
+func (b *builder) furnish() error {
+	for _, dir := range b.spec.Dirs {
+		fd, err := folder(dir, 0o755)
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+	}
+	for _, f := range b.spec.Files {
+		if err := write(f); err != nil {
+			return err
+		}
+	}
+	for _, l := range b.spec.Links {
+		if err := link(l); err != nil {
+			return fmt.Errorf("%s: %w", l.Path, err)
+		}
+	}
+	return nil
+}
+
+func link(l blueprint.Link) error {
+	dir, err := folder(path.Dir(l.Path), 0o755)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	err = unix.Symlinkat(l.Target, dir, path.Base(l.Path))
+	if errors.Is(err, unix.EEXIST) {
+		return nil // an image brought its own
+	}
+	return err
+}
+
+// private makes all private writable places out of one sized file system, so
+// that one limit holds for their sum.
+func (b *builder) private() error {
+	p := b.spec.Private
+	fs, err := newFS("tmpfs", sealed, "mode", "0700",
+		"size", strconv.FormatInt(p.Size, 10), "nr_inodes", strconv.FormatInt(p.Inodes, 10))
+	if err != nil {
+		return fmt.Errorf("tmpfs of %d bytes: %w", p.Size, err)
+	}
+	defer unix.Close(fs)
+	// Clones come only from attached mounts on kernels before 6.15.
+	if err := place(fs, privatePlace, true); err != nil {
+		return err
+	}
+	for i, pl := range p.Places {
+		if err := privatePart(fs, strconv.Itoa(i), pl); err != nil {
+			return fmt.Errorf("%s: %w", pl.Path, err)
+		}
+	}
+	if err := unix.Unmount(privatePlace, unix.MNT_DETACH); err != nil {
+		return err
+	}
+	return unix.Rmdir(privatePlace)
+}
+
+const privatePlace = "/.nacre-private"
+
+func privatePart(fs int, name string, pl blueprint.Place) error {
+	if err := unix.Mkdirat(fs, name, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Fchmodat(fs, name, pl.Mode, 0); err != nil { // past the umask
+		return err
+	}
+	mount, err := unix.OpenTree(fs, name, cloneTree)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	return place(mount, pl.Path, true)
+}
+
+// devices makes a fresh /dev; its nodes are trees of the host's.
+func (b *builder) devices() error {
+	dev, err := newFS("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "mode", "0755", "size", "65536", "nr_inodes", "64")
+	if err != nil {
+		return err
+	}
+	if err := place(dev, "/dev", true); err != nil {
+		return err
+	}
+	b.dev = dev
+	pts, err := newFS("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
+		"newinstance", "", "ptmxmode", "0666", "mode", "0620")
+	if err != nil {
+		return fmt.Errorf("devpts: %w", err)
+	}
+	if err := place(pts, "/dev/pts", true); err != nil {
+		return err
+	}
+	unix.Close(pts)
+	// Readable by mode and mount, but by no Landlock rule: what the confined
+	// process finds here proves that Landlock is on.
+	if err := write(blueprint.File{Path: blueprint.LandlockProbe, Content: "Landlock is off.\n", Mode: 0o444}); err != nil {
+		return err
+	}
+	for _, l := range []blueprint.Link{
+		{Path: "/dev/ptmx", Target: "pts/ptmx"},
+		{Path: "/dev/fd", Target: "/proc/self/fd"},
+		{Path: "/dev/stdin", Target: "/proc/self/fd/0"},
+		{Path: "/dev/stdout", Target: "/proc/self/fd/1"},
+		{Path: "/dev/stderr", Target: "/proc/self/fd/2"},
+	} {
+		if err := link(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placeTrees hangs the host's folders where the plan says, and masks what is
+// blocked in them.
+func (b *builder) placeTrees() error {
+	first := 0
+	if b.spec.Overlay {
+		first = 1
+	}
+	for i, t := range b.spec.Trees[first:] {
+		mount := b.trees[first+i]
+		if err := place(mount, t.Inside, t.Dir); err != nil {
+			return fmt.Errorf("%s at %s: %w", t.Host, t.Inside, err)
+		}
+		for _, name := range t.Masks {
+			if err := b.maskBeneath(mount, name); err != nil {
+				return fmt.Errorf("mask %s in %s: %w", name, t.Host, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *builder) maskBeneath(mount int, name string) error {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
+	entry, err := unix.Openat2(mount, name, &how)
+	if err != nil {
+		return fmt.Errorf("the folder changed while it was read: %w", err)
+	}
+	defer unix.Close(entry)
+	return b.mask(entry)
+}
+
+// sealRoot takes away the scaffolding and makes what is left read-only.
+func (b *builder) sealRoot() error {
+	if err := unix.Unmount(blankPlace, unix.MNT_DETACH); err != nil {
+		return err
+	}
+	if err := unix.Rmdir(blankPlace); err != nil {
+		return err
+	}
+	dirs := []string{"/dev"}
+	if !b.spec.Overlay {
+		dirs = append(dirs, "/")
+	}
+	for _, dir := range dirs {
+		if err := unix.MountSetattr(unix.AT_FDCWD, dir, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
+			return fmt.Errorf("%s read-only: %w", dir, err)
+		}
+	}
+	return nil
+}

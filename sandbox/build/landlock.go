@@ -1,0 +1,174 @@
+package build
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What Landlock lets a path be used for (landlock(7)).
+const (
+	look = unix.LANDLOCK_ACCESS_FS_READ_DIR
+	read = look | unix.LANDLOCK_ACCESS_FS_READ_FILE
+	use  = read | unix.LANDLOCK_ACCESS_FS_EXECUTE
+	// change leaves out device nodes, and ioctl on devices.
+	change = use | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE |
+		unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
+		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO |
+		unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_REFER
+	device = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
+		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+	onFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | device
+
+	everything = change | device | unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK
+	tcp        = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+	scopes     = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
+)
+
+// handled is what a ruleset can restrict at an ABI, as data.
+var handled = []struct {
+	abi         int
+	fs, net, sc uint64
+}{
+	{1, everything &^ (unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV), 0, 0},
+	{2, everything &^ (unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV), 0, 0},
+	{3, everything &^ unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0},
+	{4, everything &^ unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, tcp, 0},
+	{5, everything, tcp, 0},
+	{6, everything, tcp, scopes},
+}
+
+// prepareLandlock makes the ruleset while files can still be opened freely.
+func (b *builder) prepareLandlock() error {
+	want := b.spec.Landlock
+	if want.ABI == 0 {
+		return nil
+	}
+	abi, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
+		return e
+	}
+	if int(abi) < want.ABI {
+		return fmt.Errorf("the kernel has ABI %d, the plan was made for %d", abi, want.ABI)
+	}
+	var attr unix.LandlockRulesetAttr
+	for _, h := range handled {
+		if int(abi) >= h.abi {
+			attr.Handled_access_fs, attr.Handled_access_net, attr.Scoped = h.fs, h.net, h.sc
+		}
+	}
+	if !want.TCP {
+		attr.Handled_access_net = 0
+	}
+	if attr.Scoped == 0 && !want.NoScopes {
+		return fmt.Errorf("ABI %d cannot scope signals and abstract sockets", abi)
+	}
+	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), rulesetSize(int(abi)), 0)
+	if e != 0 {
+		return fmt.Errorf("ruleset: %w", e)
+	}
+	b.ruleset = int(fd)
+	return b.landlockRules(attr.Handled_access_fs)
+}
+
+// rulesetSize is how much of the attributes an older kernel knows.
+func rulesetSize(abi int) uintptr {
+	switch {
+	case abi < 4:
+		return 8
+	case abi < 6:
+		return 16
+	default:
+		return 24
+	}
+}
+
+func (b *builder) landlockRules(can uint64) error {
+	type rule struct {
+		path   string
+		access uint64
+	}
+	rules := []rule{{"/", look}, {"/proc", read}, {"/dev/pts", device | look}}
+	if b.spec.Overlay {
+		tops, err := topFolders()
+		if err != nil {
+			return err
+		}
+		for _, name := range tops {
+			rules = append(rules, rule{name, change})
+		}
+	}
+	for _, p := range b.spec.Private.Places {
+		rules = append(rules, rule{p.Path, change})
+	}
+	for _, f := range b.spec.Files {
+		rules = append(rules, rule{f.Path, read})
+	}
+	for _, t := range b.spec.Trees {
+		if t.Inside == "" {
+			continue
+		}
+		access := uint64(use)
+		switch {
+		case t.Device:
+			access = device
+		case t.Write:
+			access = change
+		}
+		rules = append(rules, rule{t.Inside, access})
+	}
+	for _, r := range rules {
+		fd, err := existing(r.path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.path, err)
+		}
+		err = b.addRule(fd, r.access&can)
+		unix.Close(fd)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.path, err)
+		}
+	}
+	return b.addRule(b.self, unix.LANDLOCK_ACCESS_FS_EXECUTE|unix.LANDLOCK_ACCESS_FS_READ_FILE)
+}
+
+// topFolders lists an image's own folders, so that /proc and /dev stay out of
+// what the agent may change.
+func topFolders() (names []string, err error) {
+	entries, err := os.ReadDir("/")
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "proc" && e.Name() != "dev" {
+			names = append(names, "/"+e.Name())
+		}
+	}
+	return names, err
+}
+
+func (b *builder) addRule(fd int, access uint64) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		access &= onFiles
+	}
+	attr := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
+	_, _, e := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(b.ruleset),
+		unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
+func (b *builder) enforceLandlock() error {
+	if b.spec.Landlock.ABI == 0 {
+		return nil
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0); e != 0 {
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,275 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
+)
+
+const (
+	cloneTree = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	closed    = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+	sealed    = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+)
+
+// collectTrees turns every host folder into a detached mount while the host's
+// tree is still in sight.
+func (b *builder) collectTrees() error {
+	self, err := unix.OpenTree(unix.AT_FDCWD, "/proc/self/exe", cloneTree)
+	if err != nil {
+		return fmt.Errorf("nacre-init: %w", err)
+	}
+	b.self = self
+	if err := setattr(self, sealed|unix.MOUNT_ATTR_RDONLY, false); err != nil {
+		return fmt.Errorf("nacre-init: %w", err)
+	}
+	b.trees = make([]int, len(b.spec.Trees))
+	for i, t := range b.spec.Trees {
+		fd, err := detach(t)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Host, err)
+		}
+		if err := setattr(fd, treeAttr(t), t.Dir); err != nil {
+			return fmt.Errorf("%s: mount_setattr: %w", t.Host, err)
+		}
+		b.trees[i] = fd
+	}
+	return nil
+}
+
+func treeAttr(t blueprint.Tree) uint64 {
+	attr := uint64(sealed)
+	if t.Device {
+		attr = unix.MOUNT_ATTR_NOSUID
+	}
+	if !t.Write {
+		attr |= unix.MOUNT_ATTR_RDONLY
+	}
+	if t.NoExec {
+		attr |= unix.MOUNT_ATTR_NOEXEC
+	}
+	return attr
+}
+
+// detach makes the mount of one tree.
+func detach(t blueprint.Tree) (int, error) {
+	if t.Detached {
+		return t.FD, nil
+	}
+	fd, err := openBeneathRoot(t.Host)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	if t.FD != 0 {
+		if err := sameInode(fd, t.FD); err != nil {
+			return -1, err
+		}
+	}
+	flags := uint(cloneTree | unix.AT_EMPTY_PATH)
+	if t.Dir {
+		flags |= unix.AT_RECURSIVE
+	}
+	return unix.OpenTree(fd, "", flags)
+}
+
+func openBeneathRoot(path string) (int, error) {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: closed}
+	return unix.Openat2(root, "."+path, &how)
+}
+
+// sameInode tells whether a path walked again has arrived where the check was
+// made. The checked descriptor is still open, so its inode cannot have been
+// given to another file.
+func sameInode(walked, checked int) error {
+	var a, b unix.Stat_t
+	if err := unix.Fstat(walked, &a); err != nil {
+		return err
+	}
+	if err := unix.Fstat(checked, &b); err != nil {
+		return err
+	}
+	if a.Dev != b.Dev || a.Ino != b.Ino {
+		return errors.New("was replaced by something else after it was checked")
+	}
+	return nil
+}
+
+func setattr(fd int, attr uint64, recursive bool) error {
+	flags := uint(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: attr})
+}
+
+// configure sets one option; without a value it is a flag.
+func configure(fs int, key, value string) error {
+	if value == "" {
+		return unix.FsconfigSetFlag(fs, key)
+	}
+	return unix.FsconfigSetString(fs, key, value)
+}
+
+// newFS makes a detached mount of a new file system. Options are keys and
+// values in turn.
+func newFS(kind string, attr int, options ...string) (int, error) {
+	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fs)
+	for i := 0; i+1 < len(options); i += 2 {
+		if err := configure(fs, options[i], options[i+1]); err != nil {
+			return -1, fmt.Errorf("%s=%s: %w", options[i], options[i+1], err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attr)
+}
+
+// root makes the new root file system and leaves the old one for good.
+func (b *builder) root() error {
+	base, err := newFS("tmpfs", sealed, "mode", "0755", "size", "1048576", "nr_inodes", "4096")
+	if err != nil {
+		return fmt.Errorf("tmpfs: %w", err)
+	}
+	// Any folder will do to hang the new root on: the old tree goes with it.
+	if err := unix.MoveMount(base, "", unix.AT_FDCWD, "/usr", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	if err := unix.Fchdir(base); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("leave the host's tree: %w", err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return err
+	}
+	if b.spec.Overlay {
+		if err := b.overlay(); err != nil {
+			return err
+		}
+	}
+	if err := b.blanks(); err != nil {
+		return fmt.Errorf("masks: %w", err)
+	}
+	return nil
+}
+
+// blanks makes what is laid over whatever nobody may read. They live on a file
+// system of their own that is read-only, so that even its owner cannot change
+// their mode. It hangs at a hidden place until the root is sealed, because
+// kernels before 6.15 clone only what is attached.
+func (b *builder) blanks() error {
+	fs, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode", "0700", "size", "4096", "nr_inodes", "4")
+	if err != nil {
+		return err
+	}
+	b.blank = fs
+	fd, err := unix.Openat(fs, "file", unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	unix.Close(fd)
+	if err := unix.Mkdirat(fs, "folder", 0); err != nil {
+		return err
+	}
+	if err := setattr(fs, unix.MOUNT_ATTR_RDONLY, false); err != nil {
+		return err
+	}
+	if err := unix.Mkdir(blankPlace, 0); err != nil {
+		return err
+	}
+	return attach(fs, blankPlace)
+}
+
+// blankPlace is where the blanks hang while the sandbox is built.
+const blankPlace = "/.nacre-blank"
+
+// mask lays a blank over an entry, given by its descriptor.
+func (b *builder) mask(entry int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(entry, &st); err != nil {
+		return err
+	}
+	blank := "file"
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		blank = "folder"
+	}
+	mount, err := unix.OpenTree(b.blank, blank, cloneTree)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	return attachAt(mount, entry)
+}
+
+// overlay makes an image the root: its folder below, a private layer above.
+func (b *builder) overlay() error {
+	size := strconv.FormatInt(b.spec.Private.Size, 10)
+	inodes := strconv.FormatInt(b.spec.Private.Inodes, 10)
+	upper, err := newFS("tmpfs", sealed, "mode", "0755", "size", size, "nr_inodes", inodes)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{"/lower", "/layer", "/root"} {
+		if err := unix.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := attach(b.trees[0], "/lower"); err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	if err := attach(upper, "/layer"); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/layer/upper", "/layer/work"} {
+		if err := unix.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	fs, err := newFS("overlay", sealed, "lowerdir", "/lower", "upperdir", "/layer/upper",
+		"workdir", "/layer/work", "userxattr", "")
+	if err != nil {
+		return fmt.Errorf("overlayfs: %w", err)
+	}
+	if err := attach(fs, "/root"); err != nil {
+		return err
+	}
+	if err := unix.Fchdir(fs); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return err
+	}
+	return unix.Chdir("/")
+}
+
+// attach hangs a mount on a path. Only for paths that nothing hostile has made.
+func attach(mount int, path string) error {
+	return unix.MoveMount(mount, "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// attachAt hangs a mount on an open folder or file.
+func attachAt(mount, at int) error {
+	return unix.MoveMount(mount, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}

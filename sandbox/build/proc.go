@@ -1,0 +1,101 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
+)
+
+// freshProc makes the private /proc. The kernel allows that only while an
+// unobscured one of the host's is still in sight (mount_too_revealing).
+func (b *builder) freshProc() error {
+	fs, err := newFS("proc", sealed|unix.MOUNT_ATTR_NOEXEC)
+	if errors.Is(err, unix.EPERM) {
+		return errors.New("not allowed: the host's own /proc is partly covered, as in a container; " +
+			"run that container with its system paths unmasked")
+	}
+	b.procfs = fs
+	return err
+}
+
+// proc hangs it, forbids further user namespaces and trims it.
+func (b *builder) proc() error {
+	fs := b.procfs
+	defer unix.Close(fs)
+	if err := place(fs, "/proc", true); err != nil {
+		return err
+	}
+	if !b.spec.Nested {
+		if err := forbidUserNamespaces(fs); err != nil {
+			return err
+		}
+	}
+	if err := b.trimProc(fs); err != nil {
+		return err
+	}
+	if !b.spec.Proc.ReadOnly {
+		return nil
+	}
+	return setattr(fs, unix.MOUNT_ATTR_RDONLY, false)
+}
+
+// forbidUserNamespaces needs the capabilities that are about to be dropped.
+func forbidUserNamespaces(proc int) error {
+	const name = "sys/user/max_user_namespaces"
+	fd, err := unix.Openat(proc, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	if err := writeAll(fd, "0"); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// trimProc lays blanks and synthetic files over what tells of the host. What a
+// kernel does not have needs no mask.
+func (b *builder) trimProc(proc int) error {
+	for _, name := range b.spec.Proc.Masks {
+		err := b.maskBeneath(proc, name)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for _, f := range b.spec.Proc.Synthetic {
+		if err := b.replace(proc, f); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+// replace lays a file of the root over a file of proc.
+func (b *builder) replace(proc int, f blueprint.File) error {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
+	at, err := unix.Openat2(proc, f.Path, &how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	temp := blueprint.File{Path: "/.nacre-" + strings.ReplaceAll(f.Path, "/", "-"), Content: f.Content, Mode: f.Mode}
+	if err := write(temp); err != nil {
+		return err
+	}
+	mount, err := unix.OpenTree(unix.AT_FDCWD, temp.Path, cloneTree)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	if err := setattr(mount, sealed|unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC, false); err != nil {
+		return err
+	}
+	if err := attachAt(mount, at); err != nil {
+		return err
+	}
+	return unix.Unlink(temp.Path)
+}

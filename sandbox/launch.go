@@ -1,0 +1,186 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+	"nacre/sandbox/blueprint"
+)
+
+// Mapping is how the agent's identity inside becomes one outside.
+type Mapping struct {
+	Inside  int
+	UID     int  // outside
+	GID     int  // outside
+	Helper  bool // through newuidmap and newgidmap: the ids are subordinate
+	Regroup bool // supplementary groups can be dropped
+}
+
+// Order is all that a launch needs.
+type Order struct {
+	Init   string // path of nacre-init
+	Spec   blueprint.Spec
+	Files  []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
+	Map    Mapping
+	Cgroup *os.File            // where set, the process is born there (CLONE_INTO_CGROUP)
+	Joined func(pid int) error // called before the process does anything
+}
+
+// Process is the first process of a sandbox, seen from outside.
+type Process struct {
+	PID     int
+	Control int // the control socket
+	handle  *os.Process
+}
+
+// namespaces are the ones that the process is born into; the cgroup namespace
+// follows once it is in its group.
+const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
+	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+
+// building is what building a sandbox takes, inside its own user namespace.
+// Ambient, because no id is mapped yet that execve would give them to.
+var building = []uintptr{
+	unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID,
+	unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_RESOURCE,
+}
+
+// Launch starts nacre-init in its namespaces, gives it its identity and its
+// group, and lets it build. It returns before the sandbox is built: the
+// messages on Control tell what follows.
+func Launch(o Order) (*Process, error) {
+	spec, err := specFile(o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer spec.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "control")
+	defer theirs.Close()
+	handle, err := spawn(o, theirs, spec)
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, launchFault(err)
+	}
+	p := &Process{PID: handle.Pid, Control: pair[0], handle: handle}
+	if err := p.admit(o); err != nil {
+		p.Kill()
+		_, _ = p.Wait()
+		unix.Close(pair[0])
+		return nil, err
+	}
+	return p, nil
+}
+
+func spawn(o Order, control, spec *os.File) (*os.Process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	attr := &os.ProcAttr{
+		Env:   []string{},
+		Files: append([]*os.File{null, null, null, control, spec}, o.Files...),
+		Sys:   &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building},
+	}
+	if o.Cgroup != nil {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(o.Cgroup.Fd())
+	}
+	return os.StartProcess(o.Init, []string{"nacre-init", "build"}, attr)
+}
+
+func launchFault(err error) error {
+	f := fault.Wrap(fault.Unsupported, err, "cannot start a sandbox")
+	return f.WithHint("nacre doctor says what this machine lacks")
+}
+
+// admit gives the new process its identity and group, and its cue.
+func (p *Process) admit(o Order) error {
+	if err := o.Map.apply(p.PID); err != nil {
+		return err
+	}
+	if o.Joined != nil {
+		if err := o.Joined(p.PID); err != nil {
+			return err
+		}
+	}
+	return blueprint.Send(p.Control, blueprint.Message{Kind: blueprint.Build})
+}
+
+// specFile puts the spec into a sealed memory file.
+func specFile(s blueprint.Spec) (*os.File, error) {
+	b, err := s.Encode()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("nacre-spec", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "nacre-spec")
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return nil, err
+	}
+	seals := unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// apply writes the id maps of a process (user_namespaces(7)).
+func (m Mapping) apply(pid int) error {
+	if m.Helper {
+		return m.help(pid)
+	}
+	dir := "/proc/" + strconv.Itoa(pid) + "/"
+	if !m.Regroup {
+		if err := os.WriteFile(dir+"setgroups", []byte("deny"), 0); err != nil {
+			return mapFault(err)
+		}
+	}
+	if err := os.WriteFile(dir+"gid_map", fmt.Appendf(nil, "%d %d 1", m.Inside, m.GID), 0); err != nil {
+		return mapFault(err)
+	}
+	if err := os.WriteFile(dir+"uid_map", fmt.Appendf(nil, "%d %d 1", m.Inside, m.UID), 0); err != nil {
+		return mapFault(err)
+	}
+	return nil
+}
+
+func (m Mapping) help(pid int) error {
+	for program, id := range map[string]int{"newuidmap": m.UID, "newgidmap": m.GID} {
+		cmd := exec.Command(program, strconv.Itoa(pid), strconv.Itoa(m.Inside), strconv.Itoa(id), "1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return mapFault(fmt.Errorf("%s: %w: %.200s", program, err, out))
+		}
+	}
+	return nil
+}
+
+func mapFault(err error) error {
+	return fault.Wrap(fault.Unsupported, err, "cannot map the agent's identity")
+}
+
+// Kill ends the sandbox: with its first process, the kernel ends all others.
+func (p *Process) Kill() { _ = p.handle.Kill() }
+
+// Wait returns once every process of the sandbox is gone.
+func (p *Process) Wait() (syscall.WaitStatus, error) {
+	state, err := p.handle.Wait()
+	if err != nil {
+		return 0, err
+	}
+	return state.Sys().(syscall.WaitStatus), nil
+}

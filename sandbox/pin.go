@@ -1,0 +1,94 @@
+// Package sandbox is the host's side of a sandbox: it pins the owner's folders
+// by descriptor, finds what has to be masked in them, gives the agent an
+// identity and launches the sandbox's first process. The other side, inside
+// the boundary, is in its subpackages build and reap.
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+)
+
+// Pin is a folder or file of the host, held by a descriptor that gives no
+// access by itself (O_PATH) and that nobody can redirect any more.
+type Pin struct {
+	File *os.File
+	Path string
+	Dir  bool
+	UID  uint32 // its owner on the host
+	GID  uint32
+}
+
+const noLinks = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+
+// OpenPin walks an absolute path from the root without following any link.
+// Errors: NotFound; Denied where the path leads through a link, with the real
+// path as the hint.
+func OpenPin(path string) (*Pin, error) {
+	if !filepath.IsAbs(path) || path != filepath.Clean(path) {
+		return nil, fault.New(fault.Invalid, "%q is not a clean absolute path", path)
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: noLinks}
+	fd, err := unix.Openat2(root, "."+path, &how)
+	if err != nil {
+		return nil, pinFault(path, err)
+	}
+	pin := &Pin{File: os.NewFile(uintptr(fd), path), Path: path}
+	if err := pin.inspect(); err != nil {
+		pin.File.Close()
+		return nil, err
+	}
+	return pin, nil
+}
+
+func (p *Pin) inspect() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(p.File.Fd()), &st); err != nil {
+		return err
+	}
+	p.UID, p.GID = st.Uid, st.Gid
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		p.Dir = true
+	case unix.S_IFREG:
+	default:
+		return fault.New(fault.Denied, "%s is neither a folder nor a regular file", p.Path)
+	}
+	return nil
+}
+
+func pinFault(path string, err error) error {
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		f := fault.New(fault.Denied, "%s leads through a symbolic link", path)
+		if real, e := filepath.EvalSymlinks(path); e == nil {
+			f.Hint = "name the folder itself: " + real
+		}
+		return f
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return fault.New(fault.NotFound, "%s does not exist", path)
+	case errors.Is(err, unix.ENAMETOOLONG):
+		return fault.New(fault.Invalid, "the path is over the kernel's limit of 4096 bytes: %.40s…", path)
+	default:
+		return fault.Wrap(fault.Denied, err, "cannot open %s", path)
+	}
+}
+
+// Same tells whether two pins are the same folder or file.
+func (p *Pin) Same(q *Pin) bool {
+	var a, b unix.Stat_t
+	if unix.Fstat(int(p.File.Fd()), &a) != nil || unix.Fstat(int(q.File.Fd()), &b) != nil {
+		return false
+	}
+	return a.Dev == b.Dev && a.Ino == b.Ino
+}

@@ -1,0 +1,140 @@
+// Package reap is the second half of a sandbox's first process. It starts
+// confined exactly as the agent will be: without capabilities, under the same
+// Landlock rules and the same system-call filter, and not dumpable. It starts
+// jobs when the supervisor says so, forwards signals, reaps whatever dies, and
+// ends (and with it, by the kernel, everything in the sandbox) when the first
+// job ends or the supervisor is gone.
+package reap
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
+)
+
+// Main runs until the first job has ended and returns the exit status for
+// nacre-init itself.
+func Main() int {
+	// execve made us dumpable again; nothing of the agent's exists yet.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fail("dumpable", err)
+	}
+	unix.CloseOnExec(blueprint.ControlFD)
+	// The agent may signal its init like any other process of its own. What can
+	// be caught is caught and dropped; it must not be ignored, because ignoring
+	// is inherited by every job.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM,
+		unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+		unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU, unix.SIGXFSZ)
+	r := &reaper{jobs: map[int]int{}, pids: map[int]int{}}
+	confined := blueprint.Message{Kind: blueprint.Confined, Facts: probe()}
+	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
+		return 1
+	}
+	return r.serve()
+}
+
+func fail(layer string, err error) int {
+	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Failed, Layer: layer, Error: err.Error()})
+	return 1
+}
+
+// probe tries what only Landlock refuses.
+func probe() []blueprint.Fact {
+	found := "refused"
+	fd, err := unix.Open(blueprint.LandlockProbe, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	switch {
+	case err == nil:
+		unix.Close(fd)
+		found = "readable"
+	case !errors.Is(err, unix.EACCES):
+		found = err.Error()
+	}
+	return []blueprint.Fact{{Layer: "landlock", Item: "files", Found: found}}
+}
+
+type reaper struct {
+	mu   sync.Mutex
+	jobs map[int]int // pid → job
+	pids map[int]int // job → pid
+	once sync.Once
+}
+
+func (r *reaper) serve() int {
+	for {
+		m, fds, err := blueprint.Receive(blueprint.ControlFD)
+		if err != nil {
+			return 1 // the supervisor is gone: so are we
+		}
+		switch m.Kind {
+		case blueprint.Run:
+			r.run(m, fds)
+		case blueprint.Signal:
+			r.signal(m)
+		default:
+			return fail("supervisor", errors.New("unexpected message "+string(m.Kind)))
+		}
+		blueprint.CloseAll(fds)
+	}
+}
+
+// signal goes to the job's main process alone, as with docker run.
+func (r *reaper) signal(m blueprint.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if pid, ok := r.pids[m.Job]; ok {
+		_ = unix.Kill(pid, syscall.Signal(m.Number))
+	}
+}
+
+func (r *reaper) run(m blueprint.Message, fds []int) {
+	r.mu.Lock() // held until the job is known, so that reap finds it
+	defer r.mu.Unlock()
+	pid, err := start(m, fds)
+	if err != nil {
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{
+			Kind: blueprint.Refused, Job: m.Job, Errno: int(errno), Error: err.Error()})
+		return
+	}
+	r.jobs[pid], r.pids[m.Job] = m.Job, pid
+	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Started, Job: m.Job, Number: pid})
+	r.once.Do(func() { go r.reap() })
+}
+
+// reap waits for everything that dies, ours or orphaned.
+func (r *reaper) reap() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return
+		}
+		r.ended(pid, int(status))
+	}
+}
+
+func (r *reaper) ended(pid, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	job, ok := r.jobs[pid]
+	if !ok {
+		return
+	}
+	delete(r.jobs, pid)
+	delete(r.pids, job)
+	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Ended, Job: job, Status: status})
+	if job == 0 {
+		os.Exit(0)
+	}
+}

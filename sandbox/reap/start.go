@@ -1,0 +1,98 @@
+package reap
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
+)
+
+// start runs a job's command in a session of its own, with three descriptors
+// and nothing else.
+func start(m blueprint.Message, fds []int) (int, error) {
+	if len(m.Command) == 0 {
+		return 0, syscall.ENOENT
+	}
+	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
+	switch {
+	case m.TTY:
+		slave, err := terminal(m.Job)
+		if err != nil {
+			return 0, fmt.Errorf("terminal: %w", err)
+		}
+		defer unix.Close(slave)
+		attr.Files = []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
+		attr.Sys.Setctty = true
+	case len(fds) == 3:
+		attr.Files = []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}
+	default:
+		return 0, errors.New("a job takes three descriptors")
+	}
+	name, err := find(m.Command[0], m.Env, m.Workdir)
+	if err != nil {
+		return 0, err
+	}
+	return syscall.ForkExec(name, m.Command, attr)
+}
+
+// terminal makes a pseudo-terminal in the sandbox's own devpts and passes its
+// master out, so that no terminal of the host's is ever within reach.
+func terminal(job int) (slave int, err error) {
+	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(master)
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
+		return -1, err
+	}
+	flags := uintptr(unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC)
+	fd, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, flags)
+	if e != 0 {
+		return -1, e
+	}
+	m := blueprint.Message{Kind: blueprint.Terminal, Job: job}
+	if err := blueprint.Send(blueprint.ControlFD, m, master); err != nil {
+		unix.Close(int(fd))
+		return -1, err
+	}
+	return int(fd), nil
+}
+
+// find looks a command up in the job's own PATH.
+func find(name string, env []string, workdir string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	err := error(syscall.ENOENT)
+	for _, dir := range strings.Split(value(env, "PATH"), ":") {
+		if !path.IsAbs(dir) {
+			dir = path.Join(workdir, dir)
+		}
+		candidate := path.Join(dir, name)
+		var st unix.Stat_t
+		if e := unix.Stat(candidate, &st); e != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			continue
+		}
+		if e := unix.Access(candidate, unix.X_OK); e != nil {
+			err = e
+			continue
+		}
+		return candidate, nil
+	}
+	return "", err
+}
+
+func value(env []string, name string) string {
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
