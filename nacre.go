@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 )
 
@@ -371,6 +372,10 @@ type Streams struct {
 	Err  io.Writer
 	TTY  bool
 	Size Window
+	// Terminal, where set, drives the terminal instead of In and Out: it gets
+	// the master's descriptor, wraps its writer with capped, so that the plan's
+	// output limit holds, and returns once the master has reached its end.
+	Terminal func(master *os.File, capped func(io.Writer) io.Writer)
 }
 
 // Exit is how a program in a sandbox ended.

@@ -181,7 +181,7 @@ func privatePart(fs int, name string, pl blueprint.Place) error {
 
 // devices makes a fresh /dev; its nodes are trees of the host's.
 func (b *builder) devices() error {
-	dev, err := newFS("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "mode", "0755", "size", "65536", "nr_inodes", "64")
+	dev, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode", "0755", "size", "65536", "nr_inodes", "64")
 	if err != nil {
 		return err
 	}

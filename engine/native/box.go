@@ -1,0 +1,262 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/posture"
+	"nacre/runs"
+	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
+	"nacre/sandbox/cgroup"
+)
+
+// box is a sandbox from its plan to its end.
+type box struct {
+	engine  *Engine
+	plan    nacre.Plan
+	id      string
+	started time.Time
+
+	entry    *runs.Entry
+	recorded chan error // the audit's answer to the start record
+	mapping  sandbox.Mapping
+	spec     blueprint.Spec
+	filter   string     // digest of the system call filter
+	files    []*os.File // handed to init
+	held     []*os.File // closed at the end
+	group    *cgroup.Group
+	watchdog *cgroup.Watchdog
+	process  *sandbox.Process
+	facts    []blueprint.Fact
+
+	mu     sync.Mutex
+	jobs   map[int]*job
+	last   int    // the last job's number
+	reason string // why it was ended from outside, if so
+	output int64  // bytes written so far
+
+	ended chan struct{} // closed once everything is torn down
+	exit  nacre.Exit
+	err   error
+}
+
+// ID is the sandbox's identifier.
+func (b *box) ID() string { return b.id }
+
+// launch makes the control group and starts init in its namespaces.
+func (b *box) launch(ctx context.Context) error {
+	group, err := cgroup.New(ctx, b.id, b.plan.Limits)
+	switch {
+	case err == nil:
+		b.group = group
+		b.entry.Record.Groups = group.State()
+		if err := b.entry.Save(); err != nil {
+			return err
+		}
+	case fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog):
+	default:
+		return err
+	}
+	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
+	if b.process, err = sandbox.Launch(order); err != nil {
+		return err
+	}
+	b.entry.Record.Init = b.process.PID
+	return b.entry.Save()
+}
+
+// join puts the waiting init into its group.
+func (b *box) join(pid int) error {
+	if b.group != nil {
+		return b.group.AddAgent(pid)
+	}
+	b.watchdog = &cgroup.Watchdog{
+		Init: pid, Limits: b.plan.Limits, Every: 100 * time.Millisecond,
+		Kill: func(reason string) { b.end(reason) },
+	}
+	return nil
+}
+
+// setupTime is how long building may take before it counts as stuck.
+const setupTime = 30 * time.Second
+
+// await waits until init says that it is confined.
+func (b *box) await(context.Context) error {
+	late := time.AfterFunc(setupTime, b.process.Kill)
+	defer late.Stop()
+	m, fds, err := blueprint.Receive(b.process.Control)
+	blueprint.CloseAll(fds)
+	switch {
+	case errors.Is(err, blueprint.ErrClosed):
+		return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
+			WithHint("nacre doctor says what this machine lacks")
+	case err != nil:
+		return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
+	case m.Kind == blueprint.Failed:
+		return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
+			WithHint("nacre doctor says what this machine lacks")
+	case m.Kind != blueprint.Confined:
+		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
+	}
+	b.facts = m.Facts
+	return nil
+}
+
+// verify compares what holds with what must, and waits for the audit. The
+// command starts after both, or never.
+func (b *box) verify(context.Context) error {
+	lines, err := b.Posture()
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if !l.OK {
+			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
+				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
+		}
+	}
+	if err := <-b.recorded; err != nil {
+		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
+			WithHint("make room, or make the state folder writable")
+	}
+	return nil
+}
+
+// Posture reads back what holds now.
+func (b *box) Posture() ([]nacre.Expectation, error) {
+	list := posture.Read(b.process.PID, b.expected())
+	for _, f := range b.facts {
+		list = append(list, nacre.Expectation{Layer: f.Layer, Item: f.Item, Expected: "refused", Found: f.Found,
+			OK: f.Found == "refused" || b.spec.Landlock.ABI == 0})
+	}
+	if b.group != nil {
+		list = append(list, b.group.Readback(b.process.PID)...)
+	}
+	return list, nil
+}
+
+func (b *box) expected() posture.Expect {
+	e := posture.Expect{
+		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
+		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
+		Limits: map[string]int64{
+			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.plan.Limits.Processes, "Max core file size": 0,
+		},
+		Open: []string{"/dev/null", "socket:", "anon_inode:", "pipe:"},
+	}
+	for _, p := range b.spec.Private.Places {
+		e.Writable = append(e.Writable, p.Path)
+	}
+	if b.spec.Overlay {
+		e.Writable = append(e.Writable, "/")
+	} else {
+		e.ReadOnly = append(e.ReadOnly, "/", "/usr")
+	}
+	e.ReadOnly = append(e.ReadOnly, "/dev")
+	if b.spec.Proc.ReadOnly {
+		e.ReadOnly = append(e.ReadOnly, "/proc")
+	} else {
+		e.Writable = append(e.Writable, "/proc")
+	}
+	for _, t := range b.spec.Trees {
+		switch {
+		case t.Inside == "" || t.Device:
+		case t.Write:
+			e.Writable = append(e.Writable, t.Inside)
+		default:
+			e.ReadOnly = append(e.ReadOnly, t.Inside)
+		}
+	}
+	return e
+}
+
+// Signal sends a signal to the command.
+func (b *box) Signal(signal int) error {
+	m := blueprint.Message{Kind: blueprint.Signal, Number: signal}
+	return blueprint.Send(b.process.Control, m)
+}
+
+// Stop asks the command to end, and kills everything after the grace.
+func (b *box) Stop(grace time.Duration) error {
+	if err := b.Signal(int(unix.SIGTERM)); err != nil {
+		b.end("stopped")
+	}
+	select {
+	case <-b.ended:
+	case <-time.After(grace):
+		b.end("stopped")
+		<-b.ended
+	}
+	return b.err
+}
+
+// end kills the sandbox; the first reason given is the one reported.
+func (b *box) end(reason string) {
+	b.mu.Lock()
+	if b.reason == "" {
+		b.reason = reason
+	}
+	b.mu.Unlock()
+	b.process.Kill()
+}
+
+// Wait returns once everything is torn down.
+func (b *box) Wait() (nacre.Exit, error) {
+	<-b.ended
+	return b.exit, b.err
+}
+
+// Usage is what the sandbox uses now.
+func (b *box) Usage() (nacre.Usage, error) {
+	u := nacre.Usage{Started: b.started}
+	b.mu.Lock()
+	u.Output = b.output
+	b.mu.Unlock()
+	var now cgroup.Usage
+	switch {
+	case b.group != nil:
+		var err error
+		if now, err = b.group.Usage(); err != nil {
+			return u, err
+		}
+	case b.watchdog != nil:
+		now = b.watchdog.Usage()
+	}
+	u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+	return u, nil
+}
+
+// exitOf renders how the main job ended as docker run does: its exit code, or
+// 128 and its signal.
+func (b *box) exitOf(status syscall.WaitStatus, known bool) nacre.Exit {
+	b.mu.Lock()
+	reason := b.reason
+	b.mu.Unlock()
+	e := nacre.Exit{Code: status.ExitStatus(), Reason: "exited"}
+	if status.Signaled() {
+		e = nacre.Exit{Code: 128 + int(status.Signal()), Signal: int(status.Signal()), Reason: "signalled"}
+	}
+	if !known { // init was killed: by us, or for want of memory
+		e = nacre.Exit{Code: 128 + int(unix.SIGKILL), Signal: int(unix.SIGKILL), Reason: "killed"}
+	}
+	if e.Signal == int(unix.SIGKILL) && b.group != nil {
+		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
+			e.Reason = "memory-limit"
+		}
+	}
+	if reason != "" {
+		e.Reason = reason
+	}
+	return e
+}

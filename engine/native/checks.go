@@ -1,0 +1,100 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/sandbox/cgroup"
+)
+
+// Checks reports what the engine needs and what this machine has.
+func (e *Engine) Checks(context.Context) []nacre.Check {
+	list := []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck()}
+	return append(list, cgroup.Detect().Checks()...)
+}
+
+func kernel() nacre.Check {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	release := unix.ByteSliceToString(u.Release[:])
+	var major, minor int
+	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return nacre.Check{Name: "kernel", Required: true, Found: "Linux " + release,
+		OK: err == nil && (major > 5 || major == 5 && minor >= 15), Remedy: "use Linux 5.15 or newer"}
+}
+
+// userNamespaces looks at the switches that distributions have.
+func userNamespaces() nacre.Check {
+	c := nacre.Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
+	root := os.Geteuid() == 0
+	for _, s := range []struct{ file, bad, remedy string }{
+		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000, as an administrator"},
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1, as an administrator"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
+			"load an AppArmor profile for nacre that allows userns, or sysctl kernel.apparmor_restrict_unprivileged_userns=0, as an administrator"},
+	} {
+		b, err := os.ReadFile(s.file)
+		onlyPlain := !strings.Contains(s.file, "max_user")
+		if err == nil && strings.TrimSpace(string(b)) == s.bad && !(root && onlyPlain) {
+			c.OK, c.Found, c.Remedy = false, s.file+" is "+s.bad, s.remedy
+		}
+	}
+	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
+		c.OK, c.Found, c.Remedy = false, "not in this kernel", "use a kernel with CONFIG_USER_NS"
+	}
+	return c
+}
+
+// mountAPI asks for the system calls with arguments that cannot succeed.
+func mountAPI() nacre.Check {
+	c := nacre.Check{Name: "mounts by descriptor", Required: true, OK: true, Found: "available"}
+	err := unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{})
+	_, err2 := unix.Openat2(-1, "", &unix.OpenHow{})
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err2, unix.ENOSYS) {
+		c.OK, c.Found, c.Remedy = false, "mount_setattr or openat2 is missing", "use Linux 5.15 or newer; inside a container, allow them"
+	}
+	return c
+}
+
+func filters() nacre.Check {
+	c := nacre.Check{Name: "seccomp filters", Required: true, OK: true, Found: "available"}
+	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
+	if err != nil || !strings.Contains(string(b), "errno") {
+		c.OK, c.Found, c.Remedy = false, "missing", "use a kernel with CONFIG_SECCOMP_FILTER"
+	}
+	return c
+}
+
+func landlockCheck() nacre.Check {
+	abi, err := landlockABI()
+	switch {
+	case err != nil:
+		return nacre.Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,
+			Remedy: "boot with landlock among the LSMs: lsm=landlock,…"}
+	case abi < 6:
+		return nacre.Check{Name: "Landlock", Found: fmt.Sprintf("ABI %d", abi), Tier: nacre.TierOldLandlock,
+			Remedy: "use Linux 6.12 or newer for ABI 6, which scopes signals and abstract sockets"}
+	}
+	return nacre.Check{Name: "Landlock", OK: true, Found: fmt.Sprintf("ABI %d", abi)}
+}
+
+func identityCheck() nacre.Check {
+	c := nacre.Check{Name: "identity of its own", OK: true, Found: "a user id for each sandbox"}
+	if os.Geteuid() == 0 {
+		return c
+	}
+	s, err := subordinate()
+	if err != nil {
+		c.OK, c.Found, c.Tier = false, err.Error(), nacre.TierOwnerUID
+		c.Remedy = "install uidmap and give the user a range in /etc/subuid and /etc/subgid"
+		return c
+	}
+	c.Found = fmt.Sprintf("%d subordinate ids from %d", s.count, s.uid)
+	return c
+}

@@ -1,0 +1,162 @@
+// Package native is the built-in engine: it turns a plan into a sandbox made
+// of the kernel's own parts, as root or as a plain user, without a daemon.
+//
+// The process that calls Start is the sandbox's supervisor: when it dies, the
+// sandbox dies. What it is made of is described in package sandbox.
+package native
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/runs"
+	"nacre/sandbox/cgroup"
+)
+
+// Engine starts native sandboxes. All fields but Images are required.
+type Engine struct {
+	Init   string         // path of nacre-init
+	Runs   *runs.Store    // where running sandboxes are registered
+	Audit  nacre.Recorder // told before anything runs
+	Caller nacre.Caller   // on whose behalf
+	Images Images         // prepares images; without it only the host's can be used
+}
+
+// Images gives the folder of an image's root file system.
+type Images interface {
+	Prepare(context.Context, nacre.Image) (folder string, err error)
+}
+
+// Name is "native".
+func (e *Engine) Name() string { return "native" }
+
+// FindInit returns the nacre-init that belongs to a nacre program: beside it,
+// or in ../libexec/nacre.
+func FindInit(program string) (string, error) {
+	dir := filepath.Dir(program)
+	for _, candidate := range []string{
+		filepath.Join(dir, "nacre-init"),
+		filepath.Join(dir, "..", "libexec", "nacre", "nacre-init"),
+	} {
+		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
+			if st.Mode().Perm()&0o022 != 0 {
+				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
+					WithHint("chmod go-w %s", candidate)
+			}
+			return candidate, nil
+		}
+	}
+	return "", fault.New(fault.NotFound, "nacre-init is missing beside %s", program).
+		WithHint("reinstall Nacre: make install puts both programs in place")
+}
+
+// NewID makes an identifier for a sandbox.
+func NewID() string { return strings.ToLower(rand.Text()[:8]) }
+
+// Start builds the plan's sandbox and starts its command. The audit's record
+// of the start is on disk before the command's first instruction.
+func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacre.Sandbox, error) {
+	if err := supported(p); err != nil {
+		return nil, err
+	}
+	b := &box{engine: e, plan: p, id: NewID(), started: time.Now(), jobs: map[int]*job{}}
+	if err := b.start(ctx, s); err != nil {
+		return nil, b.abandon(err)
+	}
+	return b, nil
+}
+
+// supported refuses what no layer here can enforce yet: granted but not
+// enforced would be worse than refused.
+func supported(p nacre.Plan) error {
+	for _, missing := range []struct {
+		n    int
+		what string
+	}{
+		{len(p.Network), "network destinations"}, {len(p.Secrets), "secrets"}, {len(p.Models), "models"},
+		{len(p.Tools), "tools"}, {len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"},
+	} {
+		if missing.n > 0 {
+			return fault.New(fault.Unsupported, "the plan grants %s, which needs the gateway; this version has none", missing.what).
+				WithHint("leave it out of the manifest: the sandbox then has no network at all")
+		}
+	}
+	if len(p.Command) == 0 {
+		return fault.New(fault.Usage, "there is no command to run")
+	}
+	if p.Digest == "" {
+		return fault.New(fault.Internal, "the plan was not compiled")
+	}
+	for _, d := range p.Devices {
+		return fault.New(fault.Unsupported, "device %q: this version grants no devices", d.Name)
+	}
+	return nil
+}
+
+// start goes through the steps in order; box.abandon undoes what was done.
+func (b *box) start(ctx context.Context, s nacre.Streams) error {
+	steps := []func(context.Context) error{b.sweep, b.register, b.prepare, b.launch, b.await, b.verify}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return b.begin(s)
+}
+
+// sweep takes away what crashed supervisors left behind.
+func (b *box) sweep(context.Context) error {
+	if _, err := b.engine.Runs.Sweep(); err != nil {
+		return fault.Wrap(fault.Leftover, err, "remains of an earlier sandbox cannot be removed").
+			WithHint("nacre doctor lists them")
+	}
+	return nil
+}
+
+// register makes the sandbox known, and has its record written to the audit
+// while the sandbox is being built.
+func (b *box) register(ctx context.Context) error {
+	record := runs.Record{
+		ID: b.id, Name: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
+		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
+		Groups: cgroup.State{ID: b.id},
+	}
+	entry, err := b.engine.Runs.Add(record)
+	if err != nil {
+		return err
+	}
+	b.entry = entry
+	b.recorded = make(chan error, 1)
+	event := b.event("sandbox.start", nacre.Allow, "plan accepted", map[string]string{
+		"command":  strings.Join(b.plan.Command, " "),
+		"warnings": strings.Join(b.warnings(), " "),
+		"accepted": fmt.Sprint(b.plan.Accepted),
+	})
+	go func() {
+		b.recorded <- b.engine.Audit.Record(ctx, event)
+		close(b.recorded)
+	}()
+	return nil
+}
+
+func (b *box) warnings() (names []string) {
+	for _, w := range b.plan.Warnings {
+		names = append(names, w.Name)
+	}
+	return slices.Compact(names)
+}
+
+func (b *box) event(kind string, effect nacre.Effect, reason string, detail map[string]string) nacre.Event {
+	return nacre.Event{
+		Kind: kind, Sandbox: b.id, Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
+		Caller: b.engine.Caller, Decision: effect, Rule: "plan", Reason: reason, Detail: detail,
+	}
+}

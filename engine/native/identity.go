@@ -1,0 +1,99 @@
+package native
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/sandbox"
+)
+
+// As root every running sandbox has a user id of its own from this range,
+// which lies above those of people, systemd and container managers
+// (systemd's UIDS-GIDS.md), and below 2^31.
+const (
+	firstUID = 0x7ACE0000
+	uidCount = 0x10000
+)
+
+// identify chooses who the agent is outside.
+func (b *box) identify() (m sandbox.Mapping, err error) {
+	inside := b.plan.Identity.UID
+	if os.Geteuid() == 0 {
+		n, held, err := b.engine.Runs.Number(uidCount)
+		b.held = append(b.held, held)
+		return sandbox.Mapping{Inside: inside, UID: firstUID + n, GID: firstUID + n, Regroup: true}, err
+	}
+	owner := sandbox.Mapping{Inside: inside, UID: os.Geteuid(), GID: os.Getegid()}
+	if len(b.plan.Files) > 0 || b.plan.Image.Kind != nacre.ImageHost {
+		return owner, nil // its files are the owner's
+	}
+	sub, problem := subordinate()
+	if problem != nil {
+		if slices.Contains(b.plan.Accepted, nacre.TierOwnerUID) {
+			return owner, nil
+		}
+		return sandbox.Mapping{}, problem
+	}
+	n, held, err := b.engine.Runs.Number(sub.count)
+	b.held = append(b.held, held)
+	return sandbox.Mapping{Inside: inside, UID: sub.uid + n, GID: sub.gid + n, Helper: true, Regroup: true}, err
+}
+
+// subordinates are the ids that an administrator gave to the owner.
+type subordinates struct{ uid, gid, count int }
+
+// subordinate reads subuid(5) and subgid(5).
+func subordinate() (s subordinates, err error) {
+	for _, program := range []string{"newuidmap", "newgidmap"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return s, noSubordinates(program + " is not installed")
+		}
+	}
+	uid, uids := firstRange("/etc/subuid")
+	gid, gids := firstRange("/etc/subgid")
+	if uids == 0 || gids == 0 {
+		return s, noSubordinates("/etc/subuid or /etc/subgid has no range for you")
+	}
+	return subordinates{uid, gid, min(uids, gids)}, nil
+}
+
+func noSubordinates(reason string) error {
+	return fault.New(fault.Unsupported, "the agent cannot have a user id of its own: %s", reason).
+		WithHint("install the package uidmap and have an administrator run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s"+
+			"; or accept the lower tier: --accept %s", userName(), nacre.TierOwnerUID)
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+func firstRange(file string) (first, count int) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, 0
+	}
+	defer f.Close()
+	names := []string{userName(), strconv.Itoa(os.Getuid())}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		part := strings.Split(lines.Text(), ":")
+		if len(part) != 3 || !slices.Contains(names, part[0]) {
+			continue
+		}
+		first, err1 := strconv.Atoi(part[1])
+		count, err2 := strconv.Atoi(part[2])
+		if err1 == nil && err2 == nil && first > 0 && count > 0 {
+			return first, count
+		}
+	}
+	return 0, 0
+}

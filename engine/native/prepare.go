@@ -1,0 +1,174 @@
+package native
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/policy"
+	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
+	"nacre/seccomp"
+)
+
+// prepare pins the owner's folders, finds what to mask in them and describes
+// the sandbox.
+func (b *box) prepare(ctx context.Context) (err error) {
+	if b.mapping, err = b.identify(); err != nil {
+		return err
+	}
+	b.spec = specOf(b.plan, b.id)
+	b.spec.Regroup = b.mapping.Regroup
+	if b.spec.Landlock, err = b.landlock(); err != nil {
+		return err
+	}
+	if b.spec.Seccomp, b.filter, err = filterOf(b.plan); err != nil {
+		return err
+	}
+	if err := b.image(ctx); err != nil {
+		return err
+	}
+	b.spec.Trees = append(b.spec.Trees, deviceTrees()...)
+	return b.folders(ctx)
+}
+
+// landlock says which ABI init must find.
+func (b *box) landlock() (blueprint.Landlock, error) {
+	abi, err := landlockABI()
+	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
+	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
+	switch {
+	case hasGroup(b.plan, "nested-sandbox"): // Landlock forbids every mount; the plan warns
+		return blueprint.Landlock{}, nil
+	case err != nil && none:
+		return blueprint.Landlock{}, nil
+	case err != nil:
+		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
+			WithHint("boot a kernel with landlock among its LSMs (lsm=landlock,…); or accept the lower tier: --accept %s", nacre.TierNoLandlock)
+	case abi < 6 && !old:
+		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
+			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
+	}
+	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
+}
+
+func landlockABI() (int, error) {
+	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
+		return 0, e
+	}
+	return int(abi), nil
+}
+
+func filterOf(p nacre.Plan) (code []byte, digest string, err error) {
+	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback}
+	for _, g := range p.Syscalls {
+		o.Groups = append(o.Groups, g.Name)
+	}
+	f, err := seccomp.Build(o)
+	if err != nil {
+		return nil, "", err
+	}
+	return f.Bytes(), f.Digest(), nil
+}
+
+// image puts the root file system first among the trees.
+func (b *box) image(ctx context.Context) error {
+	if b.plan.Image.Kind == nacre.ImageHost {
+		trees, links := hostTrees()
+		b.spec.Trees = append(b.spec.Trees, trees...)
+		b.spec.Links = append(b.spec.Links, links...)
+		return nil
+	}
+	if b.engine.Images == nil {
+		return fault.New(fault.Unsupported, "no images can be prepared here")
+	}
+	folder, err := b.engine.Images.Prepare(ctx, b.plan.Image)
+	if err != nil {
+		return err
+	}
+	b.spec.Overlay = true
+	b.spec.Dirs = nil
+	return b.tree(blueprint.Tree{Host: folder, Dir: true})
+}
+
+// folders pins every granted folder.
+func (b *box) folders(ctx context.Context) error {
+	blocked, err := policy.NewBlocked(b.plan.Blocked)
+	if err != nil {
+		return err
+	}
+	for _, g := range b.plan.Files {
+		pin, err := sandbox.OpenPin(g.Host)
+		if g.Optional && fault.KindOf(err) == fault.NotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b.held = append(b.held, pin.File)
+		if err := b.foreign(pin); err != nil {
+			return err
+		}
+		masks, err := sandbox.Scan(ctx, pin, blocked.MatchEntry)
+		if err != nil {
+			return err
+		}
+		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
+		for _, m := range masks {
+			t.Masks = append(t.Masks, m.Path)
+		}
+		if err := b.pinned(pin, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foreign refuses a folder under which something is mounted that is not a
+// file system of files: what the kernel shows there is no owner's to give.
+func (b *box) foreign(p *sandbox.Pin) error {
+	found, err := sandbox.MountsBeneath(p.Path)
+	if err != nil {
+		return err
+	}
+	for _, m := range found {
+		if m.Pseudo {
+			return fault.New(fault.Denied, "%s contains %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
+				WithHint("grant a folder that does not contain it")
+		}
+	}
+	return nil
+}
+
+func (b *box) tree(t blueprint.Tree) error {
+	pin, err := sandbox.OpenPin(t.Host)
+	if err != nil {
+		return err
+	}
+	b.held = append(b.held, pin.File)
+	return b.pinned(pin, t)
+}
+
+// pinned hands a tree to init: as root, as a mount on which its owner appears
+// as the agent; else as the pin that init must arrive at.
+func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
+	file := pin.File
+	if os.Geteuid() == 0 {
+		mapped, err := sandbox.DetachMapped(pin, b.mapping, b.engine.Init)
+		if err != nil {
+			return err
+		}
+		b.held = append(b.held, mapped)
+		file, t.Detached = mapped, true
+	}
+	t.FD = blueprint.FirstFD + len(b.files)
+	b.files = append(b.files, file)
+	b.spec.Trees = append(b.spec.Trees, t)
+	return nil
+}

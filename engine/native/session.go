@@ -1,0 +1,237 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/sandbox/blueprint"
+)
+
+// job is a command that runs in the sandbox; number 0 is the plan's.
+type job struct {
+	started chan error // nil, or why it could not be started
+	ended   chan syscall.WaitStatus
+	streams nacre.Streams
+	copying sync.WaitGroup // its output
+	master  *os.File       // of its terminal
+}
+
+// begin starts the plan's command and everything that watches it.
+func (b *box) begin(s nacre.Streams) error {
+	b.ended = make(chan struct{})
+	go b.listen()
+	ctx, cancel := context.WithCancel(context.Background())
+	j, err := b.run(b.plan.Command, s)
+	if err != nil {
+		cancel()
+		return err
+	}
+	if b.watchdog != nil {
+		go func() { _ = b.watchdog.Run(ctx) }()
+	}
+	timer := time.AfterFunc(b.plan.Limits.Time, func() { b.expire() })
+	go func() {
+		b.finish(j)
+		timer.Stop()
+		cancel()
+		close(b.ended)
+	}()
+	return nil
+}
+
+// graceAtTimeout is how long a command has to end by itself when its time is
+// up.
+const graceAtTimeout = 2 * time.Second
+
+func (b *box) expire() {
+	b.mu.Lock()
+	if b.reason == "" {
+		b.reason = "timeout"
+	}
+	b.mu.Unlock()
+	_ = b.Stop(graceAtTimeout)
+}
+
+// run starts one command and connects its streams.
+func (b *box) run(command []string, s nacre.Streams) (*job, error) {
+	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
+	b.mu.Lock()
+	number := b.last
+	b.last++
+	b.jobs[number] = j
+	b.mu.Unlock()
+	m := blueprint.Message{Kind: blueprint.Run, Job: number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir}
+	for _, v := range b.plan.Environment {
+		m.Env = append(m.Env, v.Name+"="+v.Value)
+	}
+	fds, err := b.connect(j)
+	if err != nil {
+		return nil, err
+	}
+	err = blueprint.Send(b.process.Control, m, fds...)
+	blueprint.CloseAll(fds)
+	if err != nil {
+		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
+	}
+	if err := <-j.started; err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// listen is told what happens inside. Once the agent runs, nothing that comes
+// from there is believed beyond the sandbox itself.
+func (b *box) listen() {
+	for {
+		m, fds, err := blueprint.Receive(b.process.Control)
+		if err != nil {
+			b.lost()
+			return
+		}
+		b.mu.Lock()
+		j := b.jobs[m.Job]
+		b.mu.Unlock()
+		if j != nil {
+			fds = b.told(j, m, fds)
+		}
+		blueprint.CloseAll(fds)
+	}
+}
+
+// told acts on one message and returns the descriptors that it did not take.
+func (b *box) told(j *job, m blueprint.Message, fds []int) []int {
+	switch m.Kind {
+	case blueprint.Terminal:
+		if len(fds) == 1 && j.master == nil && j.streams.TTY {
+			b.terminal(j, fds[0])
+			return nil
+		}
+	case blueprint.Started:
+		offer(j.started, nil)
+	case blueprint.Refused:
+		offer(j.started, refusal(m))
+	case blueprint.Ended:
+		offer(j.ended, syscall.WaitStatus(m.Status))
+	}
+	return fds
+}
+
+// offer sends without waiting: a hostile init that repeats itself is ignored.
+func offer[T any](c chan T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+// lost ends every job that was still waited for.
+func (b *box) lost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, j := range b.jobs {
+		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
+		close(j.ended)
+	}
+	b.jobs = map[int]*job{}
+}
+
+// refusal explains why a command could not be started.
+func refusal(m blueprint.Message) error {
+	switch errno := syscall.Errno(m.Errno); errno {
+	case unix.ENOENT:
+		return fault.New(fault.Command, "command not found in the sandbox").
+			WithHint("it, or the interpreter in its first line, is not among the folders that the plan grants; nacre plan shows them")
+	case unix.EACCES:
+		return fault.New(fault.Command, "the command is not executable in the sandbox").
+			WithHint("check its mode (chmod +x) and that the folder it lies in is granted")
+	case unix.ENOEXEC:
+		return fault.New(fault.Command, "the command is not a program of this machine: wrong architecture, or a script without #! line")
+	case 0:
+		return fault.New(fault.Command, "the command cannot be started: %.200s", m.Error)
+	default:
+		return fault.Wrap(fault.Command, errno, "the command cannot be started")
+	}
+}
+
+// Exec runs another command under the same confinement.
+func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacre.Exit, error) {
+	if len(command) == 0 {
+		return nacre.Exit{}, fault.New(fault.Usage, "there is no command to run")
+	}
+	event := b.event("sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": command[0]})
+	if err := b.engine.Audit.Record(ctx, event); err != nil {
+		return nacre.Exit{}, err
+	}
+	j, err := b.run(command, s)
+	if err != nil {
+		return nacre.Exit{}, err
+	}
+	status, known := <-j.ended
+	j.copying.Wait()
+	return b.exitOf(status, known), nil
+}
+
+// finish waits for the plan's command and takes everything away.
+func (b *box) finish(j *job) {
+	status, known := <-j.ended
+	b.process.Kill()
+	_, waitErr := b.process.Wait()
+	j.copying.Wait()
+	b.exit = b.exitOf(status, known)
+	b.err = errors.Join(waitErr, b.release())
+	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
+	if b.err != nil {
+		detail["leftover"] = b.err.Error()
+	}
+	event := b.event("sandbox.end", nacre.Allow, b.exit.Reason, detail)
+	b.err = errors.Join(b.err, b.engine.Audit.Record(context.Background(), event))
+}
+
+// release gives back all that the sandbox held.
+func (b *box) release() error {
+	var errs []error
+	if b.process != nil {
+		unix.Close(b.process.Control)
+	}
+	if b.group != nil {
+		errs = append(errs, b.group.Destroy())
+	}
+	for _, f := range b.held {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+	if b.entry != nil && errors.Join(errs...) == nil {
+		errs = append(errs, b.entry.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
+	}
+	return nil
+}
+
+// abandon undoes a start that failed, and has the failure recorded.
+func (b *box) abandon(cause error) error {
+	if b.process != nil {
+		b.process.Kill()
+		_, _ = b.process.Wait()
+	}
+	if b.recorded != nil {
+		<-b.recorded // closed, or about to be
+		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
+		_ = b.engine.Audit.Record(context.Background(), event)
+	}
+	if err := b.release(); err != nil {
+		return errors.Join(cause, err)
+	}
+	return cause
+}

@@ -1,0 +1,133 @@
+package native
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+)
+
+// connect makes the pipes between a job and its streams, and returns the ends
+// that the job gets. The agent never holds a descriptor of the host's: a pipe
+// carries bytes and nothing else.
+func (b *box) connect(j *job) (theirs []int, err error) {
+	if j.streams.TTY {
+		return nil, nil
+	}
+	in, err := b.feed(j.streams.In)
+	if err != nil {
+		return nil, err
+	}
+	theirs = append(theirs, in)
+	for _, w := range []io.Writer{j.streams.Out, j.streams.Err} {
+		out, err := b.drain(j, w)
+		if err != nil {
+			return theirs, err
+		}
+		theirs = append(theirs, out)
+	}
+	return theirs, nil
+}
+
+// feed copies a reader into a pipe and returns the pipe's end to read from.
+func (b *box) feed(in io.Reader) (int, error) {
+	if in == nil {
+		return unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	r, w, err := pipe()
+	if err != nil {
+		return -1, err
+	}
+	go func() {
+		_, _ = io.Copy(w, in) // ends when either side does
+		w.Close()
+	}()
+	return r, nil
+}
+
+// drain copies what comes out of a pipe to a writer, within the plan's limit.
+func (b *box) drain(j *job, out io.Writer) (int, error) {
+	if out == nil {
+		out = io.Discard
+	}
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return -1, err
+	}
+	r := os.NewFile(uintptr(ends[0]), "output")
+	j.copying.Add(1)
+	go func() {
+		defer j.copying.Done()
+		defer r.Close()
+		_, _ = io.Copy(capped{b, out}, r)
+	}()
+	return ends[1], nil
+}
+
+func pipe() (r int, w *os.File, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return -1, nil, err
+	}
+	return ends[0], os.NewFile(uintptr(ends[1]), "input"), nil
+}
+
+// capped passes output on until the plan's limit over all streams is reached;
+// then the sandbox is ended.
+type capped struct {
+	b   *box
+	out io.Writer
+}
+
+func (c capped) Write(p []byte) (int, error) {
+	c.b.mu.Lock()
+	room := c.b.plan.Limits.Output - c.b.output
+	n := min(int64(len(p)), max(room, 0))
+	c.b.output += n
+	c.b.mu.Unlock()
+	if n > 0 {
+		if _, err := c.out.Write(p[:n]); err != nil {
+			return 0, err
+		}
+	}
+	if n < int64(len(p)) {
+		c.b.end("output-limit")
+	}
+	return len(p), nil // swallow the rest, so that nothing blocks while it dies
+}
+
+// terminal takes over the master of a job's terminal.
+func (b *box) terminal(j *job, fd int) {
+	j.master = os.NewFile(uintptr(fd), "terminal")
+	resize(j.master, j.streams.Size)
+	j.copying.Add(1)
+	go func() {
+		defer j.copying.Done()
+		defer j.master.Close()
+		if j.streams.Terminal != nil {
+			j.streams.Terminal(j.master, func(w io.Writer) io.Writer { return capped{b, w} })
+			return
+		}
+		if j.streams.In != nil {
+			go func() { _, _ = io.Copy(j.master, j.streams.In) }()
+		}
+		_, _ = io.Copy(capped{b, j.streams.Out}, j.master)
+	}()
+}
+
+func resize(master *os.File, w nacre.Window) {
+	_ = unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: w.Rows, Col: w.Columns})
+}
+
+// Resize tells the command's terminal its new size.
+func (b *box) Resize(w nacre.Window) error {
+	b.mu.Lock()
+	j := b.jobs[0]
+	b.mu.Unlock()
+	if j != nil && j.master != nil {
+		resize(j.master, w)
+	}
+	return nil
+}

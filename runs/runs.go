@@ -1,0 +1,265 @@
+// Package runs keeps the short-lived folder of every running sandbox: who it
+// is, what has to be taken away after a crash, and the socket on which it is
+// talked to. A folder whose lock is free belongs to a supervisor that died.
+package runs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+	"nacre/sandbox/cgroup"
+)
+
+// Record is what is known of a sandbox while it runs.
+type Record struct {
+	ID         string       `json:"id"`
+	Name       string       `json:"name"`
+	Engine     string       `json:"engine"`
+	Plan       string       `json:"plan"` // digest
+	Subject    string       `json:"subject"`
+	Command    []string     `json:"command"`
+	Supervisor int          `json:"supervisor"` // pid
+	Init       int          `json:"init"`       // pid
+	Started    time.Time    `json:"started"`
+	Groups     cgroup.State `json:"groups"`
+}
+
+// Store is the folder of all runs of one user.
+type Store struct{ dir string }
+
+// Open opens or makes the store: /run/nacre for root, else nacre under
+// $XDG_RUNTIME_DIR, else under the state folder.
+func Open(uid int, runtimeDir, stateDir string) (*Store, error) {
+	dir := filepath.Join(stateDir, "run")
+	switch {
+	case uid == 0:
+		dir = "/run/nacre"
+	case runtimeDir != "":
+		dir = filepath.Join(runtimeDir, "nacre")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the folder of running sandboxes").
+			WithHint("make %s writable for you", dir)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != uid || st.Mode&0o022 != 0 {
+		return nil, fault.New(fault.Tampered, "%s is not a folder of your own that only you can write to", dir).
+			WithHint("remove it; nacre makes it anew")
+	}
+	return &Store{dir}, nil
+}
+
+// Dir is the store's folder.
+func (s *Store) Dir() string { return s.dir }
+
+var identifier = regexp.MustCompile(`^[a-z0-9]{8}$`)
+
+// Entry is the folder of one running sandbox, locked by this process.
+type Entry struct {
+	Record Record
+	dir    string
+	lock   *os.File
+}
+
+// Add registers a sandbox. A name that a running sandbox has is a Conflict.
+func (s *Store) Add(r Record) (*Entry, error) {
+	unlock, err := s.lockAll()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	running, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range running {
+		if r.Name != "" && other.Name == r.Name {
+			return nil, fault.New(fault.Conflict, "a sandbox named %q is running already (%s)", r.Name, other.ID).
+				WithHint("give another --name, or end it: nacre stop %s", r.Name)
+		}
+	}
+	e := &Entry{Record: r, dir: filepath.Join(s.dir, r.ID)}
+	if err := os.Mkdir(e.dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Exhausted, err, "cannot register the sandbox")
+	}
+	if e.lock, err = lock(filepath.Join(e.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = os.RemoveAll(e.dir)
+		return nil, err
+	}
+	return e, e.Save()
+}
+
+func (s *Store) lockAll() (func(), error) {
+	f, err := lock(filepath.Join(s.dir, ".lock"), unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+func lock(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Exhausted, err, "cannot lock")
+	}
+	if err := unix.Flock(int(f.Fd()), how); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Save writes the record for others to read, whole or not at all.
+func (e *Entry) Save() error {
+	b, err := json.Marshal(e.Record)
+	if err != nil {
+		return err
+	}
+	temp := filepath.Join(e.dir, "record.new")
+	if err := os.WriteFile(temp, b, 0o600); err != nil {
+		return fault.Wrap(fault.Exhausted, err, "cannot register the sandbox")
+	}
+	return os.Rename(temp, filepath.Join(e.dir, "record"))
+}
+
+// Socket is the path of the sandbox's control socket.
+func (e *Entry) Socket() string { return filepath.Join(e.dir, "socket") }
+
+// Close forgets the sandbox.
+func (e *Entry) Close() error {
+	defer e.lock.Close()
+	return os.RemoveAll(e.dir)
+}
+
+// Socket is the path of a running sandbox's control socket.
+func (s *Store) Socket(r Record) string { return filepath.Join(s.dir, r.ID, "socket") }
+
+// List returns the running sandboxes, the oldest first.
+func (s *Store) List() ([]Record, error) {
+	var list []Record
+	err := s.each(func(r Record, dead bool) error {
+		if !dead && r.ID != "" {
+			list = append(list, r)
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b Record) int { return a.Started.Compare(b.Started) })
+	return list, err
+}
+
+// Find returns the running sandbox of an id, a unique beginning of one, or a
+// name.
+func (s *Store) Find(name string) (Record, error) {
+	list, err := s.List()
+	if err != nil {
+		return Record{}, err
+	}
+	var found []Record
+	for _, r := range list {
+		if r.ID == name || r.Name == name {
+			return r, nil
+		}
+		if name != "" && strings.HasPrefix(r.ID, name) {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return Record{}, fault.New(fault.NotFound, "%d running sandboxes are called %q", len(found), name).
+		WithHint("nacre ps lists them")
+}
+
+// Sweep takes away what dead supervisors left: their groups, whatever still
+// runs in those, and their folders. It returns the ids.
+func (s *Store) Sweep() (swept []string, err error) {
+	unlock, err := s.lockAll()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	err = s.each(func(r Record, dead bool) error {
+		if !dead {
+			return nil
+		}
+		if r.Groups.ID != "" {
+			if err := cgroup.Remove(r.Groups); err != nil {
+				return err
+			}
+		}
+		swept = append(swept, r.ID)
+		return os.RemoveAll(filepath.Join(s.dir, r.ID))
+	})
+	return swept, err
+}
+
+// each visits every folder; dead ones are those whose lock is free.
+func (s *Store) each(visit func(r Record, dead bool) error) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if !identifier.MatchString(e.Name()) {
+			continue
+		}
+		r, dead := s.read(e.Name())
+		errs = append(errs, visit(r, dead))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) read(id string) (Record, bool) {
+	dir := filepath.Join(s.dir, id)
+	r := Record{}
+	if b, err := os.ReadFile(filepath.Join(dir, "record")); err == nil {
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if d.Decode(&r) != nil {
+			r = Record{}
+		}
+	}
+	r.ID = id
+	f, err := lock(filepath.Join(dir, "lock"), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return r, false
+	}
+	if err == nil {
+		f.Close()
+	}
+	return r, !errors.Is(err, fs.ErrPermission)
+}
+
+// Number reserves the smallest free number below n for as long as the returned
+// file is open: each running sandbox gets an identity of its own.
+func (s *Store) Number(n int) (int, *os.File, error) {
+	dir := filepath.Join(s.dir, "numbers")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, nil, err
+	}
+	for i := range n {
+		f, err := lock(filepath.Join(dir, strconv.Itoa(i)), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue
+		}
+		return i, f, err
+	}
+	return 0, nil, fault.New(fault.Exhausted, "all %d identities are in use", n).
+		WithHint("stop a sandbox: nacre ps")
+}
