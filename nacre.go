@@ -327,6 +327,7 @@ type Plan struct {
 	Syscalls    []SyscallGroup `json:"syscalls"`
 	Devices     []NamedGrant   `json:"devices"`
 	Limits      Limits         `json:"limits"`
+	LimitGrants []Grant        `json:"limit_grants"` // one for each limit, with its reason and origins
 	Accepted    []Tier         `json:"accepted"`
 	Warnings    []Warning      `json:"warnings"`
 	// Digest is the SHA-256 of the plan's canonical JSON without this field.

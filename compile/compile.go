@@ -1,0 +1,238 @@
+// Package compile turns what a manifest declares and what the owner's policy
+// allows into a plan: pure, deterministic, and with a reason and two origins
+// for each rule. The same evaluator then answers every question about it.
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/manifest"
+	"nacre/policy"
+	"nacre/strict"
+)
+
+// Places inside every sandbox, and who the agent is there.
+const (
+	Home    = "/home/agent"
+	Work    = "/work"
+	User    = "agent"
+	AgentID = 1000
+)
+
+// Input is all that a plan is made of.
+type Input struct {
+	Manifest     *manifest.Manifest // nil: only the command line
+	ManifestPath string             // absolute
+	Digest       string             // of the manifest's bytes: sha256:…
+	Lock         string             // its entry in nacre.lock, if any
+	Policy       *policy.Policy     // nil allows nothing
+	Ceiling      *policy.Policy     // nil: none
+	// What the owner says on the command line: asked for and allowed at once,
+	// below the policy's denials and the ceiling.
+	Name        string   // replaces the manifest's
+	Command     []string // replaces the manifest's
+	Files       []manifest.File
+	Environment map[string]manifest.Variable
+	Limits      manifest.Limits
+	Accept      []nacre.Tier
+	Owner       Owner
+}
+
+// Owner is what must be known of the owner and the machine.
+type Owner struct {
+	Home, Cwd   string            // absolute
+	Environment map[string]string // the owner's own; only what is offered is taken
+	Policies    []string          // the paths of the policies
+	Own         []string          // Nacre's configuration, state and binaries
+	PlainFiles  []string          // granted host paths known to be no folders
+	Groups      map[string]string // the groups of system calls, each with its warning
+}
+
+// Refusal is the cause of a Denied fault: every decision that denied.
+type Refusal struct{ Decisions []nacre.Decision }
+
+func (r *Refusal) Error() string {
+	lines := make([]string, len(r.Decisions))
+	for i, d := range r.Decisions {
+		lines[i] = fmt.Sprintf("%s %s (%s)", d.Capability, d.Subject, d.Reason)
+	}
+	return strings.Join(lines, "; ")
+}
+
+// compiler is one compilation under way.
+type compiler struct {
+	Input
+	auth   *policy.Authority
+	plan   nacre.Plan
+	count  map[nacre.Capability]int
+	denied []nacre.Decision
+}
+
+// Compile makes the plan, or says everything that the policy does not allow.
+func Compile(in Input) (nacre.Plan, error) {
+	if in.Manifest == nil {
+		in.Manifest = &manifest.Manifest{Loopback: true, Name: "command"}
+		in.Manifest.Origin.File = nacre.OriginCommandLine
+	}
+	auth, err := authority(in)
+	if err != nil {
+		return nacre.Plan{}, err
+	}
+	c := &compiler{Input: in, auth: auth, count: map[nacre.Capability]int{}}
+	for _, step := range []func() error{c.identity, c.image, c.files, c.workdir, c.environment, c.network, c.named, c.limits, c.tiers} {
+		if err := step(); err != nil {
+			return nacre.Plan{}, err
+		}
+	}
+	if len(c.denied) > 0 {
+		return nacre.Plan{}, c.refusal()
+	}
+	c.plan.Digest = Digest(c.plan)
+	return c.plan, nil
+}
+
+// authority makes the evaluator: the command line's grants are policy too.
+func authority(in Input) (*policy.Authority, error) {
+	facts := policy.Facts{Home: in.Owner.Home, Policies: in.Owner.Policies, Own: in.Owner.Own,
+		Subject: nacre.Subject{Digest: in.Digest, Path: in.ManifestPath, Lock: in.Lock}}
+	granted := policy.Rules{Capabilities: manifest.Capabilities{Limits: in.Limits}}
+	from := nacre.Origin{File: nacre.OriginCommandLine}
+	for _, f := range in.Files {
+		if f.Preset != "" {
+			granted.Files.Presets = append(granted.Files.Presets, strict.Text{Value: f.Preset, Origin: from})
+			continue
+		}
+		host, err := policy.Resolve(f.Path, in.Owner.Cwd, in.Owner.Home, f.Origin)
+		if err != nil {
+			return nil, err
+		}
+		granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: host, Access: f.Access, Reason: "granted on the command line", Origin: from})
+	}
+	for name := range in.Environment {
+		granted.Environment = append(granted.Environment, strict.Text{Value: name, Origin: from})
+	}
+	for _, t := range in.Accept {
+		granted.Accept = append(granted.Accept, strict.Text{Value: string(t), Origin: from})
+	}
+	return policy.New(facts, in.Policy, in.Ceiling, granted)
+}
+
+// grant numbers an allowed grant, or notes a denial.
+func (c *compiler) grant(d nacre.Decision, summary, why string, declared nacre.Origin) (nacre.Grant, bool) {
+	if d.Effect != nacre.Allow {
+		c.denied = append(c.denied, d)
+		return nacre.Grant{}, false
+	}
+	c.count[d.Capability]++
+	reason := d.Reason
+	if reason == "" && why != "" {
+		reason = "the agent says: " + why
+	}
+	if reason == "" {
+		reason = "declared, and allowed by the policy"
+	}
+	return nacre.Grant{ID: fmt.Sprintf("%s.%d", d.Capability, c.count[d.Capability]), Capability: d.Capability,
+		Summary: summary, Reason: reason, Declared: declared, Allowed: d.Origin}, true
+}
+
+// builtIn is the decision on what every sandbox has, or may ask for freely.
+func builtIn(capability nacre.Capability, reason string) nacre.Decision {
+	return nacre.Decision{Effect: nacre.Allow, Capability: capability, Rule: "built in", Reason: reason,
+		Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+}
+
+func (c *compiler) warn(name string, at nacre.Origin, format string, args ...any) {
+	c.plan.Warnings = append(c.plan.Warnings, nacre.Warning{Name: name, Detail: fmt.Sprintf(format, args...), Origin: at})
+}
+
+func (c *compiler) refusal() error {
+	var remedies []string
+	for _, d := range c.denied {
+		if d.Remedy != "" && !slices.Contains(remedies, d.Remedy) {
+			remedies = append(remedies, d.Remedy)
+		}
+	}
+	f := fault.Wrap(fault.Denied, &Refusal{c.denied}, "%s: the policy does not allow", c.Manifest.Origin.File)
+	if len(remedies) == 0 {
+		return f.WithHint("no policy can allow this; ask for less")
+	}
+	return f.WithHint("the policy would allow it with: %s", strings.Join(remedies, "\n"))
+}
+
+// Digest is the SHA-256 of the plan's canonical JSON without its digest.
+func Digest(p nacre.Plan) string {
+	p.Digest = ""
+	b, err := json.Marshal(p)
+	if err != nil { // a plan holds nothing that JSON cannot
+		panic(err)
+	}
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func (c *compiler) identity() error {
+	m, p := c.Manifest, &c.plan
+	*p = nacre.Plan{Version: 1, Name: m.Name, Description: m.Description, Command: m.Command, Loopback: m.Loopback,
+		Subject: nacre.Subject{Digest: c.Digest, Path: c.ManifestPath, Lock: c.Lock}, Blocked: c.auth.Blocked().Patterns(),
+		Files: []nacre.FileGrant{}, Network: []nacre.NetworkGrant{}, Secrets: []nacre.NamedGrant{}, Models: []nacre.NamedGrant{},
+		Tools: []nacre.NamedGrant{}, Messages: []nacre.NamedGrant{}, Schedule: []nacre.NamedGrant{}, Devices: []nacre.NamedGrant{},
+		Syscalls: []nacre.SyscallGroup{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
+	if c.Name != "" {
+		p.Name = c.Name
+	}
+	if len(c.Command) > 0 {
+		p.Command = c.Command
+	}
+	if err := manifest.CheckName(p.Name, m.Origin); err != nil {
+		return err
+	}
+	if len(p.Command) == 0 || p.Command[0] == "" || slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
+		return manifest.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
+			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line")
+	}
+	p.Identity = nacre.Identity{UID: AgentID, Hostname: p.Name}
+	for _, u := range c.auth.Unblocked {
+		c.warn("unblocked-"+u.Value, u.Origin, "%s is not masked in granted folders", u.Value)
+	}
+	return nil
+}
+
+func (c *compiler) image() error {
+	i := c.Manifest.Image
+	base := path.Dir(c.ManifestPath)
+	d, kind, reference := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.ImageHost, ""
+	for form, value := range map[string]string{"directory:": i.Directory, "layout:": i.Layout, "archive:": i.Archive} {
+		if value == "" {
+			continue
+		}
+		place, err := policy.Resolve(value, base, c.Owner.Home, i.Origin)
+		if err != nil {
+			return err
+		}
+		kind, reference = nacre.ImageOCI, form+place
+		if form == "directory:" {
+			kind = nacre.ImageDirectory
+		}
+		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: reference})
+		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
+			refused.Effect, d = nacre.Deny, refused
+		}
+	}
+	if i.OCI != "" {
+		kind, reference = nacre.ImageOCI, i.OCI
+		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: "oci:" + i.OCI})
+	}
+	g, ok := c.grant(d, strings.TrimSpace(string(kind)+" "+reference), "", i.Origin)
+	if ok {
+		c.plan.Image = nacre.Image{Grant: g, Kind: kind, Reference: strings.TrimPrefix(reference, "directory:")}
+	}
+	return nil
+}

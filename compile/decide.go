@@ -1,0 +1,208 @@
+package compile
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nacre"
+	"nacre/manifest"
+	"nacre/policy"
+)
+
+// Query is a question about a plan or a policy.
+type Query struct {
+	Capability nacre.Capability
+	// Subject is an absolute path; "GET https://host/path" or "tcp://host:22";
+	// the name of a system call, group, limit, variable or named capability.
+	Subject string
+	Access  nacre.Access // of a file; none asks for read
+	Value   string       // the amount of a limit; one item of a named capability
+	Inside  bool         // a path is inside the sandbox, not the host's
+	// Syscall tells whether a single system call is let through; nil knows only groups.
+	Syscall func(name string, groups []string) (ok bool, reason string)
+}
+
+// Decide answers from the plan alone: what the sandbox enforces.
+func Decide(p nacre.Plan, q Query) nacre.Decision {
+	no := nacre.Decision{Capability: q.Capability, Subject: q.Subject, Rule: "default", Reason: "the plan does not grant it",
+		Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+	switch q.Capability {
+	case nacre.CapFiles:
+		return decideFile(p, q, no)
+	case nacre.CapNetwork:
+		asked, err := request(q.Subject)
+		if err != nil {
+			no.Reason = err.Error()
+			return no
+		}
+		for _, n := range p.Network {
+			if policy.Covers(manifest.Network{Host: n.Host, Ports: n.Ports, Scheme: n.Scheme, Methods: n.Methods, Paths: n.Paths}, asked) {
+				return yes(no, n.Grant)
+			}
+		}
+	case nacre.CapSyscalls:
+		return decideSyscall(p, q, no)
+	case nacre.CapLimits:
+		return decideLimit(p, q, no)
+	case nacre.CapEnvironment:
+		for _, v := range p.Environment {
+			if v.Name == q.Subject {
+				return yes(no, v.Grant)
+			}
+		}
+		no.Remedy = "--env " + q.Subject
+	case nacre.CapImage:
+		if q.Subject == string(p.Image.Kind) || q.Subject == p.Image.Reference && q.Subject != "" {
+			return yes(no, p.Image.Grant)
+		}
+	default:
+		return decideNamed(p, q, no)
+	}
+	return no
+}
+
+func yes(d nacre.Decision, g nacre.Grant) nacre.Decision {
+	d.Effect, d.Rule, d.Reason, d.Origin = nacre.Allow, g.ID, g.Reason, g.Allowed
+	return d
+}
+
+// private are the sandbox's own writable places.
+var private = []string{Home, "/tmp"}
+
+func decideFile(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
+	access := max(q.Access, nacre.Read)
+	no.Subject += " " + access.String()
+	blocked, err := policy.NewBlocked(p.Blocked)
+	place, badPath := policy.Resolve(q.Subject, "", "", nacre.Origin{})
+	if err != nil || badPath != nil {
+		no.Reason = "not an absolute path, or not a plan of ours"
+		return no
+	}
+	var best nacre.FileGrant // inside there is one at most; on the host the widest counts
+	for _, g := range p.Files {
+		root := map[bool]string{true: g.Inside, false: g.Host}[q.Inside]
+		if policy.Within(root, place) && (best.ID == "" || g.Access > best.Access) {
+			best = g
+		}
+	}
+	if best.ID == "" {
+		if q.Inside && slices.ContainsFunc(private, func(dir string) bool { return policy.Within(dir, place) }) {
+			no.Effect, no.Rule, no.Reason = nacre.Allow, "private", "a private place of the sandbox"
+			return no
+		}
+		if !q.Inside {
+			no.Remedy = "--files " + strconv.Quote(place+":"+access.String())
+		}
+		return no
+	}
+	host := place
+	if q.Inside {
+		host = best.Host + strings.TrimPrefix(place, best.Inside)
+	}
+	if pattern, ok := blocked.Match(host); ok {
+		no.Rule, no.Reason = "blocked."+pattern, "the name is masked wherever it is"
+		return no
+	}
+	if best.Access < access {
+		no.Rule, no.Reason, no.Origin = best.ID, "it is granted to "+best.Access.String()+" only", best.Declared
+		no.Remedy = "--files " + strconv.Quote(best.Host+":"+access.String())
+		return no
+	}
+	return yes(no, best.Grant)
+}
+
+func decideSyscall(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
+	var groups []string
+	for _, g := range p.Syscalls {
+		if g.Name == q.Subject {
+			return yes(no, g.Grant)
+		}
+		groups = append(groups, g.Name)
+	}
+	if q.Syscall != nil {
+		if ok, reason := q.Syscall(q.Subject, groups); ok {
+			no.Effect, no.Rule, no.Reason = nacre.Allow, "syscalls", reason
+		} else if reason != "" {
+			no.Reason = reason
+		}
+	}
+	return no
+}
+
+func decideLimit(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
+	for i, limit := range manifest.FromPlan(p.Limits).Each() {
+		if limit.Name != q.Subject || i >= len(p.LimitGrants) {
+			continue
+		}
+		amount, err := limit.Parse(q.Value)
+		no.Subject += " " + q.Value
+		switch {
+		case err != nil:
+			no.Reason = err.Error()
+		case amount > limit.N:
+			no.Rule, no.Reason = p.LimitGrants[i].ID, "the limit is "+limit.Format(limit.N)
+			no.Origin, no.Remedy = p.LimitGrants[i].Declared, "--limit "+limit.Name+"="+q.Value
+		default:
+			return yes(no, p.LimitGrants[i])
+		}
+		return no
+	}
+	no.Reason = "there is no such limit"
+	return no
+}
+
+func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
+	list := lists(&p)[q.Capability]
+	if list == nil {
+		no.Reason = fmt.Sprintf("there is no capability %q", q.Capability)
+		return no
+	}
+	for _, g := range *list {
+		if g.Name != q.Subject {
+			continue
+		}
+		items := strings.Split(g.Detail[narrowing[q.Capability]], separator)
+		if q.Value == "" || slices.ContainsFunc(items, func(item string) bool { return manifest.Wild(item, q.Value) }) {
+			return yes(no, g.Grant)
+		}
+	}
+	return no
+}
+
+// narrowing is the list that one item of a named capability is in.
+var narrowing = map[nacre.Capability]string{nacre.CapSecrets: "hosts", nacre.CapModels: "models", nacre.CapTools: "tools",
+	nacre.CapMessages: "access", nacre.CapSchedule: "when"}
+
+// request reads "GET https://host/path" or "tcp://host:port". What has more
+// than one spelling is refused, as the gateway does.
+func request(s string) (manifest.Network, error) {
+	method, target, ok := strings.Cut(s, " ")
+	if !ok {
+		method, target = "GET", s
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
+		return manifest.Network{}, fmt.Errorf("expected METHOD https://host/path or tcp://host:port, found %q", s)
+	}
+	n := manifest.Network{Host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), Scheme: u.Scheme}
+	if port := u.Port(); port != "" {
+		number, err := strconv.Atoi(port)
+		if err != nil {
+			return n, err
+		}
+		n.Ports = []int{number}
+	}
+	if u.Scheme != "tcp" {
+		n.Methods, n.Paths = []string{method}, []string{u.EscapedPath()}
+		if u.Path == "" {
+			n.Paths = []string{"/"}
+		}
+	}
+	if strings.Contains(n.Host, "*") || !slices.Contains([]string{"https", "http", "tcp"}, n.Scheme) {
+		return n, fmt.Errorf("expected a host and one of https, http, tcp; found %q", s)
+	}
+	return n, n.Check()
+}

@@ -1,0 +1,96 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"nacre"
+	"nacre/manifest"
+)
+
+// Change is one thing that a new plan permits and an old one does not, or the
+// other way round.
+type Change struct {
+	Added      bool             `json:"added"` // more authority
+	Capability nacre.Capability `json:"capability"`
+	Summary    string           `json:"summary"`
+}
+
+func (c Change) String() string {
+	return map[bool]string{true: "+ ", false: "− "}[c.Added] + string(c.Capability) + " " + c.Summary
+}
+
+// Diff says what a change of plan adds and removes in authority, sorted.
+func Diff(old, new nacre.Plan) []Change {
+	before, after := powers(old), powers(new)
+	var changes []Change
+	compare := func(from, to map[Change]bool, added bool) {
+		for c := range to {
+			if !from[c] {
+				c.Added = added
+				changes = append(changes, c)
+			}
+		}
+	}
+	compare(before, after, true)
+	compare(after, before, false)
+	masked := func(p, other nacre.Plan, added bool) {
+		for _, pattern := range p.Blocked {
+			if !slices.Contains(other.Blocked, pattern) {
+				changes = append(changes, Change{added, nacre.CapFiles, "see what is named " + pattern})
+			}
+		}
+	}
+	masked(old, new, true)
+	masked(new, old, false)
+	changes = append(changes, limits(old, new)...)
+	slices.SortFunc(changes, func(a, b Change) int {
+		return strings.Compare(fmt.Sprint(a.Capability, !a.Added, a.Summary), fmt.Sprint(b.Capability, !b.Added, b.Summary))
+	})
+	return changes
+}
+
+// powers is the set of what a plan permits, but for masks and limits.
+func powers(p nacre.Plan) map[Change]bool {
+	set := map[Change]bool{}
+	add := func(c nacre.Capability, summary string) { set[Change{Capability: c, Summary: summary}] = true }
+	for _, g := range p.Files {
+		add(nacre.CapFiles, g.Summary)
+	}
+	for _, g := range p.Network {
+		add(nacre.CapNetwork, g.Summary)
+	}
+	for _, g := range p.Syscalls {
+		add(nacre.CapSyscalls, g.Name)
+	}
+	for _, v := range p.Environment {
+		add(nacre.CapEnvironment, v.Name+"="+v.Value)
+	}
+	for _, t := range p.Accepted {
+		add("accept", string(t))
+	}
+	if p.Loopback {
+		add(nacre.CapNetwork, "the sandbox's own loopback")
+	}
+	add(nacre.CapImage, p.Image.Summary)
+	named := lists(&p)
+	for _, c := range slices.Sorted(maps.Keys(named)) {
+		for _, g := range *named[c] {
+			add(c, g.Summary)
+		}
+	}
+	return set
+}
+
+func limits(old, new nacre.Plan) []Change {
+	var changes []Change
+	after := manifest.FromPlan(new.Limits).Each()
+	for i, was := range manifest.FromPlan(old.Limits).Each() {
+		if is := after[i]; is.N != was.N {
+			changes = append(changes, Change{is.N > was.N, nacre.CapLimits, fmt.Sprintf("%s %s (was %s)", is.Name, is.Format(is.N), was.Format(was.N))})
+		}
+	}
+	return changes
+}

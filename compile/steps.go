@@ -1,0 +1,173 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"nacre"
+	"nacre/manifest"
+)
+
+// fixed are the variables that every sandbox has.
+var fixed = map[string]string{"HOME": Home, "USER": User, "LOGNAME": User, "LANG": "C.UTF-8",
+	"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+// offered are the owner's variables that are passed in unasked, where the
+// policy offers them.
+var offered = []string{"LANG", "TERM", "TZ"}
+
+func (c *compiler) environment() error {
+	asked := map[string]manifest.Variable{}
+	for _, name := range offered {
+		d, _ := c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
+		if _, has := c.Owner.Environment[name]; has && d.Effect == nacre.Allow {
+			asked[name] = manifest.Variable{From: "owner", Origin: d.Origin}
+		}
+	}
+	maps.Copy(asked, c.Manifest.Environment)
+	maps.Copy(asked, c.Environment)
+	for name, value := range fixed {
+		if _, has := asked[name]; !has {
+			asked[name] = manifest.Variable{Value: value, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		v, value := asked[name], asked[name].Value
+		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
+		if v.From == "owner" {
+			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name, Entry: name})
+			var has bool
+			if value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
+				continue // the owner has none
+			}
+			if err := manifest.CheckVariable(name, manifest.Variable{Value: value, Origin: v.Origin}); err != nil {
+				return err
+			}
+		}
+		if g, ok := c.grant(d, name, "", v.Origin); ok {
+			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: value})
+		}
+	}
+	return nil
+}
+
+func (c *compiler) network() error {
+	for _, n := range c.Manifest.Network {
+		summary := fmt.Sprintf("%s %s %v", n.Scheme, n.Host, n.Ports)
+		if n.Scheme != "tcp" {
+			summary += " " + strings.Join(n.Methods, ",") + " " + strings.Join(n.Paths, " ")
+		}
+		g, ok := c.grant(c.auth.Network(n), summary, n.Reason, n.Origin)
+		if !ok {
+			continue
+		}
+		c.plan.Network = append(c.plan.Network, nacre.NetworkGrant{Grant: g, Host: n.Host, Ports: n.Ports, Scheme: n.Scheme,
+			Methods: n.Methods, Paths: n.Paths})
+		if n.Scheme == "tcp" {
+			c.warn("network-uninspected", n.Origin, "nothing looks inside what goes to %s", n.Host)
+		}
+	}
+	return nil
+}
+
+// nestedSandbox is the group of system calls that Landlock cannot go with.
+const nestedSandbox = "nested-sandbox"
+
+func (c *compiler) named() error {
+	for _, asked := range c.Manifest.Named() {
+		warning, known := c.Owner.Groups[asked.Name]
+		if asked.Capability == nacre.CapSyscalls && !known {
+			return manifest.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
+				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
+		}
+		d, granted := c.auth.Named(asked)
+		detail := details(granted)
+		g, ok := c.grant(d, summary(asked.Name, detail), asked.Reason, asked.Origin)
+		if !ok {
+			continue
+		}
+		if asked.Capability == nacre.CapSyscalls {
+			c.plan.Syscalls = append(c.plan.Syscalls, nacre.SyscallGroup{Grant: g, Name: asked.Name})
+			c.warn("syscalls-"+asked.Name, asked.Origin, "%s", warning)
+			if asked.Name == nestedSandbox {
+				c.warn("landlock-off", asked.Origin, "a nested sandbox mounts, which Landlock forbids: that layer is left out")
+			}
+			continue
+		}
+		list := c.lists()[asked.Capability]
+		*list = append(*list, nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail})
+		if asked.Capability == nacre.CapSecrets && detail["reveal"] != "" {
+			c.warn("secret-revealed", asked.Origin, "the agent gets the value of %s itself", asked.Name)
+		}
+	}
+	return nil
+}
+
+func (c *compiler) lists() map[nacre.Capability]*[]nacre.NamedGrant { return lists(&c.plan) }
+
+func lists(p *nacre.Plan) map[nacre.Capability]*[]nacre.NamedGrant {
+	return map[nacre.Capability]*[]nacre.NamedGrant{nacre.CapSecrets: &p.Secrets, nacre.CapModels: &p.Models, nacre.CapTools: &p.Tools,
+		nacre.CapMessages: &p.Messages, nacre.CapSchedule: &p.Schedule, nacre.CapDevices: &p.Devices}
+}
+
+// separator stands between the items of a detail; no item can hold it.
+const separator = "; "
+
+func details(n manifest.Named) map[string]string {
+	detail := map[string]string{}
+	for key, items := range n.Lists {
+		if len(items) > 0 {
+			detail[key] = strings.Join(items, separator)
+		}
+	}
+	for key, amount := range n.Amounts {
+		if amount > 0 {
+			detail[key] = fmt.Sprint(amount)
+		}
+	}
+	return detail
+}
+
+func summary(name string, detail map[string]string) string {
+	for _, key := range slices.Sorted(maps.Keys(detail)) {
+		name += " " + key + "=" + detail[key]
+	}
+	return name
+}
+
+func (c *compiler) limits() error {
+	var granted manifest.Limits
+	declared, given := c.Manifest.Limits.Each(), c.Input.Limits.Each()
+	for i, limit := range granted.Each() {
+		asked := *declared[i].Amount
+		if given[i].N > 0 {
+			asked = *given[i].Amount
+		}
+		d, most := c.auth.Limit(limit.Name, asked.N)
+		limit.N = asked.N
+		if asked.N == 0 {
+			limit.N, asked.Origin.File = min(limit.Default, most), nacre.OriginBuiltIn
+		}
+		if g, ok := c.grant(d, limit.Name+" "+limit.Format(limit.N), "", asked.Origin); ok {
+			c.plan.LimitGrants = append(c.plan.LimitGrants, g)
+		}
+	}
+	c.plan.Limits = granted.Plan()
+	return nil
+}
+
+func (c *compiler) tiers() error {
+	for _, t := range []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID} {
+		d := c.auth.Tier(t)
+		switch {
+		case d.Effect == nacre.Allow:
+			c.plan.Accepted = append(c.plan.Accepted, t)
+			c.warn("accepts-"+string(t), d.Origin, "where this machine lacks the layer, the run goes on at the lower tier %s", t)
+		case slices.Contains(c.Accept, t):
+			c.denied = append(c.denied, d)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+// Package manifest is the grammar of agent.yaml: what an agent asks for. A
+// manifest is written by the agent's author and is not trusted; parsing one
+// grants nothing. The types of single capabilities serve the policy too, so
+// that what may be granted is written exactly as what is asked for.
+package manifest
+
+import (
+	"nacre"
+	"nacre/strict"
+)
+
+// Manifest is a parsed agent.yaml.
+type Manifest struct {
+	Version      int                 `yaml:"version,required" about:"the version of this grammar: 1"`
+	Name         string              `yaml:"name,required" about:"what the agent calls itself: lower-case letters, digits and hyphens, at most 63"`
+	Description  string              `yaml:"description" about:"one line for people"`
+	Command      []string            `yaml:"command" about:"the program and its arguments, as a list"`
+	Image        Image               `yaml:"image" about:"the root file system: host (default), or one of directory, oci, layout, archive"`
+	Workdir      string              `yaml:"workdir" about:"where the command starts, inside; default: the first granted folder, else /home/agent"`
+	Environment  map[string]Variable `yaml:"environment" about:"variables: a fixed value, or {from: owner}"`
+	Files        []File              `yaml:"files" about:"folders and files of the host, or read-only presets"`
+	Capabilities                     // inline
+	Loopback     bool                `yaml:"loopback" about:"may the sandbox's own loopback be used? default: true"`
+	Origin       nacre.Origin
+}
+
+// Capabilities are the requests that a manifest makes, and that a policy
+// allows, in the same words.
+type Capabilities struct {
+	Network  []Network     `yaml:"network" about:"destinations that may be reached"`
+	Secrets  []Secret      `yaml:"secrets" about:"secrets that the gateway uses for the agent"`
+	Models   []Model       `yaml:"models" about:"model providers, models and budgets"`
+	Tools    []Tool        `yaml:"tools" about:"tool servers and their tools"`
+	Messages []Message     `yaml:"messages" about:"who may be written to, and who may write"`
+	Schedule []Job         `yaml:"schedule" about:"times at which the agent is woken"`
+	Devices  []strict.Text `yaml:"devices" about:"devices, by name"`
+	Syscalls []strict.Text `yaml:"syscalls" about:"groups of system calls beyond the base list"`
+	Limits   Limits        `yaml:"limits" about:"what the sandbox may use: asked for in a manifest, the most in a policy"`
+}
+
+// Image is the root file system that is asked for; empty is the host's.
+type Image struct {
+	Host      string `yaml:",scalar" oneof:"host"`
+	Directory string `yaml:"directory" about:"a folder that holds a root file system"`
+	OCI       string `yaml:"oci" match:"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$" about:"a registry reference with its digest: name@sha256:…"`
+	Layout    string `yaml:"layout" about:"a folder in the OCI layout"`
+	Archive   string `yaml:"archive" about:"an OCI archive"`
+	Origin    nacre.Origin
+}
+
+// Variable is one environment variable that is asked for.
+type Variable struct {
+	Value  string `yaml:",scalar"`
+	From   string `yaml:"from" oneof:"owner" about:"owner: the owner's own value, if the policy offers that name"`
+	Origin nacre.Origin
+}
+
+// File is a folder or file of the host that is asked for, or a preset.
+type File struct {
+	Path   string       `yaml:"path,scalar" about:"on the host; relative to the manifest's folder; ~/ is the owner's home"`
+	At     string       `yaml:"at" about:"where it appears inside; default /work/NAME"`
+	Access nacre.Access `yaml:"access" oneof:"read write" about:"read (default) or write"`
+	Preset string       `yaml:"preset" about:"a read-only preset in place of a path, at the same place inside"`
+	Reason string       `yaml:"reason" about:"why"`
+	Origin nacre.Origin
+}
+
+// Network is a destination.
+type Network struct {
+	Host    string   `yaml:"host,scalar,required" about:"a name, *.name for one label, or an address"`
+	Ports   []int    `yaml:"ports" about:"default: 443 for https, 80 for http; tcp must say"`
+	Scheme  string   `yaml:"scheme" oneof:"https http tcp" about:"default: https"`
+	Access  string   `yaml:"access" oneof:"read write" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too"`
+	Methods []string `yaml:"methods" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods"`
+	Paths   []string `yaml:"paths" about:"such as /repos/** or /users/*/keys; default: /**"`
+	Reason  string   `yaml:"reason" about:"why"`
+	Origin  nacre.Origin
+}
+
+// Secret is a secret that the gateway puts into requests; it stays outside.
+type Secret struct {
+	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its name in the vault"`
+	Hosts  []string `yaml:"hosts" about:"the hosts it may be sent to"`
+	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64})$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME"`
+	Reveal bool     `yaml:"reveal" about:"true: the agent gets the value itself, with a warning"`
+	Reason string   `yaml:"reason" about:"why"`
+	Origin nacre.Origin
+}
+
+// Model is a model provider with models and budgets.
+type Model struct {
+	Provider string   `yaml:"provider,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the provider's name"`
+	Models   []string `yaml:"models,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
+	Requests int64    `yaml:"requests" about:"the most requests of one run"`
+	Tokens   int64    `yaml:"tokens" about:"the most tokens of one run, in and out"`
+	Cents    int64    `yaml:"cents" about:"the most money of one run, in hundredths of the provider's currency"`
+	Reason   string   `yaml:"reason" about:"why"`
+	Origin   nacre.Origin
+}
+
+// Tool is a tool server with the tools that may be called.
+type Tool struct {
+	Server string   `yaml:"server,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the tool server's name"`
+	Tools  []string `yaml:"tools,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
+	Reason string   `yaml:"reason" about:"why"`
+	Origin nacre.Origin
+}
+
+// Message is somebody to talk with.
+type Message struct {
+	With   string   `yaml:"with,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the other side: a channel or an agent, by the host's name for it"`
+	Access []string `yaml:"access,required" oneof:"send receive" about:"send, receive or both"`
+	Reason string   `yaml:"reason" about:"why"`
+	Origin nacre.Origin
+}
+
+// Job is a time at which the agent is woken.
+type Job struct {
+	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the job's name"`
+	When   []string `yaml:"when,required" match:"^(\\*|[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4})$" about:"five cron fields, such as 0 7 * * 1-5; * in a policy allows any"`
+	Reason string   `yaml:"reason" about:"why"`
+	Origin nacre.Origin
+}
+
+// Parse reads a manifest. The file's name is only for messages and origins.
+func Parse(file string, data []byte) (*Manifest, error) {
+	m := &Manifest{Loopback: true}
+	if err := strict.Decode(file, data, m); err != nil {
+		return nil, err
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}

@@ -1,0 +1,64 @@
+package policy
+
+import (
+	"strings"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/manifest"
+)
+
+var commandLine = nacre.Origin{File: nacre.OriginCommandLine}
+
+// ParseFiles reads PATH[:read|write][@INSIDE] or preset:NAME. The last "@/"
+// begins INSIDE, and before it a last ":read" or ":write" is the access. A path
+// that itself ends so must be followed by an explicit access; one that holds
+// "@/" by an explicit INSIDE.
+func ParseFiles(s string) (manifest.File, error) {
+	f := manifest.File{Path: s, Access: nacre.Read, Origin: commandLine}
+	if name, ok := strings.CutPrefix(s, "preset:"); ok {
+		f.Path, f.Preset = "", name
+		return f, f.Check()
+	}
+	if i := strings.LastIndex(s, "@/"); i >= 0 {
+		f.Path, f.At = s[:i], s[i+1:]
+	}
+	if strings.HasSuffix(f.At, ":read") || strings.HasSuffix(f.At, ":write") || strings.HasSuffix(f.At, ":stage") {
+		return f, fault.New(fault.Usage, "--files %q can be read in two ways", s).
+			WithHint("the access comes before the place inside: PATH:read@/INSIDE")
+	}
+	if i := strings.LastIndexByte(f.Path, ':'); i >= 0 {
+		var access nacre.Access
+		if access.UnmarshalText([]byte(f.Path[i+1:])) == nil && access != nacre.NoAccess {
+			f.Path, f.Access = f.Path[:i], access
+		}
+	}
+	if f.Path == "" {
+		return f, fault.New(fault.Usage, "--files %q names no path", s).WithHint("write PATH[:read|write][@/INSIDE]")
+	}
+	return f, f.Check()
+}
+
+// ParseVariable reads NAME=VALUE, or NAME for the owner's own value.
+func ParseVariable(s string) (string, manifest.Variable, error) {
+	name, value, fixed := strings.Cut(s, "=")
+	v := manifest.Variable{Value: value, Origin: commandLine}
+	if !fixed {
+		v.From = "owner"
+	}
+	return name, v, manifest.CheckVariable(name, v)
+}
+
+// ParseLimit reads NAME=AMOUNT into l.
+func ParseLimit(l *manifest.Limits, s string) error { return l.ParseLimit(s, commandLine) }
+
+// ParseTier reads the name of a lower tier.
+func ParseTier(s string) (nacre.Tier, error) {
+	switch t := nacre.Tier(s); t {
+	case nacre.TierWatchdog, nacre.TierOwnerUID, nacre.TierNoLandlock, nacre.TierOldLandlock:
+		return t, nil
+	default:
+		return "", fault.New(fault.Usage, "there is no tier %q", s).WithHint("the tiers are %s, %s, %s, %s",
+			nacre.TierWatchdog, nacre.TierOwnerUID, nacre.TierNoLandlock, nacre.TierOldLandlock)
+	}
+}

@@ -1,0 +1,76 @@
+package strict
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// plain is text that YAML reads as text without quotes, in flow style too.
+var plain = regexp.MustCompile(`^([A-Za-z/]|~/)[A-Za-z0-9_./@+-]*$`)
+
+// words are plain to look at, but YAML (or an older YAML) reads something else.
+var words = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
+
+// Flow writes v, a value of a type that Decode can read, as one line of YAML.
+// What is zero is left out; Decode reads the rest back as it was.
+func Flow(v any) string { return flow(reflect.ValueOf(v)) }
+
+func flow(v reflect.Value) string {
+	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+		b, err := m.MarshalText()
+		if err != nil { // no type of ours fails; the text then shows why
+			return Quote(err.Error())
+		}
+		return Quote(string(b))
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return Quote(v.String())
+	case reflect.Slice:
+		items := make([]string, v.Len())
+		for i := range items {
+			items[i] = flow(v.Index(i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		var items []string
+		for _, k := range keys {
+			items = append(items, Quote(k.String())+": "+flow(v.MapIndex(k)))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	case reflect.Struct:
+		return flowStruct(v)
+	default:
+		return fmt.Sprint(v.Interface())
+	}
+}
+
+func flowStruct(v reflect.Value) string {
+	var items []string
+	for _, f := range Fields(v.Type()) {
+		value := v.FieldByIndex(f.Index)
+		switch {
+		case value.IsZero():
+		case f.Name == "":
+			return flow(value)
+		default:
+			items = append(items, f.Name+": "+flow(value))
+		}
+	}
+	return "{" + strings.Join(items, ", ") + "}"
+}
+
+// Quote writes text as YAML, in double quotes where they are needed.
+func Quote(s string) string {
+	if plain.MatchString(s) && !words.MatchString(s) {
+		return s
+	}
+	return strconv.Quote(s)
+}

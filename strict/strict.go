@@ -1,0 +1,145 @@
+// Package strict decodes YAML that may have been written by an enemy. Every
+// key must be known, every value of the right type, and nothing may be said
+// twice, by reference or by tag. A fault names file, line and column and what
+// was expected there. The struct tags that drive the decoder also drive the
+// JSON Schema:
+//
+//	yaml:"name[,required][,scalar]"  the key; scalar: a bare value stands for it
+//	oneof:"a b c"                    the only values
+//	match:"regexp"                   the form of the text, or of each item
+//	refused:"why"                    a key that is known, and refused
+//	about:"one line"                 what it means, for people
+//
+// A struct with a field Origin of type nacre.Origin learns where it was written.
+package strict
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"regexp"
+	"strconv"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"nacre"
+	"nacre/fault"
+)
+
+// The bounds of a file.
+const (
+	MaxBytes = 1 << 20
+	MaxDepth = 32
+)
+
+// Text is a string that remembers where it was written.
+type Text struct {
+	Value  string `yaml:",scalar"`
+	Origin nacre.Origin
+}
+
+// Decode reads the one document in data into v, a pointer to a struct. The
+// file's name is only for messages and origins. A byte order mark and CRLF
+// line ends are tolerated; everything else that is unusual is a fault.
+func Decode(file string, data []byte, v any) error {
+	d := decoder{file}
+	if len(data) > MaxBytes {
+		return d.at(1, 1, "the file is larger than 1 MiB")
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if i := badByte(data); i >= 0 {
+		line := 1 + bytes.Count(data[:i], []byte("\n"))
+		column := i - bytes.LastIndexByte(data[:i], '\n')
+		return d.at(line, column, "expected UTF-8 text, found a binary byte (0x%02x)", data[i])
+	}
+	root, err := d.parse(data)
+	if err != nil {
+		return err
+	}
+	if err := d.check(root, 0); err != nil {
+		return err
+	}
+	return d.value(root, reflect.ValueOf(v).Elem())
+}
+
+// badByte is the index of the first byte that is NUL or not UTF-8, or -1.
+func badByte(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == 0 || r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+var lineIn = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?((?s:.*))$`)
+
+// parse returns the root value of the only document.
+func (d decoder) parse(data []byte) (*yaml.Node, error) {
+	var doc, second yaml.Node
+	parser := yaml.NewDecoder(bytes.NewReader(data))
+	err := parser.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" && doc.Content[0].Value == "" {
+		return nil, d.at(1, 1, "the file is empty: expected keys and values")
+	}
+	if err == nil {
+		err = parser.Decode(&second)
+		if errors.Is(err, io.EOF) {
+			return doc.Content[0], nil
+		}
+		if err == nil {
+			return nil, d.at(second.Line, second.Column, "expected the end of the file, found a second document")
+		}
+	}
+	m := lineIn.FindStringSubmatch(err.Error())
+	line, _ := strconv.Atoi(m[1]) // no number: the whole file
+	return nil, d.at(max(line, 1), 1, "not valid YAML: %s", m[2]).
+		WithHint("indent with spaces, not tabs, and put text with special characters in double quotes")
+}
+
+// check refuses what no file of ours may hold, anywhere in the tree. It never
+// follows an alias.
+func (d decoder) check(n *yaml.Node, depth int) error {
+	switch {
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		return d.node(n, "expected a plain value: anchors and aliases (& and *) are refused").
+			WithHint("write the value out, or put text that begins with & or * in quotes")
+	case n.Style&yaml.TaggedStyle != 0:
+		return d.node(n, "expected a plain value, found the tag %s: tags are refused", n.Tag)
+	case n.Tag == "!!merge":
+		return d.node(n, "expected a key: merge keys (<<) are refused")
+	case depth > MaxDepth:
+		return d.node(n, "nested deeper than %d levels", MaxDepth)
+	}
+	seen := map[string]*yaml.Node{}
+	for i, c := range n.Content {
+		if err := d.check(c, depth+1); err != nil {
+			return err
+		}
+		if n.Kind != yaml.MappingNode || i%2 == 1 {
+			continue
+		}
+		if c.Kind != yaml.ScalarNode || c.Tag != "!!str" {
+			return d.node(c, "expected a key that is text, found %s", found(c))
+		}
+		if first := seen[c.Value]; first != nil {
+			return d.node(c, "the key %q is there twice; first on line %d", c.Value, first.Line)
+		}
+		seen[c.Value] = c
+	}
+	return nil
+}
+
+func (d decoder) at(line, column int, format string, args ...any) *fault.Fault {
+	f := fault.New(fault.Invalid, format, args...)
+	f.What = nacre.Origin{File: d.file, Line: line, Column: column}.String() + ": " + f.What
+	return f
+}
+
+func (d decoder) node(n *yaml.Node, format string, args ...any) *fault.Fault {
+	return d.at(n.Line, n.Column, format, args...)
+}
