@@ -87,7 +87,7 @@ var allowed = []entry{
 	{"sendmsg", "sends; urgent data has a record of kernel holes and no users", noUrgent(2)},
 	{"sendto sendmmsg", "sends; urgent data has a record of kernel holes and no users", noUrgent(3)},
 	{"setsockopt", "options; not kernel TLS nor BPF on sockets, large and seldom used code", &rule{[]clause{
-		when(refuse(unix.ENOPROTOOPT), is(0, unix.SOL_TCP), is(1, unix.TCP_ULP)),
-		when(refuse(unix.ENOPROTOOPT), is(0, unix.SOL_SOCKET), is(1, unix.SO_ATTACH_FILTER, unix.SO_ATTACH_BPF, unix.SO_ATTACH_REUSEPORT_CBPF, unix.SO_ATTACH_REUSEPORT_EBPF)),
+		when(refuse(unix.ENOPROTOOPT), is(1, unix.SOL_TCP), is(2, unix.TCP_ULP)),
+		when(refuse(unix.ENOPROTOOPT), is(1, unix.SOL_SOCKET), is(2, unix.SO_ATTACH_FILTER, unix.SO_ATTACH_BPF, unix.SO_ATTACH_REUSEPORT_CBPF, unix.SO_ATTACH_REUSEPORT_EBPF)),
 	}, permit, "without TCP_ULP and SO_ATTACH_*"}},
 }
