@@ -1,0 +1,325 @@
+package seccomp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/fault"
+)
+
+// every is all the options there are: the tests below leave none out.
+func every() []Options {
+	var all []Options
+	groups := Groups()
+	for _, arch := range []Arch{AMD64, ARM64} {
+		for bits := range 4 << len(groups) {
+			o := Options{Arch: arch, Loopback: bits&1 != 0, Notify: bits&2 != 0}
+			for i, g := range groups {
+				if bits&(4<<i) != 0 {
+					o.Groups = append(o.Groups, g.Name)
+				}
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+func (o Options) String() string {
+	return fmt.Sprintf("%s/%s/loopback=%v/notify=%v", o.Arch, strings.Join(o.Groups, "+"), o.Loopback, o.Notify)
+}
+
+func table(t *testing.T, o Options) *Table {
+	t.Helper()
+	table, err := NewTable(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// word is what the kernel must be told for a verdict. It is written apart from
+// the assembler on purpose.
+func word(v Verdict, notify bool) uint32 {
+	switch {
+	case v.Permit:
+		return 0x7fff0000
+	case v.Errno == unix.ENOSYS:
+		return 0x00050000 + 38
+	case notify:
+		return 0x7fc00000
+	case v.Errno == 0:
+		return 0x00050000 + 1
+	default:
+		return 0x00050000 + uint32(v.Errno)
+	}
+}
+
+// interesting are the values that some rule compares with, and neighbours of
+// theirs: random words alone would hardly ever meet a condition.
+func interesting(tb *Table) []uint64 {
+	values := []uint64{0, 1, 1 << 32, ^uint64(0)}
+	for _, s := range tb.spans {
+		for _, c := range s.rule.clauses {
+			for _, test := range c.when {
+				for _, v := range append([]uint32{test.mask, ^test.mask}, test.values...) {
+					values = append(values, uint64(v), uint64(v)+1, uint64(v)-1, uint64(v)|0x800, uint64(v)|1<<32)
+				}
+			}
+		}
+	}
+	return values
+}
+
+// TestProgramIsTheTable compares every program with the direct evaluation of
+// its table: each number with plain arguments, and the numbers that have a
+// condition with many.
+func TestProgramIsTheTable(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, o := range every() {
+		t.Run(o.String(), func(t *testing.T) {
+			tb := table(t, o)
+			p := tb.Filter().Program
+			check := func(number uint32, args [6]uint64) {
+				got, _, err := run(p, data{number, tb.audit, args})
+				if want := word(tb.Judge(number, args), o.Notify); err != nil || got != want {
+					t.Fatalf("%d %q %#x: the program answers %#x, %v; the table %#x", number, tb.Name(number), args, got, err, want)
+				}
+			}
+			for number := range uint32(600) {
+				check(number, [6]uint64{})
+				check(x32+number, [6]uint64{})
+				check(1<<31+number, [6]uint64{})
+				check(random.Uint32(), [6]uint64{})
+			}
+			values := interesting(tb)
+			for _, s := range tb.spans {
+				for range 200 * min(1, len(s.rule.clauses)) {
+					var args [6]uint64
+					for i := range args {
+						args[i] = values[random.IntN(len(values))]
+					}
+					check(s.from, args)
+				}
+			}
+		})
+	}
+}
+
+// TestProgramsAreWellFormed checks what the kernel checks, for all options:
+// jumps stay inside, and the length is bounded. A jump too long for its byte
+// would have been cut, and TestProgramIsTheTable would land elsewhere.
+func TestProgramsAreWellFormed(t *testing.T) {
+	longest, deepest := 0, 0
+	for _, o := range every() {
+		tb := table(t, o)
+		p := tb.Filter().Program
+		for pc, i := range p {
+			reach := max(int(i.Jt), int(i.Jf))
+			if i.Code == unix.BPF_JMP|unix.BPF_JA {
+				reach = int(i.K)
+			}
+			if i.Code&7 == unix.BPF_JMP && pc+1+reach >= len(p) {
+				t.Errorf("%v: instruction %d jumps out", o, pc)
+			}
+		}
+		for _, n := range tb.numbers {
+			_, steps, _ := run(p, data{n.number, tb.audit, [6]uint64{}})
+			deepest = max(deepest, steps)
+		}
+		longest = max(longest, len(p))
+	}
+	if longest > 1024 { // the kernel's own bound is 4096
+		t.Errorf("the longest program has %d instructions", longest)
+	}
+	if deepest > 64 {
+		t.Errorf("some call takes %d instructions", deepest)
+	}
+	t.Logf("longest program %d instructions, longest way through %d", longest, deepest)
+}
+
+// TestEveryCallIsClassed keeps each call of the kernel in exactly one of the
+// base tables, and each name in them a real one.
+func TestEveryCallIsClassed(t *testing.T) {
+	seen := map[string]int{}
+	for _, e := range slices.Concat(allowed, absent, refused) {
+		if e.reason == "" {
+			t.Errorf("%q has no reason", e.names)
+		}
+		for _, name := range strings.Fields(e.names) {
+			seen[name]++
+		}
+	}
+	real := map[string]bool{}
+	for _, n := range slices.Concat(numbersAMD64, numbersARM64) {
+		real[n.name] = true
+		if seen[n.name] != 1 {
+			t.Errorf("%s is in the base tables %d times, not once", n.name, seen[n.name])
+		}
+	}
+	for name := range seen {
+		if !real[name] {
+			t.Errorf("%s is in a table and is no system call", name)
+		}
+	}
+}
+
+// TestGroupsAddToTheBase checks that groups only loosen, do not overlap, and
+// each say what they loosen.
+func TestGroupsAddToTheBase(t *testing.T) {
+	owner := map[string]string{}
+	for _, g := range Groups() {
+		if g.Description == "" || g.Warning.Detail == "" || g.Warning.Name != "syscalls-"+g.Name {
+			t.Errorf("%s: description %q, warning %v", g.Name, g.Description, g.Warning)
+		}
+		for _, e := range g.adds {
+			for _, name := range strings.Fields(e.names) {
+				if owner[name] != "" {
+					t.Errorf("%s is in %s and in %s", name, owner[name], g.Name)
+				}
+				owner[name] = g.Name
+			}
+		}
+		for _, arch := range []Arch{AMD64, ARM64} {
+			without, with := table(t, Options{Arch: arch, Loopback: true}), table(t, Options{Arch: arch, Loopback: true, Groups: []string{g.Name}})
+			loosened := 0
+			for _, n := range with.numbers {
+				for _, v := range append(interesting(with), interesting(without)...) {
+					args := [6]uint64{v, v, v, v, v, v}
+					before, after := without.Judge(n.number, args), with.Judge(n.number, args)
+					if before.Permit && !after.Permit {
+						t.Fatalf("%s refuses %s %#x, which the base permits", g.Name, n.name, v)
+					}
+					if before != after {
+						loosened++
+						if owner[n.name] != g.Name {
+							t.Fatalf("%s changes %s, which it does not name", g.Name, n.name)
+						}
+					}
+				}
+			}
+			if loosened == 0 {
+				t.Errorf("%s changes nothing", g.Name)
+			}
+		}
+	}
+}
+
+func TestForeignArchitectureIsKilled(t *testing.T) {
+	for _, o := range every() {
+		p := table(t, o).Filter().Program
+		for _, arch := range []uint32{0, unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_AARCH64, unix.AUDIT_ARCH_S390X} {
+			if audit, _, _ := o.Arch.lookup(); arch == audit {
+				continue
+			}
+			for number := range uint32(500) {
+				if got, _, err := run(p, data{number: number, arch: arch}); err != nil || got != unix.SECCOMP_RET_KILL_PROCESS {
+					t.Fatalf("%v: architecture %#x number %d: %#x, %v", o, arch, number, got, err)
+				}
+			}
+		}
+	}
+}
+
+func TestBuild(t *testing.T) {
+	base, err := Build(Options{Arch: AMD64, Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digests := map[string]Options{}
+	for _, o := range every() {
+		f, err := Build(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := digests[f.Digest()]; ok {
+			t.Errorf("%v and %v make the same filter", o, other)
+		}
+		digests[f.Digest()] = o
+		if len(f.Bytes()) != 8*len(f.Program) {
+			t.Errorf("%v: %d bytes for %d instructions", o, len(f.Bytes()), len(f.Program))
+		}
+	}
+	again, _ := Build(Options{Arch: AMD64, Loopback: true, Groups: nil})
+	if base.Digest() != again.Digest() {
+		t.Error("the same options make two filters")
+	}
+	both, _ := Build(Options{Arch: AMD64, Groups: []string{"debug", "nested-sandbox"}})
+	swapped, _ := Build(Options{Arch: AMD64, Groups: []string{"nested-sandbox", "debug", "debug"}})
+	if both.Digest() != swapped.Digest() {
+		t.Error("the order of groups matters")
+	}
+}
+
+func TestBuildRefuses(t *testing.T) {
+	for _, c := range []struct {
+		options Options
+		kind    fault.Kind
+	}{
+		{Options{}, fault.Unsupported},
+		{Options{Arch: "riscv64"}, fault.Unsupported},
+		{Options{Arch: AMD64, Groups: []string{""}}, fault.Invalid},
+		{Options{Arch: AMD64, Groups: []string{"debug", "Debug"}}, fault.Invalid},
+	} {
+		f, err := Build(c.options)
+		if fault.KindOf(err) != c.kind || fault.HintOf(err) == "" || f.Program != nil {
+			t.Errorf("%+v: %v (hint %q), %d instructions", c.options, err, fault.HintOf(err), len(f.Program))
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	for _, c := range []struct {
+		options Options
+		name    string
+		effect  nacre.Effect
+		rule    string
+		reason  string // a part of it
+		remedy  string
+	}{
+		{Options{Arch: AMD64}, "read", nacre.Allow, "syscalls.base.read", "plain input", ""},
+		{Options{Arch: AMD64}, "mount", nacre.Deny, "syscalls.base.mount", "changes what the sandbox sees", "syscalls: [nested-sandbox]"},
+		{Options{Arch: AMD64, Groups: []string{"nested-sandbox"}}, "mount", nacre.Allow, "syscalls.nested-sandbox.mount", "inner root", ""},
+		{Options{Arch: AMD64}, "clone", nacre.Allow, "syscalls.base.clone", "without CLONE_NEW", ""},
+		{Options{Arch: AMD64}, "clone3", nacre.Deny, "syscalls.base.clone3", "behind a pointer", ""},
+		{Options{Arch: AMD64}, "bpf", nacre.Deny, "syscalls.base.bpf", "exploits", ""},
+		{Options{Arch: AMD64}, "ptrace", nacre.Deny, "syscalls.base.ptrace", "other processes", "syscalls: [debug]"},
+		{Options{Arch: AMD64}, "open", nacre.Allow, "syscalls.base.open", "setuid", ""},
+		{Options{Arch: ARM64}, "open", nacre.Deny, "syscalls.base", "no such system call on arm64", ""},
+		{Options{Arch: ARM64, Loopback: true}, "socket", nacre.Allow, "syscalls.base.socket", "AF_INET6", ""},
+		{Options{Arch: ARM64}, "socket", nacre.Allow, "syscalls.base.socket", "no network at all", ""},
+		{Options{Arch: AMD64}, "frobnicate", nacre.Deny, "syscalls.base", "no such system call", ""},
+		{Options{Arch: AMD64}, "", nacre.Deny, "syscalls.base", "no such system call", ""},
+	} {
+		d := table(t, c.options).Decide(c.name)
+		if d.Effect != c.effect || d.Rule != c.rule || !strings.Contains(d.Reason, c.reason) || d.Remedy != c.remedy ||
+			d.Capability != nacre.CapSyscalls || d.Subject != c.name || d.Origin.File != nacre.OriginBuiltIn {
+			t.Errorf("%v %s: %s remedy=%q", c.options, c.name, d, d.Remedy)
+		}
+	}
+}
+
+// TestDecideAgreesWithTheFilter: what explain calls denied, the program never
+// permits, and what it allows without a condition, it always does.
+func TestDecideAgreesWithTheFilter(t *testing.T) {
+	for _, o := range every() {
+		tb := table(t, o)
+		for _, n := range tb.numbers {
+			d := tb.Decide(n.name)
+			conditional := tb.calls[n.name].rule.limit != ""
+			if conditional != (tb.calls[n.name].rule.clauses != nil) {
+				t.Errorf("%s: a rule has clauses if and only if it says so", n.name)
+			}
+			permits := tb.Judge(n.number, [6]uint64{}).Permit
+			if !conditional && permits != (d.Effect == nacre.Allow) {
+				t.Errorf("%v: %s: explained as %s", o, n.name, d)
+			}
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package seccomp
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Verdict is the filter's answer to one call. The zero value refuses it.
+type Verdict struct {
+	Permit bool
+	Errno  unix.Errno // of a refusal; 0 is EPERM
+}
+
+var permit = Verdict{Permit: true}
+
+func refuse(e unix.Errno) Verdict { return Verdict{Errno: e} }
+
+// rule is how one call is treated: the first clause that holds decides, else
+// the last verdict.
+type rule struct {
+	clauses []clause
+	last    Verdict
+	limit   string // the condition in words; empty where there is none
+}
+
+// clause gives its verdict where all its tests hold.
+type clause struct {
+	when []test
+	then Verdict
+}
+
+// test looks at the low 32 bits of one argument.
+type test struct {
+	arg    uint32
+	mask   uint32
+	values []uint32 // nil: any bit under the mask is set
+}
+
+// set tests whether any of the bits is set in an argument.
+func set(arg, bits uint32) test { return test{arg: arg, mask: bits} }
+
+// is tests whether an argument is one of the values.
+func is(arg uint32, values ...uint32) test { return masked(arg, ^uint32(0), values...) }
+
+// masked tests whether an argument's bits under the mask are one of the values.
+func masked(arg, mask uint32, values ...uint32) test { return test{arg, mask, values} }
+
+func when(then Verdict, tests ...test) clause { return clause{when: tests, then: then} }
+
+// judge evaluates the rule as the assembled program does.
+func (r rule) judge(args [6]uint64) Verdict {
+	fails := func(t test) bool {
+		v := uint32(args[t.arg]) & t.mask
+		return t.values == nil && v == 0 || t.values != nil && !slices.Contains(t.values, v)
+	}
+	for _, c := range r.clauses {
+		if !slices.ContainsFunc(c.when, fails) {
+			return c.then
+		}
+	}
+	return r.last
+}

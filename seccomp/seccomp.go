@@ -1,0 +1,78 @@
+package seccomp
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+)
+
+// Arch is an architecture by its Go name. The zero value is none.
+type Arch string
+
+// The architectures.
+const (
+	AMD64 Arch = "amd64"
+	ARM64 Arch = "arm64"
+)
+
+// Options are what of a plan bears on its filter. The zero value makes none.
+type Options struct {
+	Arch     Arch
+	Groups   []string // added to the base list
+	Loopback bool     // without it there are no Internet sockets
+	Notify   bool     // refusals are put to the supervisor, else answered at once
+}
+
+// numbered is one system call of an architecture.
+type numbered struct {
+	number uint32
+	name   string
+}
+
+// lookup is the kernel's word for an architecture, and its calls by number.
+func (a Arch) lookup() (audit uint32, numbers []numbered, err error) {
+	switch a {
+	case AMD64:
+		return unix.AUDIT_ARCH_X86_64, numbersAMD64, nil
+	case ARM64:
+		return unix.AUDIT_ARCH_AARCH64, numbersARM64, nil
+	}
+	return 0, nil, fault.New(fault.Unsupported, "there is no system call table for the architecture %q", string(a)).
+		WithHint("run on %s or %s", AMD64, ARM64)
+}
+
+// Filter is a program ready to be loaded. The zero value has no instructions,
+// which the kernel refuses to load.
+type Filter struct {
+	Program []unix.SockFilter
+}
+
+// Build makes the filter of these options.
+func Build(o Options) (Filter, error) {
+	t, err := NewTable(o)
+	if err != nil {
+		return Filter{}, err
+	}
+	return t.Filter(), nil
+}
+
+// Bytes is the program as the kernel reads it on both architectures: eight
+// bytes for each instruction, little-endian.
+func (f Filter) Bytes() []byte {
+	b := make([]byte, 0, 8*len(f.Program))
+	for _, i := range f.Program {
+		b = append(binary.LittleEndian.AppendUint16(b, i.Code), i.Jt, i.Jf)
+		b = binary.LittleEndian.AppendUint32(b, i.K)
+	}
+	return b
+}
+
+// Digest is the SHA-256 of Bytes, in the form "sha256:…".
+func (f Filter) Digest() string {
+	sum := sha256.Sum256(f.Bytes())
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
