@@ -91,11 +91,9 @@ func (g *Group) direct() error {
 
 // fill makes the leaves, moves this process and writes the limits.
 func (g *Group) fill() error {
-	for _, dir := range g.folders() {
-		for _, leaf := range []string{agent, supervisor} {
-			if err := mkdir(filepath.Join(dir, leaf)); err != nil {
-				return err
-			}
+	for _, dir := range g.leaves(agent, supervisor) {
+		if err := mkdir(dir); err != nil {
+			return err
 		}
 	}
 	if err := g.AddSupervisor(os.Getpid()); err != nil {
@@ -159,8 +157,8 @@ func (g *Group) add(leaf string, pid int) error {
 	if pid <= 0 {
 		return fault.New(fault.Internal, "%d is not a process", pid)
 	}
-	for _, dir := range g.folders() {
-		if err := cgroups.WriteCgroupProc(filepath.Join(dir, leaf), pid); err != nil {
+	for _, dir := range g.leaves(leaf) {
+		if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
 			return fault.Wrap(fault.Internal, err, "control group %s: process %d cannot join %s", g.id, pid, leaf)
 		}
 	}
@@ -184,6 +182,21 @@ func (g *Group) folders() []string {
 	for _, c := range sorted(g.dirs) {
 		if !slices.Contains(out, g.dirs[c]) {
 			out = append(out, g.dirs[c])
+		}
+	}
+	return out
+}
+
+// leaves are the folders of the named leaves. The v1 trees in which nothing is
+// shared between agent and supervisor have none for the latter: every folder
+// costs its time at start and end.
+func (g *Group) leaves(names ...string) []string {
+	var out []string
+	for _, dir := range g.folders() {
+		for _, name := range names {
+			if name == agent || g.layout.Mode == V2 || dir == g.dirs["memory"] || dir == g.dirs["cpu"] {
+				out = append(out, filepath.Join(dir, name))
+			}
 		}
 	}
 	return out

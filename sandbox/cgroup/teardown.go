@@ -63,6 +63,9 @@ func (g *Group) Kill() error { return g.State().kill(agent) }
 // kill empties the named leaves. New processes are refused first, so that a
 // fork storm cannot outrun the loop where there is no cgroup.kill.
 func (s State) kill(leaves ...string) error {
+	if len(s.members(leaves)) == 0 {
+		return nil // and nobody is there to start any
+	}
 	for _, f := range s.Folders {
 		for _, leaf := range leaves { // only where there are such files; the loop in end is the judge
 			_ = cgroups.WriteFile(filepath.Join(f, leaf), "pids.max", "0")
@@ -74,14 +77,8 @@ func (s State) kill(leaves ...string) error {
 
 // end kills the processes in the leaves one by one, but for the calling one.
 func (s State) end(leaves ...string) error {
-	var dirs []string
-	for _, f := range s.Folders {
-		for _, leaf := range leaves {
-			dirs = append(dirs, filepath.Join(f, leaf))
-		}
-	}
 	for end := time.Now().Add(brief); ; time.Sleep(time.Millisecond) {
-		left := s.members(dirs)
+		left := s.members(leaves)
 		if len(left) == 0 {
 			return nil
 		}
@@ -95,12 +92,14 @@ func (s State) end(leaves ...string) error {
 	}
 }
 
-// members are the processes in the folders, without the calling one.
-func (s State) members(dirs []string) []int {
+// members are the processes in the leaves, without the calling one.
+func (s State) members(leaves []string) []int {
 	var out []int
-	for _, dir := range dirs {
-		pids, _ := cgroups.GetPids(dir) // a folder that is gone is empty
-		out = append(out, pids...)
+	for _, f := range s.Folders {
+		for _, leaf := range leaves {
+			pids, _ := cgroups.GetPids(filepath.Join(f, leaf)) // a folder that is gone is empty
+			out = append(out, pids...)
+		}
 	}
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(pid int) bool { return pid == os.Getpid() })

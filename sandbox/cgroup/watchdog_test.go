@@ -3,6 +3,7 @@ package cgroup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -13,7 +14,7 @@ import (
 )
 
 // spaced starts a program as init of a pid namespace, as root or not.
-func spaced(t *testing.T, what string) child {
+func spaced(t testing.TB, what string) child {
 	t.Helper()
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	if os.Geteuid() != 0 {
@@ -103,7 +104,12 @@ func FuzzStat(f *testing.F) {
 }
 
 func BenchmarkWatchdogSample(b *testing.B) {
-	space, _ := os.Readlink("/proc/self/ns/pid")
+	c := spaced(b, "fork=8")
+	c.line()
+	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
 	w := &Watchdog{space: space, Limits: nacre.Limits{Memory: 1 << 50}}
 	for b.Loop() {
 		if _, err := w.sample(); err != nil {
