@@ -1,0 +1,376 @@
+package cgroup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+
+	"nacre"
+	"nacre/fault"
+)
+
+func TestMemoryLimitKills(t *testing.T) {
+	g := group(t, small)
+	c := inAgent(t, g, "allocate=200")
+	err := c.Wait()
+	if st := c.ProcessState.Sys().(syscall.WaitStatus); err == nil || st.Signal() != syscall.SIGKILL {
+		t.Fatalf("200 MiB under a limit of 64 MiB: %v", c.ProcessState)
+	}
+	u, err := g.Usage()
+	if err != nil || u.OOMKills < 1 {
+		t.Errorf("usage %+v, %v: no kill was counted", u, err)
+	}
+	if u.Peak != 0 && (u.Peak < 32<<20 || u.Peak > 65<<20) {
+		t.Errorf("peak of %d bytes under a limit of 64 MiB", u.Peak)
+	}
+}
+
+func TestMemoryUnderTheLimitIsLeftAlone(t *testing.T) {
+	g := group(t, small)
+	if got := inAgent(t, g, "allocate=24").line(); got != "allocated" {
+		t.Fatalf("24 MiB under a limit of 64 MiB: %q", got)
+	}
+	if u, err := g.Usage(); err != nil || u.Memory < 24<<20 || u.OOMKills != 0 || u.Processes < 1 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+func TestProcessLimitStopsForks(t *testing.T) {
+	g := group(t, small)
+	var made int
+	if got := inAgent(t, g, "fork=200").line(); !strings.HasPrefix(got, "refused") {
+		t.Fatalf("200 forks under a limit of 32: %q", got)
+	} else if fmt.Sscanf(got, "refused %d", &made); made == 0 || made >= 32 {
+		t.Errorf("%q under a limit of 32", got)
+	}
+	if u, err := g.Usage(); err != nil || u.Processes != 32 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+func TestProcessorLimitThrottles(t *testing.T) {
+	g := group(t, small)
+	inAgent(t, g, "burn")
+	within(t, "three throttled periods", func() bool {
+		u, err := g.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Throttled >= 3 && u.CPU > 0
+	})
+}
+
+func TestKillEndsAForkStorm(t *testing.T) {
+	for _, v2 := range []bool{true, false} {
+		t.Run(fmt.Sprintf("cgroup.kill=%v", v2), func(t *testing.T) {
+			g := group(t, small)
+			if !v2 { // as on a machine with v1 alone
+				if g.layout.Mode != Hybrid {
+					t.Skip("needs a v1 tree beside the v2 one")
+				}
+				f := g.dirs[tree2]
+				delete(g.dirs, tree2)
+				t.Cleanup(func() { g.dirs[tree2] = f })
+			}
+			inAgent(t, g, "storm")
+			within(t, "the storm", func() bool { u, err := g.Usage(); return err == nil && u.Processes >= 2 || !v2 })
+			if err := g.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range g.folders() {
+				if pids, err := cgroups.GetPids(filepath.Join(f, agent)); err != nil || len(pids) > 0 {
+					t.Errorf("%s: %v, %v", f, pids, err)
+				}
+			}
+		})
+	}
+}
+
+func TestDestroyLeavesNothing(t *testing.T) {
+	g := group(t, small)
+	before := inHome(t, g)
+	inAgent(t, g, "sleep")
+	if err := g.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if g.unit != "" && os.Geteuid() != 0 {
+		before = nil // the scope stays until this process ends
+	}
+	for _, f := range before {
+		within(t, f+" to go", func() bool { return !exists(f) })
+	}
+	if exists(filepath.Join(g.folders()[0], agent)) {
+		t.Error("the agent's leaf is left")
+	}
+}
+
+func inHome(t *testing.T, g *Group) []string {
+	t.Helper()
+	for _, f := range g.folders() {
+		if !exists(f) {
+			t.Fatalf("%s was not made", f)
+		}
+	}
+	return g.folders()
+}
+
+func TestReadback(t *testing.T) {
+	g := group(t, small)
+	c := inAgent(t, g, "sleep")
+	for _, e := range g.Readback(c.Process.Pid) {
+		if !e.OK {
+			t.Errorf("%+v", e)
+		}
+	}
+	bad := 0
+	if err := cgroups.WriteFile(filepath.Join(g.dirs["pids"], agent), "pids.max", "77"); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range g.Readback(os.Getpid()) { // which is not in the agent's leaf
+		if !e.OK {
+			bad++
+		}
+	}
+	if want := 1 + len(g.folders()); bad < want {
+		t.Errorf("%d deviations found, want at least %d", bad, want)
+	}
+}
+
+func TestSupervisorIsChargedToTheParent(t *testing.T) {
+	g := group(t, small)
+	in, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, "sleep", nil) // a child of the supervisor, such as the gateway
+	if err := g.AddSupervisor(c.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	for ctrl, dir := range g.dirs {
+		if ctrl == "memory" || ctrl == "cpu" || g.layout.Mode == V2 && ctrl == tree2 {
+			if g.layout.Mode == V2 {
+				ctrl = tree2
+			}
+			if want := "/" + filepath.Base(dir) + "/" + supervisor; !strings.HasSuffix(in[ctrl], want) {
+				t.Errorf("%q: in %s, want …%s", ctrl, in[ctrl], want)
+			}
+		}
+	}
+	c.Process.Kill()
+	c.Wait()
+}
+
+func TestStartByDescriptor(t *testing.T) {
+	g := group(t, small)
+	f, whole := g.AgentFD()
+	if f == nil {
+		t.Skip("needs a v2 tree")
+	}
+	defer f.Close()
+	c := start(t, "sleep", &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(f.Fd())})
+	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", c.Process.Pid))
+	if err != nil || !strings.HasSuffix(in[tree2], "/agent") {
+		t.Fatalf("in %q, %v", in[tree2], err)
+	}
+	if !whole {
+		if err := g.AddAgent(c.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range g.Readback(c.Process.Pid) {
+		if !e.OK {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestSweepAfterTheOwnerWasKilled(t *testing.T) {
+	need(t)
+	c := start(t, "owner", nil, "NACRE_CGROUP_TEST_ID="+newID())
+	c.release()
+	var s State
+	if err := json.Unmarshal([]byte(c.line()), &s); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(s); err != nil { // while it lives, too
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err == nil {
+		t.Error("the owner was left alive")
+	}
+	for _, f := range s.Folders {
+		within(t, f+" to go", func() bool { return !exists(f) })
+	}
+	if err := Remove(s); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+func TestKilledOwnerLeavesOnlyWhatIsSwept(t *testing.T) {
+	need(t)
+	c := start(t, "owner", nil, "NACRE_CGROUP_TEST_ID="+newID())
+	c.release()
+	var s State
+	if err := json.Unmarshal([]byte(c.line()), &s); err != nil {
+		t.Fatal(err)
+	}
+	c.Process.Kill()
+	c.Wait()
+	if len(s.members([]string{agent})) == 0 {
+		t.Error("the sleeper did not outlive its owner: nothing is proven")
+	}
+	if err := Remove(s); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.members([]string{agent}); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+	for _, f := range s.Folders {
+		within(t, f+" to go", func() bool { return !exists(f) })
+	}
+}
+
+func TestRemoveTouchesOnlyItsOwn(t *testing.T) {
+	for _, s := range []State{
+		{ID: "a", Folders: []string{"/sys/fs/cgroup"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/memory"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/memory/nacre-b"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/memory/x/../nacre-a"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/../../../tmp/nacre-a"}},
+		{ID: "a", Folders: []string{"/tmp/nacre-a"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-b/nacre-a"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-a"}, Unit: "ssh.service"},
+		{ID: "", Folders: []string{"/sys/fs/cgroup/nacre-"}},
+		{ID: "../a"}, {ID: "A"}, {ID: "a/b"}, {ID: "-a"}, {ID: strings.Repeat("a", 65)},
+	} {
+		if err := Remove(s); err == nil {
+			t.Errorf("%+v was accepted", s)
+		}
+	}
+}
+
+func TestRemoveRefusesItsOwnGroup(t *testing.T) {
+	g := group(t, small)
+	if err := Remove(g.State()); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLimitsThatLimitNothingAreRefused(t *testing.T) {
+	for _, l := range []nacre.Limits{{}, {Memory: 1 << 30, CPUs: 1}, {Memory: 1 << 30, Processes: 1}, {CPUs: 1, Processes: 1},
+		{Memory: -1, CPUs: 1, Processes: 1}, {Memory: 1 << 62, CPUs: 1, Processes: 1}} {
+		if g, err := New(context.Background(), newID(), l); fault.KindOf(err) != fault.Invalid || g != nil {
+			t.Errorf("%+v: %v", l, err)
+		}
+	}
+}
+
+func TestSameNameTwice(t *testing.T) {
+	g := group(t, small)
+	if _, err := New(context.Background(), g.id, small); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("got %v", err)
+	}
+	for _, f := range g.folders() {
+		if !exists(filepath.Join(f, agent)) {
+			t.Errorf("%s went with the refused one", f)
+		}
+	}
+}
+
+func TestWithoutGroupsIsUnsupported(t *testing.T) {
+	l := Detect()
+	want := l.Problem()
+	if want == nil {
+		t.Skip("needs a user who cannot have groups")
+	}
+	_, err := New(context.Background(), newID(), small)
+	if fault.KindOf(err) != fault.Unsupported || !strings.Contains(err.Error(), want.Error()) {
+		t.Errorf("got %v", err)
+	}
+	var f *fault.Fault
+	if !errors.As(err, &f) || !strings.Contains(f.Hint, string(nacre.TierWatchdog)) {
+		t.Errorf("no remedy: %v", err)
+	}
+	if c := l.Checks()[0]; c.OK || c.Tier != nacre.TierWatchdog || c.Remedy == "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	all := map[string]string{"memory": root, "pids": root, "cpu": root}
+	for name, c := range map[string]struct {
+		l    Layout
+		want string
+	}{
+		"nothing":  {Layout{}, "no control groups"},
+		"no pids":  {Layout{Mode: V1, Base: map[string]string{"memory": os.TempDir()}}, "no pids controller"},
+		"readonly": {Layout{Mode: V1, Base: map[string]string{"memory": "/proc/nothing", "pids": root, "cpu": root}}, "can be made in /proc/nothing"},
+		"scope":    {Layout{Mode: V2, Base: all, Manager: []string{"unix:path=/x"}}, ""},
+	} {
+		if got := fmt.Sprint(c.l.Problem()); (c.want == "") != (got == "<nil>") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestOutside(t *testing.T) {
+	for in, want := range map[string]string{"/": "/", "/a/b": "/a/b", "/nacre-x/supervisor": "/", "/a/nacre-x.scope/agent": "/a", "": "/"} {
+		if got := outside(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// BenchmarkGroup is what the limits cost a sandbox in all, and its parts.
+func BenchmarkGroup(b *testing.B) {
+	need(b)
+	var made, added, gone, delegated time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		c := start(b, "sleep", nil)
+		time.Sleep(5 * time.Millisecond) // it has started by then
+		b.StartTimer()
+		begin := time.Now()
+		g, err := New(context.Background(), newID(), small)
+		if err != nil {
+			b.Fatal(err)
+		}
+		made += time.Since(begin)
+		begin = time.Now()
+		if err := g.AddAgent(c.Process.Pid); err != nil {
+			b.Fatal(err)
+		}
+		added += time.Since(begin)
+		b.StopTimer()
+		c.Process.Kill()
+		c.Wait()
+		delegated += g.Delegation
+		b.StartTimer()
+		begin = time.Now()
+		if err := g.Destroy(); err != nil {
+			b.Fatal(err)
+		}
+		gone += time.Since(begin)
+	}
+	for name, d := range map[string]time.Duration{"new": made, "add": added, "destroy": gone, "delegation": delegated} {
+		b.ReportMetric(float64(d.Microseconds())/float64(b.N), name+"-µs")
+	}
+}
+
+func BenchmarkUsage(b *testing.B) {
+	g := group(b, small)
+	for b.Loop() {
+		if _, err := g.Usage(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

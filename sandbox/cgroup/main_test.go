@@ -1,0 +1,208 @@
+package cgroup
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+)
+
+// The test binary is its own hostile program: with role set it plays one.
+const role = "NACRE_CGROUP_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	name, arg, _ := strings.Cut(os.Getenv(role), "=")
+	n, _ := strconv.Atoi(arg)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	bufio.NewReader(os.Stdin).ReadString('\n') // until it has been put into its group
+	switch name {
+	case "allocate":
+		allocate(n)
+	case "sleep":
+		time.Sleep(time.Minute)
+	case "burn":
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		}
+	case "fork":
+		fork(n)
+	case "storm":
+		storm()
+	case "reaped storm":
+		if pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); pid == 0 {
+			storm()
+		}
+		for { // as every sandbox's init does
+			syscall.Wait4(-1, nil, 0, nil)
+		}
+	case "threadless":
+		threadless(n)
+	case "owner":
+		owner()
+	}
+}
+
+// allocate touches n MiB of memory and keeps it.
+func allocate(n int) {
+	b, err := unix.Mmap(-1, 0, n<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		os.Exit(3)
+	}
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
+	}
+	fmt.Println("allocated")
+	time.Sleep(time.Minute)
+}
+
+// threadless ends its first thread and allocates in another, so that /proc
+// shows a zombie without memory.
+func threadless(n int) {
+	runtime.LockOSThread()
+	go func() { time.Sleep(50 * time.Millisecond); allocate(n) }()
+	syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
+}
+
+// fork starts sleepers until the kernel refuses, at most n.
+func fork(n int) {
+	made := 0
+	for ; made < n; made++ {
+		if pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); errno != 0 {
+			fmt.Println("refused", made, errno)
+			time.Sleep(time.Minute)
+		} else if pid == 0 {
+			pause()
+		}
+	}
+	fmt.Println("made", made)
+	time.Sleep(time.Minute)
+}
+
+// storm replaces itself for ever: every process forks and its parent ends.
+func storm() {
+	syscall.RawSyscall(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0) // two lines of them
+	for {
+		if pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); pid != 0 && int(pid) > 0 {
+			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+}
+
+func pause() {
+	for {
+		syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+}
+
+// owner makes a group with a sleeper in it, says so, and waits to be killed.
+func owner() {
+	g, err := New(context.Background(), os.Getenv("NACRE_CGROUP_TEST_ID"), small)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	c := exec.Command("/bin/sleep", "60")
+	if err := c.Start(); err == nil {
+		err = g.AddAgent(c.Process.Pid)
+	}
+	json.NewEncoder(os.Stdout).Encode(g.State())
+	time.Sleep(time.Minute)
+}
+
+var small = nacre.Limits{Memory: 64 << 20, CPUs: 0.25, Processes: 32, Time: time.Minute}
+
+func newID() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return "t" + hex.EncodeToString(b[:])
+}
+
+// need skips where this user on this machine can have no groups; that case has
+// a test of its own.
+func need(t testing.TB) Layout {
+	t.Helper()
+	l := Detect()
+	if err := l.Problem(); err != nil {
+		t.Skipf("needs control groups that this user can make: %v", err)
+	}
+	return l
+}
+
+func group(t testing.TB, l nacre.Limits) *Group {
+	t.Helper()
+	need(t)
+	g, err := New(context.Background(), newID(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Destroy(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// child is a hostile program that waits to be let go.
+type child struct {
+	*exec.Cmd
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+func start(t testing.TB, what string, attr *syscall.SysProcAttr, env ...string) child {
+	t.Helper()
+	c := exec.Command("/proc/self/exe")
+	c.Env, c.SysProcAttr, c.Stderr = append(env, role+"="+what), attr, os.Stderr
+	in, _ := c.StdinPipe()
+	out, _ := c.StdoutPipe()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return child{c, in, bufio.NewScanner(out)}
+}
+
+func (c child) release() { io.WriteString(c.in, "\n") }
+
+func (c child) line() string {
+	c.out.Scan()
+	return c.out.Text()
+}
+
+func inAgent(t testing.TB, g *Group, what string) child {
+	t.Helper()
+	c := start(t, what, nil)
+	if err := g.AddAgent(c.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	c.release()
+	return c
+}
+
+// within waits for something that must become so soon; the time is generous
+// because the machine is shared, and no test measures it.
+func within(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package cgroup
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is USER_HZ, the same on every architecture that Nacre is built for.
+const tick = 10 * time.Millisecond
+
+// process is what a watchdog wants to know of one.
+type process struct {
+	dir         string // where to read about its memory
+	start       string // when it began: with its number, who it is
+	threads     int64  // none for a zombie
+	resident    int64  // bytes
+	own, waited time.Duration
+}
+
+// readProcess reads a process's folder in /proc. The name in its stat is the
+// agent's to choose: the fields begin after the last bracket.
+func readProcess(dir string) (process, bool) {
+	p, state := parseStat(dir)
+	if state == "Z" && p.threads > 1 {
+		// The first thread has ended, and the memory shows only at another.
+		tasks, _ := os.ReadDir(dir + "/task")
+		for _, t := range tasks {
+			if other, s := parseStat(dir + "/task/" + t.Name()); s != "Z" && other.resident > p.resident {
+				p.dir, p.resident = other.dir, other.resident
+			}
+		}
+	} else if state == "Z" {
+		p.threads = 0
+	}
+	return p, state != ""
+}
+
+func parseStat(dir string) (process, string) {
+	b, _ := os.ReadFile(dir + "/stat")
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(f) < 22 { // numbered from 3 in proc(5)
+		return process{}, ""
+	}
+	number := func(field int) int64 { n, _ := strconv.ParseInt(f[field-3], 10, 64); return n }
+	return process{dir: dir, start: f[22-3], threads: number(20), resident: number(24) * int64(os.Getpagesize()),
+		own:    time.Duration(number(14)+number(15)) * tick,
+		waited: time.Duration(number(16)+number(17)) * tick}, f[0]
+}
+
+// proportional is the memory with shared pages divided among their sharers,
+// else the resident memory.
+func (p process) proportional() int64 {
+	b, _ := os.ReadFile(p.dir + "/smaps_rollup")
+	_, rest, _ := strings.Cut(string(b), "\nPss:")
+	if f := strings.Fields(rest); len(f) > 0 {
+		if kib, err := strconv.ParseInt(f[0], 10, 64); err == nil {
+			return kib << 10
+		}
+	}
+	return p.resident
+}

@@ -1,0 +1,121 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/cgroups"
+
+	"nacre"
+	"nacre/fault"
+)
+
+// What a sandbox's supervisor and gateway may use together on top of the
+// agent's own limits: an agent that uses up all it has must not be able to
+// hold up the process that is to stop it.
+const (
+	MemoryHeadroom = 256 << 20
+	CPUHeadroom    = 0.1
+)
+
+// period is the kernel's own default on v1, which is why it is not set there.
+const period = 100_000 // microseconds
+
+// setting is one value in one control file, written once and read back later.
+type setting struct {
+	controller, leaf, file, value string
+	swap                          bool // may be absent where the machine has no swap
+}
+
+// settings are the files that carry the limits. A parent comes before its
+// leaf: v1 refuses a leaf more than its parent has.
+func settings(l nacre.Limits, v2 bool) []setting {
+	own := l.Memory / int64(os.Getpagesize()) * int64(os.Getpagesize()) // as the kernel rounds
+	mem, all := strconv.FormatInt(own, 10), strconv.FormatInt(own+MemoryHeadroom, 10)
+	procs, quota := strconv.FormatInt(l.Processes, 10), strconv.FormatInt(int64(l.CPUs*period), 10)
+	wide := strconv.FormatInt(int64((l.CPUs+CPUHeadroom)*period), 10)
+	if v2 {
+		quota, wide = quota+" 100000", wide+" 100000"
+		return []setting{
+			{"memory", "", "memory.max", all, false},
+			{"memory", "", "memory.swap.max", "0", true},
+			{"cpu", "", "cpu.max", wide, false},
+			{"memory", agent, "memory.max", mem, false},
+			{"memory", agent, "memory.swap.max", "0", true},
+			{"memory", agent, "memory.oom.group", "1", false},
+			{"cpu", agent, "cpu.max", quota, false},
+			{"pids", agent, "pids.max", procs, false},
+		}
+	}
+	const limit, withSwap = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
+	return []setting{
+		{"memory", "", limit, all, false},
+		{"memory", "", withSwap, all, true}, // memory and swap together: no swap
+		{"memory", agent, limit, mem, false},
+		{"memory", agent, withSwap, mem, true},
+		{"cpu", "", "cpu.cfs_quota_us", wide, false},
+		{"cpu", agent, "cpu.cfs_quota_us", quota, false},
+		{"pids", agent, "pids.max", procs, false},
+	}
+}
+
+// validate refuses limits that limit nothing or that the kernel cannot hold.
+func validate(l nacre.Limits) error {
+	switch {
+	case l.Memory < 1<<20 || l.Memory > 1<<52:
+		return fault.New(fault.Invalid, "limits: memory of %d bytes is not between 1 MiB and 4 PiB", l.Memory)
+	case !(l.CPUs >= 0.01 && l.CPUs <= 8192):
+		return fault.New(fault.Invalid, "limits: %v cpus is not between 0.01 and 8192", l.CPUs)
+	case l.Processes < 1 || l.Processes > 1<<22:
+		return fault.New(fault.Invalid, "limits: %d processes is not between 1 and 4194304", l.Processes)
+	}
+	return nil
+}
+
+func (g *Group) write(s setting) error {
+	err := cgroups.WriteFile(filepath.Join(g.dirs[s.controller], s.leaf), s.file, s.value)
+	if s.swap && errors.Is(err, fs.ErrNotExist) {
+		if swapping() {
+			return unsupported(err, "this kernel does not count swap", "boot with swapaccount=1, or turn swap off")
+		}
+		return nil
+	}
+	return err
+}
+
+// swapping tells whether the machine has swap that a sandbox could spill into.
+func swapping() bool {
+	b, err := os.ReadFile("/proc/swaps")
+	return !errors.Is(err, fs.ErrNotExist) && strings.Count(string(b), "\n") != 1
+}
+
+// Readback compares every limit with what the kernel holds now, and checks
+// that the process (the sandbox's init) is bound by it.
+func (g *Group) Readback(pid int) []nacre.Expectation {
+	var out []nacre.Expectation
+	add := func(item, expected, found string, ok bool) {
+		out = append(out, nacre.Expectation{Layer: "limits", Item: item, Expected: expected, Found: found, OK: ok})
+	}
+	for _, s := range g.settings {
+		found, err := cgroups.ReadFile(filepath.Join(g.dirs[s.controller], s.leaf), s.file)
+		if found = strings.TrimSpace(found); err != nil {
+			found = err.Error()
+		}
+		absent := s.swap && errors.Is(err, fs.ErrNotExist) && !swapping()
+		add(filepath.Join(s.leaf, s.file), s.value, found, err == nil && found == s.value || absent)
+	}
+	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	for c, dir := range g.dirs {
+		if g.layout.Mode == V2 && c != tree2 {
+			continue
+		}
+		want := "/" + filepath.Base(dir) + "/" + agent
+		add("member of "+dir, want, in[c], err == nil && strings.HasSuffix(in[c], want))
+	}
+	return out
+}

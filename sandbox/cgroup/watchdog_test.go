@@ -1,0 +1,119 @@
+package cgroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"nacre"
+)
+
+// spaced starts a program as init of a pid namespace, as root or not.
+func spaced(t testing.TB, what string) child {
+	t.Helper()
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	if os.Geteuid() != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Geteuid(), Size: 1}}
+	}
+	c := start(t, what, attr)
+	c.release()
+	return c
+}
+
+func TestWatchdog(t *testing.T) {
+	ample := nacre.Limits{Memory: 1 << 30, CPUs: 10, Processes: 1000, Time: time.Minute}
+	for name, c := range map[string]struct {
+		plays string
+		set   func(*nacre.Limits)
+		want  string
+	}{
+		"memory":                      {"allocate=100", func(l *nacre.Limits) { l.Memory = 64 << 20 }, "memory"},
+		"memory without first thread": {"threadless=100", func(l *nacre.Limits) { l.Memory = 64 << 20 }, "memory"},
+		"processes":                   {"fork=60", func(l *nacre.Limits) { l.Processes = 40 }, "processes"},
+		"fork storm":                  {"reaped storm", func(l *nacre.Limits) { l.Time = 30 * time.Millisecond }, "processor"},
+		"processor":                   {"burn", func(l *nacre.Limits) { l.Time = 30 * time.Millisecond }, "processor"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			child, l, reason := spaced(t, c.plays), ample, ""
+			c.set(&l)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			w := &Watchdog{Init: child.Process.Pid, Limits: l, Every: 20 * time.Millisecond,
+				Kill: func(r string) { reason = r; child.Process.Kill() }}
+			if err := w.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(reason, c.want) {
+				t.Errorf("killed for %q, want %s; %+v", reason, c.want, w.Usage())
+			}
+		})
+	}
+}
+
+func TestWatchdogLeavesTheModestAlone(t *testing.T) {
+	c := spaced(t, "fork=8")
+	c.line() // nine processes that share nearly all their memory
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	w := &Watchdog{Init: c.Process.Pid, Every: 20 * time.Millisecond, Kill: func(r string) { t.Error(r) },
+		Limits: nacre.Limits{Memory: 40 << 20, CPUs: 1, Processes: 100, Time: time.Minute}}
+	if err := w.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if u := w.Usage(); u.Processes < 9 || u.Memory == 0 || u.Peak < u.Memory {
+		t.Errorf("%+v", u)
+	}
+}
+
+func TestWatchdogEndsWithTheSandbox(t *testing.T) {
+	c := spaced(t, "sleep")
+	go func() { time.Sleep(50 * time.Millisecond); c.Process.Kill() }()
+	w := &Watchdog{Init: c.Process.Pid, Every: 10 * time.Millisecond, Kill: func(r string) { t.Error(r) },
+		Limits: nacre.Limits{Memory: 1 << 30, CPUs: 1, Processes: 100, Time: time.Minute}}
+	if err := w.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchdogRefusesWhatIsNoSandbox(t *testing.T) {
+	for _, pid := range []int{os.Getpid(), 1 << 30} {
+		if err := (&Watchdog{Init: pid, Every: time.Second}).Run(t.Context()); err == nil {
+			t.Errorf("process %d was watched", pid)
+		}
+	}
+}
+
+func FuzzStat(f *testing.F) {
+	dir := f.TempDir()
+	own, _ := os.ReadFile("/proc/self/stat")
+	for _, s := range []string{string(own), "1 (a) b) S 1 2", "", ")", "1 (x) Z " + strings.Repeat("9 ", 60)} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		os.WriteFile(dir+"/stat", b, 0o600)
+		if p, state := parseStat(dir); state == "" && p.threads != 0 {
+			t.Errorf("%+v of what was refused", p)
+		}
+	})
+}
+
+func BenchmarkWatchdogSample(b *testing.B) {
+	c := spaced(b, "fork=8")
+	c.line()
+	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := &Watchdog{space: space, Limits: nacre.Limits{Memory: 1 << 50}}
+	for b.Loop() {
+		if _, err := w.sample(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
