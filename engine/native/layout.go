@@ -40,7 +40,7 @@ var deviceNodes = []string{"null", "zero", "full", "random", "urandom", "tty"}
 // hostTrees lists what an agent sees of the host's system.
 func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
 	for _, p := range usrMerged {
-		trees, links = offer(trees, links, p)
+		trees, links = offered(trees, links, p)
 	}
 	for i := range trees {
 		if trees[i].Inside == "/usr" {
@@ -48,14 +48,14 @@ func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
 		}
 	}
 	for _, name := range etcOffered {
-		trees, links = offer(trees, links, "/etc/"+name)
+		trees, links = offered(trees, links, "/etc/"+name)
 	}
 	return trees, links
 }
 
-// offer adds a path of the host's: a link as a link, the rest as a read-only
+// offered adds a path of the host's: a link as a link, the rest as a read-only
 // tree.
-func offer(trees []blueprint.Tree, links []blueprint.Link, p string) ([]blueprint.Tree, []blueprint.Link) {
+func offered(trees []blueprint.Tree, links []blueprint.Link, p string) ([]blueprint.Tree, []blueprint.Link) {
 	var st unix.Stat_t
 	if unix.Lstat(p, &st) != nil {
 		return trees, links
