@@ -1,0 +1,181 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nacre"
+	"nacre/compile"
+	"nacre/runs"
+)
+
+// memoryAudit keeps events for tests.
+type memoryAudit struct {
+	mu     sync.Mutex
+	events []nacre.Event
+	fail   error
+}
+
+func (a *memoryAudit) Record(_ context.Context, e nacre.Event) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fail != nil {
+		return a.fail
+	}
+	a.events = append(a.events, e)
+	return nil
+}
+
+var initPath string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "nacre-test")
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Chmod(dir, 0o755)
+	initPath = filepath.Join(dir, "nacre-init")
+	build := exec.Command("go", "build", "-o", initPath, "nacre/cmd/nacre-init")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func newEngine(t *testing.T) (*Engine, *memoryAudit) {
+	t.Helper()
+	store, err := runs.Open(os.Geteuid(), t.TempDir(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &memoryAudit{}
+	return &Engine{Init: initPath, Runs: store, Audit: a}, a
+}
+
+func planOf(t *testing.T, command ...string) nacre.Plan {
+	t.Helper()
+	p := nacre.Plan{
+		Version: 1, Command: command, Workdir: "/home/agent",
+		Image:    nacre.Image{Kind: nacre.ImageHost},
+		Identity: nacre.Identity{UID: 1000, Hostname: "box"},
+		Loopback: true,
+		Limits: nacre.Limits{Memory: 256 << 20, CPUs: 1, Processes: 128, OpenFiles: 256,
+			Disk: 64 << 20, Output: 1 << 20, Time: 20 * time.Second},
+		Environment: []nacre.Variable{{Name: "PATH", Value: "/usr/local/bin:/usr/bin:/bin"}, {Name: "HOME", Value: "/home/agent"}},
+	}
+	if os.Geteuid() != 0 {
+		p.Accepted = []nacre.Tier{nacre.TierWatchdog, nacre.TierOwnerUID}
+	}
+	p.Digest = compile.Digest(p)
+	return p
+}
+
+func runPlan(t *testing.T, p nacre.Plan) (nacre.Exit, string) {
+	t.Helper()
+	e, _ := newEngine(t)
+	var out bytes.Buffer
+	box, err := e.Start(context.Background(), p, nacre.Streams{Out: &out, Err: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit, err := box.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exit, out.String()
+}
+
+func TestRun(t *testing.T) {
+	exit, out := runPlan(t, planOf(t, "sh", "-c", "id -u; echo $HOME; pwd; exit 7"))
+	if exit.Code != 7 || exit.Reason != "exited" {
+		t.Errorf("exit %+v", exit)
+	}
+	if want := "1000\n/home/agent\n/home/agent\n"; out != want {
+		t.Errorf("output %q, want %q", out, want)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	_, out := runPlan(t, planOf(t, "cat", "/proc/self/status"))
+	for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("status lacks %q", want)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, c := range []struct {
+		name, script, reason string
+		change               func(*nacre.Plan)
+	}{
+		{"time", "sleep 60", "timeout", func(p *nacre.Plan) { p.Limits.Time = 300 * time.Millisecond }},
+		{"time, signals ignored", "trap '' TERM; while :; do sleep 1; done", "timeout", func(p *nacre.Plan) { p.Limits.Time = 300 * time.Millisecond }},
+		{"output", "yes", "output-limit", nil},
+		{"memory", "head -c 2000M /dev/zero | tail -c 2000M | wc -c", "", nil},
+		{"processes", "for i in $(seq 300); do sleep 30 & done 2>/dev/null; echo alive", "", nil},
+		{"disk", "head -c 100M /dev/zero > /tmp/a; stat -c %s /tmp/a; head -c 100M /dev/zero > /dev/shm/b", "", nil},
+		{"inodes", "for i in $(seq 5000); do : > /tmp/f$i || exit 3; done 2>/dev/null", "", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := planOf(t, "sh", "-c", c.script)
+			if c.change != nil {
+				c.change(&p)
+			}
+			exit, out := runPlan(t, p)
+			t.Logf("%+v, %d bytes of output: %.60q", exit, len(out), out)
+			if c.reason != "" && exit.Reason != c.reason {
+				t.Errorf("ended by %q, want %q", exit.Reason, c.reason)
+			}
+			if int64(len(out)) > p.Limits.Output {
+				t.Errorf("%d bytes of output, over the limit", len(out))
+			}
+			if exit.Code == 0 && c.name != "processes" && c.name != "memory" {
+				t.Error("succeeded")
+			}
+		})
+	}
+}
+
+func TestExec(t *testing.T) {
+	e, a := newEngine(t)
+	box, err := e.Start(context.Background(), planOf(t, "sleep", "60"), nacre.Streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	exit, err := box.Exec(context.Background(), []string{"sh", "-c", "grep Cap /proc/self/status; exit 3"}, nacre.Streams{Out: &out})
+	if err != nil || exit.Code != 3 {
+		t.Errorf("%+v, %v", exit, err)
+	}
+	if strings.Count(out.String(), "0000000000000000") != 5 {
+		t.Errorf("capabilities: %s", &out)
+	}
+	if exit, err := box.Exec(context.Background(), []string{"no-such-command"}, nacre.Streams{}); err == nil {
+		t.Errorf("a missing command ran: %+v", exit)
+	}
+	out.Reset()
+	exit, err = box.Exec(context.Background(), []string{"sh", "-c", "tty; stty size; echo $$"}, nacre.Streams{TTY: true, Out: &out, Size: nacre.Window{Rows: 33, Columns: 99}})
+	if err != nil || exit.Code != 0 || !strings.Contains(out.String(), "/dev/pts/0\r\n33 99") {
+		t.Errorf("terminal: %+v, %v, %q", exit, err, out.String())
+	}
+	if err := box.Stop(time.Second); err != nil {
+		t.Error(err)
+	}
+	if exit, err := box.Wait(); err != nil || exit.Code != 143 {
+		t.Errorf("%+v, %v", exit, err)
+	}
+	if n := len(a.events); n < 3 {
+		t.Errorf("%d events", n)
+	}
+}
