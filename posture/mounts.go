@@ -11,10 +11,6 @@ func sorted(m map[string]int64) []string { return slices.Sorted(maps.Keys(m)) }
 
 func orElse(s, fallback string) string { return cmp.Or(s, fallback) }
 
-func hasPrefix(s string, prefixes []string) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
-}
-
 // mounts checks every mount of the process: writable only where the plan says,
 // without setuid programs, and without device nodes but in /dev.
 func (r *reader) mounts(e Expect) {

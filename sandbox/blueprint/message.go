@@ -50,7 +50,7 @@ type Message struct {
 }
 
 // Fact is one thing that the confined process found out by trying it.
-type Fact struct{ Layer, Item, Found string }
+type Fact struct{ Layer, Item, Expected, Found string }
 
 // ErrClosed is returned by Receive once the peer is gone.
 var ErrClosed = errors.New("the other end is gone")

@@ -21,6 +21,7 @@ import (
 // Main runs until the first job has ended and returns the exit status for
 // nacre-init itself.
 func Main() int {
+	facts := []blueprint.Fact{files(), descriptors()}
 	// execve made us dumpable again; nothing of the agent's exists yet.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fail("dumpable", err)
@@ -33,7 +34,7 @@ func Main() int {
 		unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 		unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU, unix.SIGXFSZ)
 	r := &reaper{jobs: map[int]int{}, pids: map[int]int{}}
-	confined := blueprint.Message{Kind: blueprint.Confined, Facts: probe()}
+	confined := blueprint.Message{Kind: blueprint.Confined, Facts: facts}
 	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
 		return 1
 	}
@@ -43,20 +44,6 @@ func Main() int {
 func fail(layer string, err error) int {
 	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Failed, Layer: layer, Error: err.Error()})
 	return 1
-}
-
-// probe tries what only Landlock refuses.
-func probe() []blueprint.Fact {
-	found := "refused"
-	fd, err := unix.Open(blueprint.LandlockProbe, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	switch {
-	case err == nil:
-		unix.Close(fd)
-		found = "readable"
-	case !errors.Is(err, unix.EACCES):
-		found = err.Error()
-	}
-	return []blueprint.Fact{{Layer: "landlock", Item: "files", Found: found}}
 }
 
 type reaper struct {
