@@ -1,0 +1,131 @@
+// Package client talks to a running sandbox's control socket.
+package client
+
+import (
+	"net"
+	"os"
+	"time"
+
+	"nacre"
+	"nacre/api"
+	"nacre/fault"
+)
+
+// Client reaches one sandbox.
+type Client struct{ Socket string }
+
+func (c Client) dial() (*net.UnixConn, error) {
+	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: c.Socket, Net: "unixpacket"})
+	if err != nil {
+		return nil, fault.Wrap(fault.NotFound, err, "cannot reach the sandbox").
+			WithHint("it may just have ended: nacre ps")
+	}
+	return conn, nil
+}
+
+func (c Client) ask(r api.Request) (api.Reply, error) {
+	conn, err := c.dial()
+	if err != nil {
+		return api.Reply{}, err
+	}
+	defer conn.Close()
+	if err := api.Send(conn, r); err != nil {
+		return api.Reply{}, err
+	}
+	return receive(conn)
+}
+
+func receive(conn *net.UnixConn) (reply api.Reply, err error) {
+	fds, err := api.Receive(conn, &reply)
+	api.Close(fds)
+	if err != nil {
+		return reply, fault.Wrap(fault.NotFound, err, "the sandbox did not answer")
+	}
+	return reply, reply.Error.Err()
+}
+
+// Stop asks the command to end, and kills all after the grace.
+func (c Client) Stop(grace time.Duration) error {
+	_, err := c.ask(api.Request{Op: api.Stop, Grace: grace})
+	return err
+}
+
+// Signal sends a signal to the command.
+func (c Client) Signal(number int) error {
+	_, err := c.ask(api.Request{Op: api.Signal, Number: number})
+	return err
+}
+
+// Usage is what the sandbox uses now.
+func (c Client) Usage() (nacre.Usage, error) {
+	reply, err := c.ask(api.Request{Op: api.Usage})
+	if err != nil || reply.Usage == nil {
+		return nacre.Usage{}, err
+	}
+	return *reply.Usage, nil
+}
+
+// Posture is what holds now, beside what must.
+func (c Client) Posture() ([]nacre.Expectation, error) {
+	reply, err := c.ask(api.Request{Op: api.Posture})
+	return reply.Posture, err
+}
+
+// Plan is what the sandbox was made from.
+func (c Client) Plan() (nacre.Plan, error) {
+	reply, err := c.ask(api.Request{Op: api.Plan})
+	if err != nil || reply.Plan == nil {
+		return nacre.Plan{}, err
+	}
+	return *reply.Plan, nil
+}
+
+// Exec runs another command on the given streams and returns how it ended.
+func (c Client) Exec(command []string, in, out, errs *os.File) (nacre.Exit, error) {
+	conn, err := c.dial()
+	if err != nil {
+		return nacre.Exit{}, err
+	}
+	defer conn.Close()
+	r := api.Request{Op: api.Exec, Command: command}
+	if err := api.Send(conn, r, int(in.Fd()), int(out.Fd()), int(errs.Fd())); err != nil {
+		return nacre.Exit{}, err
+	}
+	return exited(receive(conn))
+}
+
+// ExecTTY runs another command on a terminal of its own, whose master it hands
+// to attach; attach returns when the terminal has ended.
+func (c Client) ExecTTY(command []string, size nacre.Window, attach func(master *os.File) error) (nacre.Exit, error) {
+	conn, err := c.dial()
+	if err != nil {
+		return nacre.Exit{}, err
+	}
+	defer conn.Close()
+	if err := api.Send(conn, api.Request{Op: api.Exec, Command: command, TTY: true, Size: size}); err != nil {
+		return nacre.Exit{}, err
+	}
+	var first api.Reply
+	fds, err := api.Receive(conn, &first)
+	if err != nil || len(fds) != 1 {
+		api.Close(fds)
+		return exited(first, first.Error.Err())
+	}
+	master := os.NewFile(uintptr(fds[0]), "terminal")
+	attached := attach(master)
+	exit, err := exited(receive(conn))
+	if err == nil {
+		err = attached
+	}
+	return exit, err
+}
+
+func exited(reply api.Reply, err error) (nacre.Exit, error) {
+	if err != nil {
+		return nacre.Exit{}, err
+	}
+	if reply.Exit == nil {
+		return nacre.Exit{}, fault.New(fault.Internal, "the sandbox did not say how the command ended")
+	}
+	return *reply.Exit, nil
+}

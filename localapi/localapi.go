@@ -1,0 +1,131 @@
+// Package localapi serves a running sandbox's control socket. Only the owner
+// and root are listened to; nothing inside any sandbox can reach it.
+package localapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/api"
+	"nacre/fault"
+)
+
+// Server answers for one sandbox.
+type Server struct {
+	Box  nacre.Sandbox
+	Plan nacre.Plan
+	UID  int // the owner
+}
+
+// Listen makes the socket.
+func Listen(path string) (*net.UnixListener, error) {
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the control socket")
+	}
+	return l, os.Chmod(path, 0o600)
+}
+
+// Serve answers until the listener is closed.
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			s.handle(ctx, c)
+		}()
+	}
+}
+
+// requestTime is how long a caller may take to say what it wants.
+const requestTime = 5 * time.Second
+
+func (s *Server) handle(ctx context.Context, c *net.UnixConn) {
+	if !s.trusted(c) {
+		return
+	}
+	_ = c.SetReadDeadline(time.Now().Add(requestTime))
+	var r api.Request
+	fds, err := api.Receive(c, &r)
+	if err != nil {
+		return
+	}
+	defer api.Close(fds)
+	_ = c.SetReadDeadline(time.Time{})
+	reply, err := s.answer(ctx, c, r, fds)
+	reply.Error = api.ProblemOf(err)
+	_ = api.Send(c, reply)
+}
+
+// trusted tells whether the caller is the owner or root.
+func (s *Server) trusted(c *net.UnixConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var peer *unix.Ucred
+	err = errors.Join(raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}), err)
+	return err == nil && peer != nil && (int(peer.Uid) == s.UID || peer.Uid == 0)
+}
+
+func (s *Server) answer(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (reply api.Reply, err error) {
+	switch r.Op {
+	case api.Exec:
+		exit, err := s.exec(ctx, c, r, fds)
+		return api.Reply{Exit: &exit}, err
+	case api.Signal:
+		return reply, s.Box.Signal(r.Number)
+	case api.Stop:
+		return reply, s.Box.Stop(r.Grace)
+	case api.Usage:
+		u, err := s.Box.Usage()
+		return api.Reply{Usage: &u}, err
+	case api.Posture:
+		reply.Posture, err = s.Box.Posture()
+		return reply, err
+	case api.Plan:
+		return api.Reply{Plan: &s.Plan}, nil
+	default:
+		return reply, fault.New(fault.Usage, "unknown request %q", string(r.Op))
+	}
+}
+
+// exec runs a command on the caller's own streams, or hands the caller the
+// master of a new terminal.
+func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (nacre.Exit, error) {
+	if !r.TTY {
+		if len(fds) != 3 {
+			return nacre.Exit{}, fault.New(fault.Usage, "exec takes stdin, stdout and stderr")
+		}
+		in, out, errs := open(fds[0]), open(fds[1]), open(fds[2])
+		defer func() { in.Close(); out.Close(); errs.Close() }()
+		return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: out, Err: errs})
+	}
+	return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
+		Terminal: func(master *os.File, _ func(io.Writer) io.Writer) {
+			if raw, err := master.SyscallConn(); err == nil {
+				_ = raw.Control(func(fd uintptr) { _ = api.Send(c, api.Reply{Terminal: true}, int(fd)) })
+			}
+		}})
+}
+
+// open takes a copy of a descriptor; the caller closes the original.
+func open(fd int) *os.File {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(dup), "stream")
+}
