@@ -85,8 +85,10 @@ func (s *session) wait(fds []unix.PollFd, timeout int) (int, error) {
 }
 
 // output copies what the program writes until the program has ended. It reads
-// only when the last piece is written: a flood waits in the program.
+// only when the last piece is written: a flood waits in the program. At the end it
+// undoes what the program did to the owner's terminal.
 func (s *session) output() error {
+	defer s.filter.Reset()
 	buf := make([]byte, 32<<10)
 	for !s.over.Load() { // a write may have taken long
 		fds := []unix.PollFd{poll(s.wake, unix.POLLIN), poll(s.master, unix.POLLIN)}

@@ -110,6 +110,9 @@ func (f *Filter) Reset() error {
 	}
 	clear(f.undo)
 	f.state, f.partial = ground, nil
+	if b.Len() == 0 {
+		return nil
+	}
 	_, err := io.WriteString(f.w, b.String())
 	return err
 }

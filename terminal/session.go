@@ -99,7 +99,6 @@ func (s *session) close() {
 			return
 		}
 	}
-	s.filter.Reset()
 }
 
 func (s *session) closeFiles() {
