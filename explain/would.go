@@ -1,7 +1,9 @@
-package compile
+package explain
 
 import (
 	"nacre"
+	"nacre/compile"
+	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/strict"
@@ -9,8 +11,8 @@ import (
 
 // Would answers whether the policy would allow something if it were declared,
 // by the check that Compile itself makes; the remedy is the policy's line.
-func Would(in Input, q Query) (nacre.Decision, error) {
-	auth, err := authority(in)
+func Would(in compile.Input, q Query) (nacre.Decision, error) {
+	auth, err := compile.Authority(in)
 	if err != nil {
 		return nacre.Decision{}, err
 	}
@@ -23,7 +25,7 @@ func Would(in Input, q Query) (nacre.Decision, error) {
 		return auth.Network(asked), err
 	case nacre.CapLimits:
 		var asked manifest.Limits
-		if err := policy.ParseLimit(&asked, q.Subject+"="+q.Value); err != nil {
+		if err := grant.ParseLimit(&asked, q.Subject+"="+q.Value); err != nil {
 			return nacre.Decision{}, err
 		}
 		for _, limit := range asked.Each() {
