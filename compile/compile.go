@@ -223,7 +223,7 @@ func (c *compiler) image() error {
 		}
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: reference})
 		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
-			refused.Effect, d = nacre.Deny, refused
+			d = refused
 		}
 	}
 	if i.OCI != "" {

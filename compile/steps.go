@@ -37,7 +37,7 @@ func (c *compiler) environment() error {
 		v, value := asked[name], asked[name].Value
 		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
 		if v.From == "owner" {
-			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name, Entry: name})
+			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
 			var has bool
 			if value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
 				continue // the owner has none

@@ -6,7 +6,6 @@ import (
 	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
-	"nacre/strict"
 )
 
 // Would answers whether the policy would allow something if it were declared,
@@ -35,7 +34,7 @@ func Would(in compile.Input, q Query) (nacre.Decision, error) {
 			}
 		}
 	}
-	asked := manifest.Named{Capability: q.Capability, Name: q.Subject, Entry: strict.Text{Value: q.Subject}}
+	asked := manifest.Named{Capability: q.Capability, Name: q.Subject}
 	if list := narrowing[q.Capability]; list != "" && q.Value != "" {
 		asked.Lists = map[string][]string{list: {q.Value}}
 	}
