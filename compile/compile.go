@@ -82,7 +82,7 @@ func Compile(in Input) (nacre.Plan, error) {
 		in.Manifest = &manifest.Manifest{Loopback: true, Name: "command"}
 		in.Manifest.Origin.File = nacre.OriginCommandLine
 	}
-	auth, err := authority(in)
+	auth, err := Authority(in)
 	if err != nil {
 		return nacre.Plan{}, err
 	}
@@ -99,8 +99,8 @@ func Compile(in Input) (nacre.Plan, error) {
 	return c.plan, nil
 }
 
-// authority makes the evaluator: the command line's grants are policy too.
-func authority(in Input) (*policy.Authority, error) {
+// Authority makes the evaluator of an input: the command line's grants are policy too.
+func Authority(in Input) (*policy.Authority, error) {
 	facts := policy.Facts{Home: in.Owner.Home, Policies: in.Owner.Policies, Own: in.Owner.Own,
 		Subject: nacre.Subject{Digest: in.Digest, Path: in.ManifestPath, Lock: in.Lock}}
 	granted := policy.Rules{Capabilities: manifest.Capabilities{Limits: in.Limits}}
@@ -223,7 +223,7 @@ func (c *compiler) image() error {
 		}
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: reference})
 		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
-			refused.Effect, d = nacre.Deny, refused
+			d = refused
 		}
 	}
 	if i.OCI != "" {

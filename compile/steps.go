@@ -37,7 +37,7 @@ func (c *compiler) environment() error {
 		v, value := asked[name], asked[name].Value
 		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
 		if v.From == "owner" {
-			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name, Entry: name})
+			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
 			var has bool
 			if value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
 				continue // the owner has none
@@ -96,7 +96,7 @@ func (c *compiler) named() error {
 			}
 			continue
 		}
-		list := c.lists()[asked.Capability]
+		list := Named(&c.plan)[asked.Capability]
 		*list = append(*list, nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail})
 		if asked.Capability == nacre.CapSecrets && detail["reveal"] != "" {
 			c.warn("secret-revealed", asked.Origin, "the agent gets the value of %s itself", asked.Name)
@@ -105,21 +105,20 @@ func (c *compiler) named() error {
 	return nil
 }
 
-func (c *compiler) lists() map[nacre.Capability]*[]nacre.NamedGrant { return lists(&c.plan) }
-
-func lists(p *nacre.Plan) map[nacre.Capability]*[]nacre.NamedGrant {
+// Named is where a plan keeps the grants of each named capability.
+func Named(p *nacre.Plan) map[nacre.Capability]*[]nacre.NamedGrant {
 	return map[nacre.Capability]*[]nacre.NamedGrant{nacre.CapSecrets: &p.Secrets, nacre.CapModels: &p.Models, nacre.CapTools: &p.Tools,
 		nacre.CapMessages: &p.Messages, nacre.CapSchedule: &p.Schedule, nacre.CapDevices: &p.Devices}
 }
 
-// separator stands between the items of a detail; no item can hold it.
-const separator = "; "
+// Separator stands between the items of a detail; no item can hold it.
+const Separator = "; "
 
 func details(n manifest.Named) map[string]string {
 	detail := map[string]string{}
 	for key, items := range n.Lists {
 		if len(items) > 0 {
-			detail[key] = strings.Join(items, separator)
+			detail[key] = strings.Join(items, Separator)
 		}
 	}
 	for key, amount := range n.Amounts {

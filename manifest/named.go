@@ -16,7 +16,7 @@ type Named struct {
 	Amounts    map[string]int64    // 0: not stated
 	Reason     string
 	Origin     nacre.Origin
-	Entry      any // the entry as written
+	Entry      any // the entry as written; nil: only its name
 }
 
 // Named lists the named capabilities in a fixed order.
@@ -43,10 +43,10 @@ func (c *Capabilities) Named() []Named {
 		all = append(all, Named{nacre.CapSchedule, j.Name, map[string][]string{"when": j.When}, nil, j.Reason, j.Origin, j})
 	}
 	for _, d := range c.Devices {
-		all = append(all, Named{Capability: nacre.CapDevices, Name: d.Value, Origin: d.Origin, Entry: d})
+		all = append(all, Named{Capability: nacre.CapDevices, Name: d.Value, Origin: d.Origin})
 	}
 	for _, s := range c.Syscalls {
-		all = append(all, Named{Capability: nacre.CapSyscalls, Name: s.Value, Origin: s.Origin, Entry: s})
+		all = append(all, Named{Capability: nacre.CapSyscalls, Name: s.Value, Origin: s.Origin})
 	}
 	return all
 }

@@ -33,8 +33,8 @@ func NewBlocked(patterns []string) (*Blocked, error) {
 		rest, anchored := strings.CutPrefix(p, "/")
 		s := sequence{p, strings.Split(fold(rest), "/"), anchored}
 		for _, part := range s.parts {
-			if _, err := path.Match(part, ""); err != nil || part == "" || part == "." || part == ".." || strings.Trim(part, "*") == "" {
-				return nil, fmt.Errorf("expected a name, or names with / between them, each with at most some * in it; found %q", p)
+			if _, err := path.Match(part, ""); err != nil || part == "" || part == "." || part == ".." || strings.Trim(rest, "*/") == "" {
+				return nil, fmt.Errorf("expected a name, or names with / between them, with * for a part of one; found %q", p)
 			}
 		}
 		if last := s.parts[len(s.parts)-1]; isGlob(last) {

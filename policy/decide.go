@@ -26,12 +26,12 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 // whatever the roots say.
 func (a *Authority) Refused(d nacre.Decision, path string, access nacre.Access) (nacre.Decision, bool) {
 	if why := a.never(path, access); why != "" {
-		d.Rule, d.Reason, d.Origin, d.Remedy = "reserved", why, nacre.Origin{File: nacre.OriginBuiltIn}, ""
+		d.Effect, d.Rule, d.Reason, d.Origin, d.Remedy = nacre.Deny, "reserved", why, nacre.Origin{File: nacre.OriginBuiltIn}, ""
 		return d, true
 	}
 	pattern, ok := a.blocked.Match(path)
 	if ok {
-		d.Rule, d.Reason, d.Origin, d.Remedy = "blocked."+pattern, "the name is blocked wherever it is", a.origins[pattern], ""
+		d.Effect, d.Rule, d.Reason, d.Origin, d.Remedy = nacre.Deny, "blocked."+pattern, "the name is blocked wherever it is", a.origins[pattern], ""
 		if slices.Contains(builtIn, pattern) {
 			d.Remedy = "files: {unblocked: [" + strict.Quote(pattern) + "]}"
 		}
@@ -82,11 +82,10 @@ func (a *Authority) never(path string, access nacre.Access) string {
 
 // Preset decides about a read-only preset, by its name and its places.
 func (a *Authority) Preset(name string, places []string) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: nacre.CapFiles, Name: name, Entry: strict.Text{Value: name}})
+	d, _ := a.Named(manifest.Named{Capability: nacre.CapFiles, Name: name})
 	d.Subject = "preset " + name
 	for _, p := range places {
 		if refused, ok := a.Refused(d, p, nacre.Read); ok {
-			refused.Effect = nacre.Deny
 			return refused
 		}
 	}
@@ -119,6 +118,9 @@ func (a *Authority) Network(asked manifest.Network) nacre.Decision {
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
 	granted := asked
 	granted.Amounts = maps.Clone(asked.Amounts)
+	if asked.Entry == nil {
+		asked.Entry = asked.Name
+	}
 	remedy := fmt.Sprintf("%s: [%s]", asked.Capability, strict.Flow(asked.Entry))
 	switch asked.Capability {
 	case nacre.CapFiles:
@@ -157,7 +159,7 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 
 // Tier decides whether a lower tier may be accepted.
 func (a *Authority) Tier(t nacre.Tier) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: capTier, Name: string(t), Entry: strict.Text{Value: string(t)}})
+	d, _ := a.Named(manifest.Named{Capability: capTier, Name: string(t)})
 	return d
 }
 

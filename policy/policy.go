@@ -141,7 +141,7 @@ func (r *Rules) named() []manifest.Named {
 	for kind, texts := range map[nacre.Capability][]strict.Text{nacre.CapEnvironment: r.Environment,
 		nacre.CapImage: r.Images, nacre.CapFiles: r.Files.Presets, capTier: r.Accept} {
 		for _, t := range texts {
-			all = append(all, manifest.Named{Capability: kind, Name: t.Value, Origin: t.Origin, Entry: t})
+			all = append(all, manifest.Named{Capability: kind, Name: t.Value, Origin: t.Origin})
 		}
 	}
 	return all

@@ -53,16 +53,20 @@ func flow(v reflect.Value) string {
 }
 
 func flowStruct(v reflect.Value) string {
-	var items []string
+	items, bare := []string{}, "{}"
 	for _, f := range Fields(v.Type()) {
 		value := v.FieldByIndex(f.Index)
 		switch {
-		case value.IsZero():
+		case f.Name == "" && value.IsZero():
+			bare = flow(value)
 		case f.Name == "":
 			return flow(value)
-		default:
+		case !value.IsZero():
 			items = append(items, f.Name+": "+flow(value))
 		}
+	}
+	if len(items) == 0 {
+		return bare
 	}
 	return "{" + strings.Join(items, ", ") + "}"
 }

@@ -1,4 +1,7 @@
-package compile
+// Package explain answers questions: what a plan grants, what the policy would
+// allow, and what a change of plan adds. It decides nothing itself; it asks
+// the evaluator that Compile asks, and the plan that the engine enforces.
+package explain
 
 import (
 	"fmt"
@@ -8,6 +11,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/compile"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -70,7 +74,7 @@ func yes(d nacre.Decision, g nacre.Grant) nacre.Decision {
 }
 
 // private are the sandbox's own writable places.
-var private = []string{Home, "/tmp"}
+var private = []string{compile.Home, "/tmp"}
 
 func decideFile(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 	access := max(q.Access, nacre.Read)
@@ -155,7 +159,7 @@ func decideLimit(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 }
 
 func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
-	list := lists(&p)[q.Capability]
+	list := compile.Named(&p)[q.Capability]
 	if list == nil {
 		no.Reason = fmt.Sprintf("there is no capability %q", q.Capability)
 		return no
@@ -164,7 +168,7 @@ func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 		if g.Name != q.Subject {
 			continue
 		}
-		items := strings.Split(g.Detail[narrowing[q.Capability]], separator)
+		items := strings.Split(g.Detail[narrowing[q.Capability]], compile.Separator)
 		if q.Value == "" || slices.ContainsFunc(items, func(item string) bool { return manifest.Wild(item, q.Value) }) {
 			return yes(no, g.Grant)
 		}

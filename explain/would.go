@@ -1,16 +1,17 @@
-package compile
+package explain
 
 import (
 	"nacre"
+	"nacre/compile"
+	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
-	"nacre/strict"
 )
 
 // Would answers whether the policy would allow something if it were declared,
 // by the check that Compile itself makes; the remedy is the policy's line.
-func Would(in Input, q Query) (nacre.Decision, error) {
-	auth, err := authority(in)
+func Would(in compile.Input, q Query) (nacre.Decision, error) {
+	auth, err := compile.Authority(in)
 	if err != nil {
 		return nacre.Decision{}, err
 	}
@@ -23,7 +24,7 @@ func Would(in Input, q Query) (nacre.Decision, error) {
 		return auth.Network(asked), err
 	case nacre.CapLimits:
 		var asked manifest.Limits
-		if err := policy.ParseLimit(&asked, q.Subject+"="+q.Value); err != nil {
+		if err := grant.ParseLimit(&asked, q.Subject+"="+q.Value); err != nil {
 			return nacre.Decision{}, err
 		}
 		for _, limit := range asked.Each() {
@@ -33,7 +34,7 @@ func Would(in Input, q Query) (nacre.Decision, error) {
 			}
 		}
 	}
-	asked := manifest.Named{Capability: q.Capability, Name: q.Subject, Entry: strict.Text{Value: q.Subject}}
+	asked := manifest.Named{Capability: q.Capability, Name: q.Subject}
 	if list := narrowing[q.Capability]; list != "" && q.Value != "" {
 		asked.Lists = map[string][]string{list: {q.Value}}
 	}

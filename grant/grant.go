@@ -1,4 +1,6 @@
-package policy
+// Package grant reads the owner's command line, which is a grant by itself:
+// below the policy's denials, the blocked names and the ceiling.
+package grant
 
 import (
 	"strings"

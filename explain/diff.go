@@ -1,4 +1,4 @@
-package compile
+package explain
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/compile"
 	"nacre/manifest"
 )
 
@@ -75,7 +76,7 @@ func powers(p nacre.Plan) map[Change]bool {
 		add(nacre.CapNetwork, "the sandbox's own loopback")
 	}
 	add(nacre.CapImage, p.Image.Summary)
-	named := lists(&p)
+	named := compile.Named(&p)
 	for _, c := range slices.Sorted(maps.Keys(named)) {
 		for _, g := range *named[c] {
 			add(c, g.Summary)

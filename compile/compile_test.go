@@ -1,0 +1,362 @@
+package compile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/manifest"
+	"nacre/policy"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func owner() Owner {
+	return Owner{Home: "/home/u", Cwd: "/home/u/projects", Environment: map[string]string{"TERM": "xterm", "TZ": "Europe/Berlin", "SECRET": "s"},
+		Policies: []string{"/home/u/.config/nacre/policy.yaml"}, Own: []string{"/home/u/.local/state/nacre", "/usr/local/bin/nacre"},
+		Groups: map[string]string{"debug": "processes may trace each other", "nested-sandbox": "mounts in namespaces"}}
+}
+
+func agent(t testing.TB, text string) *manifest.Manifest {
+	t.Helper()
+	m, err := manifest.Parse("agent.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func rules(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	p, err := policy.Parse("policy.yaml", []byte("version: 1\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func file(t testing.TB, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func full(t testing.TB) Input {
+	return Input{Manifest: agent(t, file(t, "agent.yaml")), ManifestPath: "/home/u/agents/coder/agent.yaml", Digest: "sha256:00",
+		Policy: rules(t, strings.TrimPrefix(file(t, "policy.yaml"), "version: 1\n")), Owner: owner()}
+}
+
+func TestGolden(t *testing.T) {
+	command := Input{Command: []string{"true"}, Owner: owner()}
+	granted := command
+	granted.Files = []manifest.File{{Path: ".", Access: nacre.Write, Origin: nacre.Origin{File: nacre.OriginCommandLine}}}
+	granted.Environment = map[string]manifest.Variable{"TERM": {From: "owner"}, "X": {Value: "1"}}
+	granted.Accept = []nacre.Tier{nacre.TierNoLandlock}
+	for name, in := range map[string]Input{"full": full(t), "command": command, "granted": granted} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Compile(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := json.MarshalIndent(p, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", name+".golden")
+			if *update {
+				if err := os.WriteFile(path, append(got, '\n'), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := file(t, name+".golden"); want != string(got)+"\n" {
+				t.Errorf("the plan is not %s; after a look at the difference: go test ./compile -update\n%s", path, got)
+			}
+			for range 20 {
+				if again, err := Compile(in); err != nil || !reflect.DeepEqual(again, p) {
+					t.Fatal("compiled twice, found two plans")
+				}
+			}
+			var back nacre.Plan
+			decoder := json.NewDecoder(bytes.NewReader(got))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&back); err != nil || Digest(back) != p.Digest || back.Digest != p.Digest {
+				t.Errorf("the digest does not survive JSON: %v", err)
+			}
+			back.Loopback = !back.Loopback
+			if Digest(back) == p.Digest {
+				t.Error("the digest does not cover the plan")
+			}
+		})
+	}
+}
+
+func TestCompileLeavesItsInputAlone(t *testing.T) {
+	in, same := full(t), full(t)
+	if _, err := Compile(in); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(in, same) {
+		t.Error("Compile changed its input")
+	}
+}
+
+// One line of the manifest, and what the policy must hold.
+func TestAllowedAndDenied(t *testing.T) {
+	for _, c := range []struct {
+		name, declare, policy, ceiling string
+		denied                         string // part of the refusal; empty: allowed
+	}{
+		{"nothing asked", "", "", "", ""},
+		{"no rule", "files: [~/projects/a]", "", "", "no rule of the policy"},
+		{"empty list", "files: [~/projects/a]", "files: {roots: []}", "", "no rule of the policy"},
+		{"root", "files: [~/projects/a]", "files: {roots: [~/projects]}", "", ""},
+		{"root itself", "files: [~/projects]", "files: {roots: [~/projects/]}", "", ""},
+		{"beside the root", "files: [~/projects2]", "files: {roots: [~/projects]}", "", "no rule"},
+		{"above the root", "files: [~/projects]", "files: {roots: [~/projects/a]}", "", "no rule"},
+		{"out by dots", "files: [~/projects/../other]", "files: {roots: [~/projects]}", "", "/home/u/other"},
+		{"write to a read root", "files: [{path: ~/projects/a, access: write}]", "files: {roots: [~/projects]}", "", "is at most read"},
+		{"a narrower root allows less", "files: [{path: ~/p/a/b, access: write}]", "files: {roots: [{path: ~/p, access: write}, ~/p/a]}", "", "at most read"},
+		{"a root below allows less", "files: [{path: ~/p, access: write}]", "files: {roots: [{path: ~/p, access: write}, ~/p/a]}", "", "below it is at most read"},
+		{"blocked name", "files: [~/.ssh]", "files: {roots: [~/.ssh]}", "", "blocked"},
+		{"blocked name, other case", "files: [~/projects/.SSH/x]", "files: {roots: [~/projects]}", "", "blocked"},
+		{"unblocked", "files: [~/projects/.env]", "files: {roots: [~/projects], unblocked: [.env]}", "", ""},
+		{"unblocked, but the ceiling blocks", "files: [~/projects/.env]", "files: {roots: [~/projects], unblocked: [.env]}", "files: {roots: [~/projects]}", "blocked"},
+		{"unblocked, but blocked again", "files: [~/projects/.env]", "files: {roots: [~/projects], unblocked: [.env], blocked: [.env]}", "", "blocked"},
+		{"denied path", "files: [~/projects/a/b]", "files: {roots: [~/projects]}\ndeny: {files: [~/projects/a]}", "", "blocked"},
+		{"ceiling without it", "files: [~/projects]", "files: {roots: [~/projects]}", "version_: 0", "no rule of the ceiling"},
+		{"ceiling with it", "files: [~/projects]", "files: {roots: [~/projects]}", "files: {roots: [/home]}", ""},
+		{"ceiling read only", "files: [{path: ~/projects, access: write}]", "files: {roots: [{path: ~/projects, access: write}]}", "files: {roots: [/home]}", "at most read"},
+		{"root of all", "files: [{path: /, at: /work/x}]", "files: {roots: [/]}", "", "never"},
+		{"proc", "files: [{path: /proc/self, at: /work/x}]", "files: {roots: [/]}", "", "never"},
+		{"etc whole", "files: [{path: /etc, at: /work/x}]", "files: {roots: [/etc]}", "", "never"},
+		{"etc part", "files: [{path: /etc/x, at: /work/x}]", "files: {roots: [/etc]}", "", ""},
+		{"shadow", "files: [{path: /etc/shadow, at: /work/x}]", "files: {roots: [/etc]}", "", "blocked"},
+		{"run", "files: [{path: /var/run/docker, at: /work/x}]", "files: {roots: [/var]}", "", "never"},
+		{"the policy's folder", "files: [~/.config]", "files: {roots: [~/.config]}", "", "holds the policy"},
+		{"home whole", "files: [{path: ~/, at: /work/x}]", "files: {roots: [~/]}", "", "holds the policy"},
+		{"own state, write", "files: [{path: ~/.local, access: write}]", "files: {roots: [{path: ~/.local, access: write}]}", "", "Nacre's own"},
+		{"own state, read: masked", "files: [~/.local]", "files: {roots: [~/.local]}", "", ""},
+		{"own state itself", "files: [~/.local/state/nacre]", "files: {roots: [~/.local]}", "", "blocked"},
+		{"preset", "files: [{preset: nvm}]", "", "", "preset nvm"},
+		{"preset allowed", "files: [{preset: nvm}]", "files: {presets: [nvm]}", "", ""},
+		{"preset, ceiling", "files: [{preset: nvm}]", "files: {presets: [nvm]}", "environment: []", "ceiling"},
+		{"own variable", "environment: {TERM: {from: owner}}", "", "", "environment TERM"},
+		{"own variable allowed", "environment: {TERM: {from: owner}}", "environment: [TERM]", "", ""},
+		{"own variable denied", "environment: {TERM: {from: owner}}", "environment: [\"*\"]\ndeny: {environment: [TE*]}", "", "denies it"},
+		{"fixed variable", "environment: {LD_PRELOAD: /x.so}", "", "", ""},
+		{"network", "network: [a.example.com]", "", "", "network https://a.example.com"},
+		{"network allowed", "network: [a.example.com]", "network: [a.example.com]", "", ""},
+		{"network wildcard", "network: [a.example.com]", "network: [\"*.example.com\"]", "", ""},
+		{"network two labels", "network: [a.b.example.com]", "network: [\"*.example.com\"]", "", "network"},
+		{"network the domain itself", "network: [example.com]", "network: [\"*.example.com\"]", "", "network"},
+		{"network asks wider", "network: [\"*.example.com\"]", "network: [a.example.com]", "", "network"},
+		{"network suffix", "network: [evilexample.com]", "network: [\"*.example.com\", example.com]", "", "network"},
+		{"network port", "network: [{host: a.io, ports: [443, 8443]}]", "network: [a.io]", "", "network"},
+		{"network scheme", "network: [{host: a.io, scheme: tcp, ports: [443]}]", "network: [a.io]", "", "network"},
+		{"network method", "network: [{host: a.io, access: write}]", "network: [a.io]", "", "network"},
+		{"network path", "network: [{host: a.io, paths: [/b]}]", "network: [{host: a.io, paths: [/a/**]}]", "", "network"},
+		{"network path within", "network: [{host: a.io, paths: [/a/*/c, /a/b/**]}]", "network: [{host: a.io, paths: [/a/**]}]", "", ""},
+		{"network path wider", "network: [{host: a.io, paths: [/a/**]}]", "network: [{host: a.io, paths: [/a/*]}]", "", "network"},
+		{"network denied", "network: [a.b.io]", "network: [a.b.io]\ndeny: {network: [\"*.io\"]}", "", "denies it"},
+		{"network denied within a wildcard", "network: [\"*.b.io\"]", "network: [\"*.b.io\"]\ndeny: {network: [x.b.io]}", "", "denies it"},
+		{"network denied elsewhere", "network: [a.b.io]", "network: [a.b.io]\ndeny: {network: [{host: a.b.io, ports: [80]}]}", "", ""},
+		{"network denied by the ceiling", "network: [a.b.io]", "network: [a.b.io]", "network: [a.b.io]\ndeny: {network: [\"*\"]}", "the ceiling denies"},
+		{"secret", "secrets: [{name: x, hosts: [a.io]}]", "secrets: [{name: x, hosts: [b.io]}]", "", "secrets x"},
+		{"secret revealed", "secrets: [{name: x, reveal: true}]", "secrets: [{name: x, hosts: [a.io]}]", "", "secrets x"},
+		{"secret slot", "secrets: [{name: x, hosts: [a.io], slot: \"query:k\"}]", "secrets: [{name: x, hosts: [a.io]}]", "", "secrets x"},
+		{"model", "models: [{provider: p, models: [m]}]", "models: [{provider: p, models: [\"m*\"], tokens: 5}]", "", ""},
+		{"model over budget", "models: [{provider: p, models: [m], tokens: 6}]", "models: [{provider: p, models: [m], tokens: 5}]", "", "models p"},
+		{"tool", "tools: [{server: s, tools: [a, b]}]", "tools: [{server: s, tools: [a]}]", "", "tools s"},
+		{"message", "messages: [{with: f, access: [send]}]", "messages: [{with: f, access: [receive]}]", "", "messages f"},
+		{"schedule", "schedule: [{name: n, when: [\"0 7 * * *\"]}]", "schedule: [{name: n, when: [\"0 8 * * *\"]}]", "", "schedule n"},
+		{"device", "devices: [kvm]", "devices: [dri]", "", "devices kvm"},
+		{"syscalls", "syscalls: [debug]", "", "", "syscalls debug"},
+		{"syscalls allowed", "syscalls: [debug]", "syscalls: [debug]", "", ""},
+		{"syscalls denied", "syscalls: [debug]", "syscalls: [debug]\ndeny: {syscalls: [debug]}", "", "denies it"},
+		{"limit over the default", "limits: {memory: 3GiB}", "", "", "the most is 2GiB"},
+		{"limit allowed", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "", ""},
+		{"limit over the ceiling", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "limits: {memory: 2.5GiB}", "the most is 2560MiB"},
+		{"limit under a ceiling that says nothing", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "environment: []", "the most is 2GiB"},
+		{"time", "limits: {time: 2h}", "", "", "the most is 1h0m0s"},
+		{"image", "image: {directory: ~/root}", "", "", "image directory:/home/u/root"},
+		{"image allowed", "image: {directory: ~/root}", "images: [\"directory:/home/u/*\"]", "", ""},
+		{"image in a blocked place", "image: {archive: ~/.ssh/x.tar}", "images: [\"*\"]", "", "blocked"},
+		{"image the whole host", "image: {directory: /}", "images: [\"*\"]", "", "never"},
+		{"image denied", "image: {layout: ~/x}", "images: [\"*\"]\ndeny: {images: [\"layout:*\"]}", "", "denies it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.declare), ManifestPath: "/home/u/a/agent.yaml",
+				Policy: rules(t, c.policy), Owner: owner()}
+			if c.policy == "" {
+				in.Policy = nil
+			}
+			if c.ceiling == "version_: 0" {
+				in.Ceiling = &policy.Policy{}
+			} else if c.ceiling != "" {
+				in.Ceiling = rules(t, c.ceiling)
+			}
+			_, err := Compile(in)
+			if c.denied == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if err == nil || fault.KindOf(err) != fault.Denied || !strings.Contains(err.Error(), c.denied) {
+				t.Fatalf("got %v, want a denial with %q", err, c.denied)
+			}
+			remedied(t, in, err)
+		})
+	}
+}
+
+// remedied checks that the lines which a refusal prints do allow it.
+func remedied(t *testing.T, in Input, err error) {
+	t.Helper()
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		t.Fatal("a denial without decisions")
+	}
+	for _, d := range refusal.Decisions {
+		if d.Remedy == "" || strings.Contains(d.Reason, "at most") {
+			continue // nothing would allow it, or a present line must change
+		}
+		if !strings.Contains(fault.HintOf(err), d.Remedy) {
+			t.Errorf("the hint lacks %q", d.Remedy)
+		}
+		in.Policy, in.Ceiling = rules(t, strings.TrimSpace(d.Remedy)), nil
+		if _, err := Compile(in); err != nil && !strings.Contains(d.Rule, "blocked") {
+			t.Errorf("with %s: %v", d.Remedy, err)
+		}
+	}
+}
+
+func TestEverythingDeniedIsNamed(t *testing.T) {
+	in := full(t)
+	in.Policy = nil
+	_, err := Compile(in)
+	var refusal *Refusal
+	if !errors.As(err, &refusal) || fault.KindOf(err) != fault.Denied {
+		t.Fatal(err)
+	}
+	var all string
+	for _, d := range refusal.Decisions {
+		if d.Effect != nacre.Deny || d.Remedy == "" || !strings.Contains(fault.HintOf(err), d.Remedy) {
+			t.Errorf("%v: not named with its remedy", d)
+		}
+		all += d.Remedy + "\n"
+	}
+	if len(refusal.Decisions) != 17 {
+		t.Errorf("%d denials, want 17:\n%s", len(refusal.Decisions), all)
+	}
+}
+
+func TestInvalid(t *testing.T) {
+	for name, c := range map[string]struct{ declare, want string }{
+		"inside twice":       {"files: [~/projects/a, {path: ~/other/b, at: /work/a}]", "would lie in one another"},
+		"inside nested":      {"files: [~/projects/a, {path: ~/projects/b, at: /work/a/b}]", "would lie in one another"},
+		"inside /etc":        {"files: [{path: ~/projects/a, at: /etc/x}]", "belongs to the sandbox"},
+		"inside /lib64":      {"files: [{path: ~/projects/a, at: /lib64}]", "belongs to the sandbox"},
+		"inside home itself": {"files: [{path: ~/projects/a, at: /home/agent/}]", "belongs to the sandbox"},
+		"inside by dots":     {"files: [{path: ~/projects/a, at: /work/../proc/x}]", "belongs to the sandbox"},
+		"inside relative":    {"files: [{path: ~/projects/a, at: work}]", "absolute"},
+		"another's home":     {"files: [~root/x]", "only the owner's own home"},
+		"long path":          {"files: [/" + strings.Repeat("abcdefgh/", 512) + "]", "4095"},
+		"long name":          {"files: [/" + strings.Repeat("a", 256) + "]", "255"},
+		"NUL":                {`files: ["/a\0b"]`, "expected a path"},
+		"unknown group":      {"syscalls: [debgu]", "no group"},
+		"workdir":            {"workdir: work", "workdir"},
+		"command NUL":        {`command: ["a\0"]`, "command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := "version: 1\nname: a\n" + c.declare
+			if !strings.Contains(c.declare, "command") {
+				text += "\ncommand: [x]"
+			}
+			_, err := Compile(Input{Manifest: agent(t, text), ManifestPath: "/home/u/agent.yaml",
+				Policy: rules(t, "files: {roots: [{path: /home, access: write}]}\nsyscalls: [\"*\"]"), Owner: owner()})
+			if fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, err := Compile(Input{Owner: owner()}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("no command: %v", err)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	base := Input{Command: []string{"x"}, Owner: owner(), Files: []manifest.File{{Path: ".ssh", Access: nacre.Read}}}
+	if _, err := Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
+		t.Errorf("a blocked name on the command line: %v", err)
+	}
+	base.Files = []manifest.File{{Path: "site", Access: nacre.Write}}
+	base.Ceiling = &policy.Policy{}
+	if _, err := Compile(base); err == nil || !strings.Contains(err.Error(), "ceiling") {
+		t.Errorf("the command line against the ceiling: %v", err)
+	}
+	base.Ceiling = nil
+	base.Policy = rules(t, "deny: {files: [~/projects/site], environment: [TERM]}")
+	if _, err := Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
+		t.Errorf("the command line against a denial: %v", err)
+	}
+	base.Policy = nil
+	if err := base.Limits.ParseLimit("memory=9GiB", nacre.Origin{File: nacre.OriginCommandLine}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Compile(base)
+	if err != nil || p.Limits.Memory != 9<<30 || p.Workdir != "/work/site" || p.Files[0].Host != "/home/u/projects/site" {
+		t.Errorf("%v %+v", err, p)
+	}
+	base.Owner.PlainFiles = []string{"/home/u/projects/site"}
+	if p, err := Compile(base); err != nil || p.Workdir != Home {
+		t.Errorf("a file as workdir: %v %s", err, p.Workdir)
+	}
+}
+
+func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	base := Input{Manifest: agent(t, "version: 1\nname: coder\ncommand: [x]\nsyscalls: [debug]"), ManifestPath: "/home/u/a/agent.yaml",
+		Digest: digest, Lock: "coder", Owner: owner()}
+	for rule, want := range map[string]bool{
+		"manifest: ~/a/agent.yaml": true, "manifest: ~/a/../a/agent.yaml": true, "manifest: ~/b/agent.yaml": false,
+		"digest: " + digest: true, "digest: sha256:" + strings.Repeat("00", 32): false, "lock: coder": true, "lock: other": false,
+	} {
+		in := base
+		in.Policy = rules(t, "agents: [{"+rule+", syscalls: [debug]}]")
+		if _, err := Compile(in); (err == nil) != want {
+			t.Errorf("%s: %v", rule, err)
+		}
+	}
+	in := base
+	in.Lock, in.Digest, in.ManifestPath = "", "", ""
+	in.Policy = rules(t, "agents: [{lock: coder, syscalls: [debug]}]")
+	if _, err := Compile(in); err == nil {
+		t.Error("an agent without a lock entry got the rules of one")
+	}
+}
+
+func TestManifestInAWritableFolder(t *testing.T) {
+	in := Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\nfiles: [{path: ., access: write}]"), ManifestPath: "/home/u/a/agent.yaml",
+		Owner: owner(), Policy: rules(t, "files: {roots: [{path: ~/a, access: write}]}")}
+	p, err := Compile(in)
+	if err != nil || !slices.ContainsFunc(p.Warnings, func(w nacre.Warning) bool { return w.Name == "manifest-writable" }) {
+		t.Errorf("%v %v", err, p.Warnings)
+	}
+	in.Policy = rules(t, "agents: [{manifest: ~/a/agent.yaml, files: {roots: [{path: ~/a, access: write}]}}]")
+	if _, err := Compile(in); fault.KindOf(err) != fault.Denied || err == nil {
+		t.Errorf("an agent that can rewrite the manifest its rules are bound to: %v", err)
+	}
+}
