@@ -359,4 +359,3 @@ func TestPlacesRefused(t *testing.T) {
 		}
 	})
 }
-
