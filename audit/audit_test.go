@@ -316,6 +316,9 @@ func TestRotatedWhileWaiting(t *testing.T) {
 	if err := unix.Renameat2(unix.AT_FDCWD, path(dir), unix.AT_FDCWD, path(dir)+".new", unix.RENAME_EXCHANGE); err != nil {
 		t.Fatal(err)
 	}
+	if err := check(l.dir, f, os.Getuid()); err != unix.EAGAIN {
+		t.Errorf("the file renamed away passes for the record: %v", err)
+	}
 	f.Close()
 	if err := <-done; err != nil {
 		t.Fatal(err)
