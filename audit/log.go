@@ -82,7 +82,12 @@ func (l *Log) prepare(dir string) error {
 }
 
 // Close closes the log. Nothing can be recorded any more.
-func (l *Log) Close() error { return l.dir.Close() }
+func (l *Log) Close() error {
+	if l == nil || l.dir == nil {
+		return nil
+	}
+	return l.dir.Close()
+}
 
 // Record appends e and returns once it is on stable storage. After an error
 // what e announces must not happen: the record is undone, or, where even that

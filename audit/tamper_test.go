@@ -181,6 +181,22 @@ func TestTornAtEveryByte(t *testing.T) {
 	}
 }
 
+// Of a long record the last block may reach the disk and an earlier one not:
+// it ends like a record, and still is a crash.
+func TestTornWithZerosInside(t *testing.T) {
+	dir, lines := sample(t)
+	torn := append(bytes.Join(lines[:4], nil), make([]byte, 4096)...)
+	torn = append(torn, lines[4][100:]...)
+	os.WriteFile(path(dir), torn, 0o600)
+	if _, report := all(t, dir); !report.Torn || report.Seq != 4 {
+		t.Errorf("%+v", report)
+	}
+	record(t, openTest(t, dir), "after")
+	if _, report := all(t, dir); report.Seq != 6 || report.Torn || report.Notes != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
 // The sealer may crash as well, at any byte, and so may the next.
 func TestTornSeal(t *testing.T) {
 	for cut := 1; cut < 900; cut += 31 {
