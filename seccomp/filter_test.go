@@ -323,3 +323,11 @@ func TestDecideAgreesWithTheFilter(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkBuild(b *testing.B) {
+	for b.Loop() {
+		if _, err := Build(Options{Arch: AMD64, Loopback: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

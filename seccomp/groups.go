@@ -29,7 +29,7 @@ func Groups() []Group {
 				{"kcmp", "strace and CRIU compare resources of processes", nil},
 				{"prctl", "as in the base list, and a process may name its debugger", prctl(unix.PR_SET_PTRACER)},
 				{"personality", "debuggers start programs without address randomisation",
-					personality("only 0, ADDR_NO_RANDOMIZE and the query", 0, addrNoRandomize, personalityQuery)},
+					only(unix.EPERM, "only 0, ADDR_NO_RANDOMIZE and the query", is(0, 0, addrNoRandomize, personalityQuery))},
 			}},
 		{"message-queues", "System V and POSIX message queues: fakeroot, some databases",
 			nacre.Warning{Name: "syscalls-message-queues", Detail: "message queues are a common tool of kernel exploits"},

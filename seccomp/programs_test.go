@@ -122,7 +122,7 @@ func TestPrograms(t *testing.T) {
 			if err != nil {
 				t.Skipf("needs %s: %v", p.needs, err)
 			}
-			environment := []string{"GOCACHE=" + goCache, "RUSTUP_HOME=" + os.Getenv("RUSTUP_HOME")}
+			environment := []string{"GOCACHE=" + goCache, "RUSTUP_HOME=" + os.Getenv("RUSTUP_HOME"), "SHELL=/bin/sh"}
 			if home, err := os.UserHomeDir(); err == nil && os.Getenv("RUSTUP_HOME") == "" {
 				environment[1] = "RUSTUP_HOME=" + filepath.Join(home, ".rustup")
 			}

@@ -23,6 +23,11 @@ func unless(answer unix.Errno, limit string, tests ...test) *rule {
 	return &rule{[]clause{when(refuse(answer), tests...)}, permit, limit}
 }
 
+// only permits the call just where the tests hold.
+func only(otherwise unix.Errno, limit string, tests ...test) *rule {
+	return &rule{[]clause{when(permit, tests...)}, refuse(otherwise), limit}
+}
+
 // noSetID refuses a mode with a setuid or setgid bit: with the right owner
 // outside, such a file left in a granted folder would be a way up.
 func noSetID(mode uint32) *rule {
@@ -85,10 +90,5 @@ func prctl(more ...uint32) *rule {
 		unix.PR_SVE_SET_VL, unix.PR_SVE_GET_VL, unix.PR_SME_SET_VL, unix.PR_SME_GET_VL,
 		unix.PR_PAC_RESET_KEYS, unix.PR_SET_TAGGED_ADDR_CTRL, unix.PR_GET_TAGGED_ADDR_CTRL,
 	}, more...)
-	return &rule{[]clause{when(permit, is(0, options...))}, refuse(unix.EINVAL), "only options that concern the caller and give nothing"}
-}
-
-// personality permits the values; 0 is ordinary Linux.
-func personality(limit string, values ...uint32) *rule {
-	return &rule{[]clause{when(permit, is(0, values...))}, refuse(unix.EPERM), limit}
+	return only(unix.EINVAL, "only options that concern the caller and give nothing", is(0, options...))
 }
