@@ -109,7 +109,7 @@ func (g *Group) fill() error {
 			continue // systemd owns the scope's own files and has written them
 		}
 		if err := g.write(s); err != nil {
-			return fault.Wrap(fault.KindOf(err), err, "control group %s: cannot set %s", g.id, s.file)
+			return unsupported(err, "the kernel refuses "+s.value+" for "+s.file, "ask for less than this process itself has")
 		}
 	}
 	return nil

@@ -131,8 +131,11 @@ func (l Layout) Problem() error {
 			return unsupported(nil, "the kernel offers no "+c+" controller here", "boot with cgroup_enable="+c)
 		case len(l.Manager) > 0: // it makes the folder for us
 		case unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK, unix.AT_EACCESS) != nil:
-			return unsupported(nil, "no control group can be made in "+dir,
-				"run as root, or boot with systemd.unified_cgroup_hierarchy=1 so that systemd can delegate one")
+			remedy := "run as root, or boot with systemd.unified_cgroup_hierarchy=1 so that systemd can delegate one"
+			if os.Geteuid() == 0 {
+				remedy = "mount it writable; a container must be started so"
+			}
+			return unsupported(nil, "no control group can be made in "+dir, remedy)
 		}
 	}
 	return nil

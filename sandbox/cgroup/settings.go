@@ -80,10 +80,10 @@ func validate(l nacre.Limits) error {
 func (g *Group) write(s setting) error {
 	err := cgroups.WriteFile(filepath.Join(g.dirs[s.controller], s.leaf), s.file, s.value)
 	if s.swap && errors.Is(err, fs.ErrNotExist) {
-		if swapping() {
-			return unsupported(err, "this kernel does not count swap", "boot with swapaccount=1, or turn swap off")
+		if !swapping() {
+			return nil
 		}
-		return nil
+		err = fmt.Errorf("the kernel does not count swap (boot with swapaccount=1, or turn swap off): %w", err)
 	}
 	return err
 }
