@@ -22,12 +22,13 @@ const (
 	Conflict                // it exists already, or changed underneath
 	Exhausted               // disk, memory, processes or another resource ran out
 	Tampered                // the audit, a lock or the boundary is not as recorded
-	Command                 // the agent's command cannot be started
+	Command                 // the agent's command cannot be executed
+	Missing                 // the agent's command was not found
 	Leftover                // a sandbox could not be torn down completely
 )
 
 var names = [...]string{"internal", "usage", "invalid", "denied", "unsupported",
-	"not-found", "conflict", "exhausted", "tampered", "command", "leftover"}
+	"not-found", "conflict", "exhausted", "tampered", "command", "missing", "leftover"}
 
 func (k Kind) String() string {
 	if int(k) < len(names) {

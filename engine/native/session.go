@@ -148,7 +148,7 @@ func (b *box) lost() {
 func refusal(m blueprint.Message) error {
 	switch errno := syscall.Errno(m.Errno); errno {
 	case unix.ENOENT:
-		return fault.New(fault.Command, "command not found in the sandbox").
+		return fault.New(fault.Missing, "command not found in the sandbox").
 			WithHint("it, or the interpreter in its first line, is not among the folders that the plan grants; nacre plan shows them")
 	case unix.EACCES:
 		return fault.New(fault.Command, "the command is not executable in the sandbox").

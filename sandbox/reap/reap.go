@@ -33,7 +33,7 @@ func Main() int {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM,
 		unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 		unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU, unix.SIGXFSZ)
-	r := &reaper{jobs: map[int]int{}, pids: map[int]int{}}
+	r := &reaper{jobs: map[int]int{}, pids: map[int]int{}, slaves: map[int]int{}}
 	confined := blueprint.Message{Kind: blueprint.Confined, Facts: facts}
 	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
 		return 1
@@ -50,7 +50,9 @@ type reaper struct {
 	mu   sync.Mutex
 	jobs map[int]int // pid → job
 	pids map[int]int // job → pid
-	once sync.Once
+	// slaves are the jobs' sides of their terminals, -1 where they have none.
+	slaves map[int]int
+	once   sync.Once
 }
 
 func (r *reaper) serve() int {
@@ -83,15 +85,16 @@ func (r *reaper) signal(m blueprint.Message) {
 func (r *reaper) run(m blueprint.Message, fds []int) {
 	r.mu.Lock() // held until the job is known, so that reap finds it
 	defer r.mu.Unlock()
-	pid, err := start(m, fds)
+	pid, slave, err := start(m, fds)
 	if err != nil {
+		unix.Close(slave)
 		var errno syscall.Errno
 		errors.As(err, &errno)
 		_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{
 			Kind: blueprint.Refused, Job: m.Job, Errno: int(errno), Error: err.Error()})
 		return
 	}
-	r.jobs[pid], r.pids[m.Job] = m.Job, pid
+	r.jobs[pid], r.pids[m.Job], r.slaves[m.Job] = m.Job, pid, slave
 	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Started, Job: m.Job, Number: pid})
 	r.once.Do(func() { go r.reap() })
 }
@@ -119,7 +122,9 @@ func (r *reaper) ended(pid, status int) {
 		return
 	}
 	delete(r.jobs, pid)
+	unix.Close(r.slaves[job])
 	delete(r.pids, job)
+	delete(r.slaves, job)
 	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Ended, Job: job, Status: status})
 	if job == 0 {
 		os.Exit(0)

@@ -13,31 +13,32 @@ import (
 )
 
 // start runs a job's command in a session of its own, with three descriptors
-// and nothing else.
-func start(m blueprint.Message, fds []int) (int, error) {
+// and nothing else. It returns the job's side of its terminal, if it has one,
+// to be held open until the job has ended: the owner's side takes a terminal
+// that nobody holds for the end.
+func start(m blueprint.Message, fds []int) (pid, slave int, err error) {
+	slave = -1
 	if len(m.Command) == 0 {
-		return 0, syscall.ENOENT
+		return 0, slave, syscall.ENOENT
 	}
 	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
 	switch {
 	case m.TTY:
-		slave, err := terminal(m.Job)
-		if err != nil {
-			return 0, fmt.Errorf("terminal: %w", err)
+		if slave, err = terminal(m.Job); err != nil {
+			return 0, slave, fmt.Errorf("terminal: %w", err)
 		}
-		defer unix.Close(slave)
 		attr.Files = []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
 		attr.Sys.Setctty = true
 	case len(fds) == 3:
 		attr.Files = []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}
 	default:
-		return 0, errors.New("a job takes three descriptors")
+		return 0, slave, errors.New("a job takes three descriptors")
 	}
 	name, err := find(m.Command[0], m.Env, m.Workdir)
-	if err != nil {
-		return 0, err
+	if err == nil {
+		pid, err = syscall.ForkExec(name, m.Command, attr)
 	}
-	return syscall.ForkExec(name, m.Command, attr)
+	return pid, slave, err
 }
 
 // terminal makes a pseudo-terminal in the sandbox's own devpts and passes its

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"nacre"
+	"nacre/audit"
+	"nacre/engine/native"
+	"nacre/fault"
+	"nacre/runs"
+)
+
+// owner is who runs nacre, and where their things are.
+type owner struct {
+	uid                   int
+	home, cwd             string
+	config, state, system string // folders of policy, state and ceiling
+}
+
+// errNoHome is a machine without a home for the owner.
+var errNoHome = errors.New("$HOME is not set to an absolute path")
+
+func (app *App) owner() (owner, error) {
+	o := owner{uid: os.Geteuid(), home: app.Getenv("HOME"), system: "/etc/nacre"}
+	if !filepath.IsAbs(o.home) {
+		return o, fault.Wrap(fault.Usage, errNoHome, "cannot tell where your files are")
+	}
+	o.home = filepath.Clean(o.home)
+	o.config = xdg(app.Getenv("XDG_CONFIG_HOME"), o.home, ".config")
+	o.state = xdg(app.Getenv("XDG_STATE_HOME"), o.home, ".local/state")
+	cwd, err := os.Readlink("/proc/self/cwd") // without links, whatever $PWD says
+	if err != nil {
+		return o, fault.Wrap(fault.NotFound, err, "cannot tell the current folder")
+	}
+	o.cwd = cwd
+	return o, nil
+}
+
+func xdg(value, home, fallback string) string {
+	if !filepath.IsAbs(value) { // the specification says to ignore those
+		value = filepath.Join(home, fallback)
+	}
+	return filepath.Join(value, "nacre")
+}
+
+// own are the folders and programs of Nacre's that no agent may have.
+func (o owner) own(program string) []string {
+	init, _ := native.FindInit(program)
+	list := []string{o.config, o.state, o.system}
+	for _, p := range []string{program, init} {
+		if p != "" {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yaml") }
+func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
+func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }
+
+// engine makes the native engine with its audit. Close the audit at the end.
+func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
+	init, err := native.FindInit(app.Program)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := app.runs(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := audit.Open(o.auditDir(), o.uid)
+	if err != nil {
+		return nil, nil, err
+	}
+	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
+	return &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller}, log, nil
+}
+
+func (app *App) runs(o owner) (*runs.Store, error) {
+	return runs.Open(o.uid, app.Getenv("XDG_RUNTIME_DIR"), o.state)
+}
