@@ -14,7 +14,7 @@ func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"version":            {"version: 2", "knows version 1"},
 		"no version":         {"files: {}", `"version" is missing`},
-		"stage":              {"version: 1\nfiles: {roots: [{path: /a, access: stage}]}", "expected one of read, write"},
+		"stage":              {"version: 1\nfiles: {roots: [{path: /a, access: stage}]}", "reserved and not available yet"},
 		"relative root":      {"version: 1\nfiles: {roots: [projects]}", "absolute path or one below ~/"},
 		"another's home":     {"version: 1\nfiles: {roots: [~bob/x]}", "only the owner's own home"},
 		"unblocked unknown":  {"version: 1\nfiles: {unblocked: [.shh]}", "not one of the built-in names"},
