@@ -33,9 +33,9 @@ func run(args []string) error {
 	options := map[string]string{}
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; a {
-		case "--list-json", "--victim", "--sibling":
+		case "--list-json", "--sibling":
 			options[a] = "yes"
-		case "--config", "--probe", "--result-fd", "--linger":
+		case "--config", "--probe", "--result-fd", "--linger", "--victim":
 			if i++; i == len(args) {
 				return fmt.Errorf("%s needs a value", a)
 			}

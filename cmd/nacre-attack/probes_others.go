@@ -16,7 +16,7 @@ import (
 func otherProbes() []probe {
 	return []probe{
 		{id: "others.signal", ref: "kill(2), pidfd_send_signal(2)", proof: wire.ByArrival, bare: true, needs: []string{"canary:victim"},
-			how:  "send SIGWINCH, which harms nobody, to a host process by its pid there",
+			how:  "send SIGCONT, which harms nobody that runs, to a host process by its pid there",
 			good: "no such process", run: signalVictim},
 		{id: "others.signal-all", ref: "kill(2) with -1", proof: wire.ByArrival, needs: []string{"canary:victim"},
 			how:  "send SIGWINCH to everything that may be signalled",
@@ -49,7 +49,7 @@ func otherProbes() []probe {
 				return send(c, p, "unix", c.Granted)
 			}},
 		{id: "others.agent-sockets", ref: "ssh-agent(1), dbus-daemon(1)", proof: wire.ByArrival, bare: true, needs: []string{"canary:pathname"},
-			how: "talk to the sockets named by SSH_AUTH_SOCK, DBUS_SESSION_BUS_ADDRESS, DOCKER_HOST and their like", good: "the variables are gone, or lead nowhere", run: agentSockets},
+			how: "talk to the socket that SSH_AUTH_SOCK or GPG_AGENT_INFO names", good: "the variables are gone, or lead nowhere", run: agentSockets},
 		{id: "others.control-sockets", ref: "docker.sock, D-Bus, systemd, X11, Wayland", bare: true,
 			needs: []string{"path:" + strings.Join(controlSockets[:], "|")},
 			how:   "connect, and say nothing, to the sockets by which a machine is commanded", good: "not there, or refused", run: controlSocketsOpen},
@@ -68,7 +68,14 @@ var controlSockets = [...]string{"/run/docker.sock", "/var/run/docker.sock", "/r
 func controlSocketsOpen(*wire.Config, *probe) outcome {
 	var d doors
 	x11, _ := filepath.Glob("/tmp/.X11-unix/X*")
-	for _, path := range append(controlSockets[:], x11...) {
+	paths := append(controlSockets[:], x11...)
+	for _, name := range []string{"DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST", "CONTAINER_HOST"} {
+		value, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(os.Getenv(name), "unix:path="), "unix://"), ",")
+		if strings.HasPrefix(value, "/") {
+			paths = append(paths, value)
+		}
+	}
+	for _, path := range paths {
 		for _, kind := range []int{unix.SOCK_STREAM, unix.SOCK_DGRAM} {
 			err := connectUnix(kind, path)
 			if err == unix.ENOENT || err == unix.EPROTOTYPE {
@@ -118,13 +125,12 @@ func sendOne(network, address string, token []byte) error {
 
 func agentSockets(c *wire.Config, p *probe) outcome {
 	var d doors
-	for _, name := range []string{"SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST", "GPG_AGENT_INFO", "WAYLAND_DISPLAY", "CONTAINER_HOST"} {
+	for _, name := range []string{"SSH_AUTH_SOCK", "GPG_AGENT_INFO"} {
 		value := os.Getenv(name)
 		if value == "" {
 			d.shut = append(d.shut, name+" is not set")
 			continue
 		}
-		value = strings.TrimPrefix(strings.TrimPrefix(value, "unix:path="), "unix://")
 		d.tried(name, sendOne("unix", value, arrival(c, p)))
 	}
 	return d.outcome()
@@ -138,9 +144,9 @@ func visible(c *wire.Config) bool {
 
 func signalVictim(c *wire.Config, _ *probe) outcome {
 	var d doors
-	d.tried(fmt.Sprintf("kill %d", c.Victim), unix.Kill(c.Victim, unix.SIGWINCH))
+	d.tried(fmt.Sprintf("kill %d", c.Victim), unix.Kill(c.Victim, unix.SIGCONT))
 	if fd, err := unix.PidfdOpen(c.Victim, 0); err == nil {
-		d.tried("pidfd_send_signal", unix.PidfdSendSignal(fd, unix.SIGWINCH, nil, 0))
+		d.tried("pidfd_send_signal", unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 0))
 		unix.Close(fd)
 	} else {
 		d.tried("pidfd_open", err)

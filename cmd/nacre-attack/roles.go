@@ -18,17 +18,17 @@ import (
 )
 
 // victim runs outside. It keeps a secret in its memory, tells its address, and
-// reports each SIGWINCH, until its standard input closes.
+// reports the harmless signals that it gets, until its standard input closes.
 func victim() error {
 	secret := []byte(os.Getenv("NACRE_CANARY"))
 	if len(secret) == 0 {
 		return fmt.Errorf("NACRE_CANARY is not set")
 	}
 	got := make(chan os.Signal, 16)
-	signal.Notify(got, unix.SIGWINCH)
+	signal.Notify(got, unix.SIGWINCH, unix.SIGCONT)
 	go func() {
-		for range got {
-			fmt.Println("signal")
+		for s := range got {
+			fmt.Println("signal", unix.SignalName(s.(unix.Signal)))
 		}
 	}()
 	fmt.Printf("ready %d %d\n", uintptr(unsafe.Pointer(&secret[0])), len(secret))
