@@ -156,7 +156,7 @@ func (j *judge) batch(ctx context.Context, specs, later []wire.Spec) (rest, atEn
 		case has:
 			j.add(j.world.verdict(s, claim, r))
 		case r.progressed() && r.started[s.ID]:
-			j.add(unanswered(s, r))
+			j.add(j.world.unanswered(s, r))
 		case r.progressed():
 			rest = append(rest, s)
 		default:

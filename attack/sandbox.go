@@ -29,11 +29,12 @@ const (
 // ran is what came out of one sandbox.
 type ran struct {
 	*collector
-	state    string      // how the command ended
-	late     atomic.Bool // the judge ended it
-	heldOpen atomic.Bool // its output stayed open after its end
-	tail     tail
-	alive    []process
+	state     string      // how the command ended
+	succeeded bool        // it ended with exit code 0
+	late      atomic.Bool // the judge ended it
+	heldOpen  atomic.Bool // its output stayed open after its end
+	tail      tail
+	alive     []process
 }
 
 func (r *ran) progressed() bool { return len(r.collector.started) > 0 }
@@ -144,7 +145,7 @@ func (w *world) execute(ctx context.Context, argv []string, terminal bool, r *ra
 	reading.Go(func() { r.stopWhen(ctx, command.Process.Pid, ended) })
 	command.Wait()
 	close(ended)
-	r.state = command.ProcessState.String()
+	r.state, r.succeeded = command.ProcessState.String(), command.ProcessState.Success()
 	// Closing the near ends unblocks readers whose far ends somebody holds.
 	timer := time.AfterFunc(drainTime, func() { r.heldOpen.Store(true); closeAll(out, errs) })
 	reading.Wait()

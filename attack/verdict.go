@@ -86,19 +86,22 @@ func (w *world) byHost(e Entry, told string) Entry {
 	for _, value := range w.values[e.ID] {
 		for line := range strings.Lines(told) {
 			if strings.TrimSpace(line) == value || told == value {
-				return e.outside(wire.Escaped, "the host's own value came back: %s", clean(value))
+				return e.outside(wire.Escaped, "the host's own value came back (%d bytes, not shown)", len(value))
 			}
 		}
 	}
-	return e.outside(wire.Contained, "what came back is not the host's: %s", clean(shortened(told, 80)))
+	return e.outside(wire.Contained, "what came back is not the host's (%d bytes)", len(told))
 }
 
 // unanswered is a probe that began and never answered. A bomb that took its
 // sandbox with it was contained; anything else is for a person to look at.
-func unanswered(s wire.Spec, r *ran) Entry {
+func (w *world) unanswered(s wire.Spec, r *ran) Entry {
 	e := Entry{Spec: s, Verdict: wire.Error, Evidence: "it began and never answered: " + r.ending(), Proven: true}
-	if s.Class == "exhaustion" && s.Alone && !r.late.Load() {
+	if s.Class == "exhaustion" && s.Alone && !r.late.Load() && !r.succeeded {
 		e.Verdict, e.Evidence = wire.Contained, "the sandbox was ended: "+r.ending()
+	}
+	if s.Proof == wire.ByOutput && e.Verdict == wire.Contained {
+		e = w.byOutput(e, r)
 	}
 	if p, ok := processOf(r.alive, s.ID); ok {
 		e.Verdict, e.Evidence = wire.Escaped, fmt.Sprintf("process %d outlived the sandbox", p.pid)

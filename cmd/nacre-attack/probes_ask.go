@@ -34,7 +34,6 @@ func askProbes() []probe {
 
 func asks() []ask {
 	const none = ^uintptr(0)
-	const quotaOn = 0x800002 << 8
 	nowhere := pointer("/nacre-attack-none")
 	sys := func(number uintptr, args ...uintptr) func() error {
 		return func() error { _, err := call(number, args...); return err }
@@ -55,7 +54,6 @@ func asks() []ask {
 		{"kernel.set-domainname", "setdomainname(2)", "a domain name of negative length", []error{unix.EINVAL}, sys(unix.SYS_SETDOMAINNAME, 0, none)},
 		{"kernel.pivot-root", "pivot_root(2)", "a new root that is not there", []error{unix.ENOENT, unix.EINVAL}, sys(unix.SYS_PIVOT_ROOT, nowhere, nowhere)},
 		{"kernel.chroot", "chroot(2)", "a chroot of this process alone to where it is", nil, sys(unix.SYS_CHROOT, pointer("."))},
-		{"kernel.quota", "quotactl(2)", "quotas of a device that is not there", []error{unix.ENOENT, unix.ENODEV, unix.ENOTBLK}, sys(unix.SYS_QUOTACTL, quotaOn, nowhere, 0, 0)},
 		{"kernel.open-by-handle", "CVE-2014-3519, open_by_handle_at(2)", "opening a file by its handle", []error{unix.ESTALE}, openByHandle},
 		{"kernel.fanotify", "fanotify_init(2)", "permission events for whole file systems", nil, func() error {
 			return opened(unix.SYS_FANOTIFY_INIT, unix.FAN_CLASS_PRE_CONTENT, unix.O_RDONLY)

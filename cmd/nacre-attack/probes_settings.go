@@ -25,7 +25,7 @@ func settingProbes() []probe {
 		{"kernel.binfmt-misc", "Documentation/admin-guide/binfmt-misc.rst", "/proc/sys/fs/binfmt_misc/register"},
 		{"kernel.panic-settings", "proc_sys_vm(5)", "/proc/sys/vm/panic_on_oom|/proc/sys/kernel/panic|/proc/sys/kernel/panic_on_oops|/proc/sys/vm/drop_caches|/proc/sys/vm/overcommit_memory"},
 		{"kernel.debugfs", "debugfs, tracefs", "/sys/kernel/debug/tracing/trace_marker|/sys/kernel/tracing/trace_marker|/sys/kernel/debug/sched/features"},
-		{"kernel.security-files", "LSM interfaces", "/sys/kernel/security/apparmor/.load|/sys/fs/selinux/load|/sys/module/kernel/parameters/panic|/proc/self/attr/fscreate"},
+		{"kernel.security-files", "LSM interfaces", "/sys/kernel/security/apparmor/.load|/sys/fs/selinux/load|/sys/module/kernel/parameters/panic"},
 	}
 	rows := []probe{
 		{id: "kernel.release-agent", ref: "CVE-2022-0492", bare: true, proof: wire.BySetting,
