@@ -49,7 +49,7 @@ func plant(ctx context.Context, o Options) (*world, error) {
 	w := &world{options: o, base: base, folder: base + "/granted", outside: base + "/outside", stdin: base + "/outside/stdin",
 		secrets: map[string]string{}, arrivals: map[string]string{}, missing: map[string]error{}, values: hostValues()}
 	w.closers = append(w.closers, func() { w.removeBase() })
-	w.config = wire.Config{Run: random(), Safe: o.Safe, Limits: o.Limits, Folder: o.Inside}
+	w.config = wire.Config{Run: random(), Tag: random(), Safe: o.Safe, Limits: o.Limits, Folder: o.Inside}
 	if w.config.Folder == "" {
 		w.config.Folder = w.folder
 	}
@@ -93,7 +93,7 @@ func random() string {
 
 // secret makes a new planted secret.
 func (w *world) secret(name string) string {
-	s := wire.SecretPrefix + name + "-" + random()
+	s := wire.SecretPrefix + w.config.Tag + "-" + name + "-" + random()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.secrets[s] = name

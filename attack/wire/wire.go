@@ -34,8 +34,9 @@ const (
 	BySetting Proof = "settings" // a kernel setting must have changed
 )
 
-// SecretPrefix begins every planted secret, so that a probe recognises one
-// without being told which.
+// SecretPrefix begins every planted secret, and the run's tag follows, so that
+// a probe recognises one without being told which, and leaves those of another
+// judge on the same machine alone.
 const SecretPrefix = "nacre-secret-"
 
 // ArrivalPrefix begins every token that a probe sends outside; the run and the
@@ -85,6 +86,7 @@ type Limits struct {
 // Config tells the program where the canaries are. It holds no secret.
 type Config struct {
 	Run    string   `json:"run"`    // random, one per run
+	Tag    string   `json:"tag"`    // in every secret of this run
 	Probes []string `json:"probes"` // which to run, in order
 	Folder string   `json:"folder"` // the granted folder, as seen inside
 	Safe   bool     `json:"safe,omitempty"`

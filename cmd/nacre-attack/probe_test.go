@@ -73,15 +73,19 @@ func TestDoors(t *testing.T) {
 }
 
 func TestStolenFindsOnlyASecret(t *testing.T) {
-	secret := wire.SecretPrefix + "x-0123abc"
-	if o, ok := stolen("x", []byte("a="+secret+"\x00b")); !ok || o.secret != secret {
+	c := &wire.Config{Tag: "mine"}
+	secret := wire.SecretPrefix + "mine-x-0123abc"
+	if o, ok := stolen(c, "x", []byte("a="+secret+"\x00b")); !ok || o.secret != secret {
 		t.Errorf("%q", o.secret)
 	}
-	if o, ok := stolen("x", []byte(wire.SecretPrefix+strings.Repeat("a", 10000))); !ok || len(o.secret) > 120 {
+	if o, ok := stolen(c, "x", []byte(wire.SecretPrefix+"mine-"+strings.Repeat("a", 10000))); !ok || len(o.secret) > 120 {
 		t.Errorf("%d bytes", len(o.secret))
 	}
-	if _, ok := stolen("x", []byte("nacre")); ok {
+	if _, ok := stolen(c, "x", []byte("nacre")); ok {
 		t.Error("found one in nothing")
+	}
+	if _, ok := stolen(c, "x", []byte(wire.SecretPrefix+"theirs-x-0123abc")); ok {
+		t.Error("took another run's")
 	}
 }
 

@@ -60,11 +60,11 @@ func fileProbes() []probe {
 }
 
 // steal reads the first paths that open and look for a planted secret.
-func steal(paths ...string) outcome {
+func steal(c *wire.Config, paths ...string) outcome {
 	var d doors
 	for _, path := range paths {
 		data, err := readSome(path)
-		if o, ok := stolen(path, data); ok {
+		if o, ok := stolen(c, path, data); ok {
 			return o
 		}
 		if err != nil {
@@ -113,11 +113,11 @@ func inherited(c *wire.Config, _ *probe) outcome {
 		found = append(found, fmt.Sprint(fd))
 		buffer := make([]byte, 4096)
 		n, _ := unix.Pread(fd, buffer, 0)
-		if o, ok := stolen("descriptor "+fmt.Sprint(fd), buffer[:max(n, 0)]); ok {
+		if o, ok := stolen(c, "descriptor "+fmt.Sprint(fd), buffer[:max(n, 0)]); ok {
 			return o
 		}
 		for _, secret := range c.Secrets {
-			if o := stealAt(fd, filepath.Base(secret)); o.secret != "" {
+			if o := stealAt(c, fd, filepath.Base(secret)); o.secret != "" {
 				return o
 			}
 		}
@@ -128,7 +128,7 @@ func inherited(c *wire.Config, _ *probe) outcome {
 	return contained("no descriptor above 2 is inherited")
 }
 
-func stealAt(dir int, name string) outcome {
+func stealAt(c *wire.Config, dir int, name string) outcome {
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return contained("%s: %s", name, errnoName(err))
@@ -136,7 +136,7 @@ func stealAt(dir int, name string) outcome {
 	defer unix.Close(fd)
 	buffer := make([]byte, 4096)
 	n, _ := unix.Read(fd, buffer)
-	if o, ok := stolen(fmt.Sprintf("%s below descriptor %d", name, dir), buffer[:max(n, 0)]); ok {
+	if o, ok := stolen(c, fmt.Sprintf("%s below descriptor %d", name, dir), buffer[:max(n, 0)]); ok {
 		return o
 	}
 	return contained("%s: no secret in it", name)
@@ -166,10 +166,10 @@ func inheritedCwd(c *wire.Config, _ *probe) outcome {
 		name := filepath.Base(secret)
 		paths = append(paths, name, "../"+name, "/proc/self/cwd/"+name, "/proc/1/cwd/"+name)
 	}
-	return steal(paths...)
+	return steal(c, paths...)
 }
 
-func outsideSecret(c *wire.Config, _ *probe) outcome { return steal(c.Secrets...) }
+func outsideSecret(c *wire.Config, _ *probe) outcome { return steal(c, c.Secrets...) }
 
 func dotdot(c *wire.Config, _ *probe) outcome {
 	up := strings.Repeat("../", 40)
@@ -177,7 +177,7 @@ func dotdot(c *wire.Config, _ *probe) outcome {
 	for _, secret := range c.Secrets {
 		paths = append(paths, c.Folder+"/"+up+secret, "/proc/self/cwd/"+up+secret)
 	}
-	if o := steal(paths...); o.secret != "" {
+	if o := steal(c, paths...); o.secret != "" {
 		return o
 	}
 	dir, err := unix.Open(c.Folder, unix.O_PATH|unix.O_DIRECTORY, 0)
@@ -187,7 +187,7 @@ func dotdot(c *wire.Config, _ *probe) outcome {
 	for range 40 {
 		for _, secret := range c.Secrets {
 			for _, name := range []string{strings.TrimPrefix(secret, "/"), filepath.Base(secret)} {
-				if o := stealAt(dir, name); o.secret != "" {
+				if o := stealAt(c, dir, name); o.secret != "" {
 					return o
 				}
 			}
@@ -212,7 +212,7 @@ func symlinks(c *wire.Config, _ *probe) outcome {
 		}
 		paths = append(paths, "/proc/self/root"+secret, "/proc/self/task/self/root"+secret, "/proc/thread-self/root"+secret)
 	}
-	return steal(paths...)
+	return steal(c, paths...)
 }
 
 func systemWrite(*wire.Config, *probe) outcome {

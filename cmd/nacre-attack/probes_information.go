@@ -20,8 +20,8 @@ func informationProbes() []probe {
 				return told("uname", name.Nodename[:], err)
 			}},
 		{id: "information.environment", ref: "environ(7)", proof: wire.BySecret, bare: true,
-			how: "look for the launcher's secret in its own environment", good: "nothing is inherited", run: func(*wire.Config, *probe) outcome {
-				if o, ok := stolen("its own environment", []byte(strings.Join(os.Environ(), "\n"))); ok {
+			how: "look for the launcher's secret in its own environment", good: "nothing is inherited", run: func(c *wire.Config, _ *probe) outcome {
+				if o, ok := stolen(c, "its own environment", []byte(strings.Join(os.Environ(), "\n"))); ok {
 					return o
 				}
 				return contained("%d variables, no secret", len(os.Environ()))

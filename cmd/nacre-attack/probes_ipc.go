@@ -21,7 +21,7 @@ func ipcProbes() []probe {
 			how: "open a POSIX message queue of the host by its name", good: "no such queue", run: posixQueue},
 		{id: "others.dev-shm", ref: "shm_overview(7)", proof: wire.BySecret, bare: true, needs: []string{"canary:devshm"},
 			how: "open a POSIX shared memory object of the host", good: "a /dev/shm of its own, or none", run: func(c *wire.Config, _ *probe) outcome {
-				return steal(c.DevShm)
+				return steal(c, c.DevShm)
 			}},
 		{id: "others.user-keyring", ref: "keyrings(7): keyrings know no container", proof: wire.BySecret, bare: true, needs: []string{"canary:key"},
 			how: "find and read a key that the owner keeps in the user keyring", good: "keyctl is refused, or the keyring is another", run: userKeyring},
@@ -38,7 +38,7 @@ func sysvShm(c *wire.Config, _ *probe) outcome {
 		return contained("%s", errnoName(err))
 	}
 	defer unix.SysvShmDetach(data)
-	if o, ok := stolen("the host's segment", data); ok {
+	if o, ok := stolen(c, "the host's segment", data); ok {
 		return o
 	}
 	return contained("a segment with that identifier, but not the host's")
@@ -57,7 +57,7 @@ func sysvMsg(c *wire.Config, _ *probe) outcome {
 	if err != nil {
 		return contained("%s", errnoName(err))
 	}
-	if o, ok := stolen("the host's queue", message.text[:n]); ok {
+	if o, ok := stolen(c, "the host's queue", message.text[:n]); ok {
 		return o
 	}
 	return contained("a queue with that identifier, but not the host's")
@@ -75,7 +75,7 @@ func posixQueue(c *wire.Config, _ *probe) outcome {
 	if err != nil {
 		return escaped("the host's queue opens, no message: %s", errnoName(err))
 	}
-	if o, ok := stolen("the host's queue", buffer[:n]); ok {
+	if o, ok := stolen(c, "the host's queue", buffer[:n]); ok {
 		return o
 	}
 	return escaped("the host's queue opens")
@@ -91,7 +91,7 @@ func userKeyring(c *wire.Config, _ *probe) outcome {
 	if err != nil {
 		return contained("found, read: %s", errnoName(err))
 	}
-	if o, ok := stolen("the user keyring", buffer[:min(n, len(buffer))]); ok {
+	if o, ok := stolen(c, "the user keyring", buffer[:min(n, len(buffer))]); ok {
 		return o
 	}
 	return contained("a key of that name without the secret")

@@ -22,7 +22,7 @@ func blockedNames(c *wire.Config, _ *probe) outcome {
 		paths = append(paths, c.Folder+"/"+name, "/proc/self/root"+c.Folder+"/"+name)
 	}
 	paths = append(paths, c.Folder+"/sub/../.env", c.Folder+"//.ssh/./id_rsa")
-	return steal(paths...)
+	return steal(c, paths...)
 }
 
 func blockedRename(c *wire.Config, _ *probe) outcome {
@@ -40,7 +40,7 @@ func blockedRename(c *wire.Config, _ *probe) outcome {
 			continue
 		}
 		data, err := readSome(filepath.Join(to, m[2]))
-		o, found := stolen(m[0]+" moved to "+m[1], data)
+		o, found := stolen(c, m[0]+" moved to "+m[1], data)
 		os.Rename(to, from)
 		if found {
 			return o
@@ -50,7 +50,7 @@ func blockedRename(c *wire.Config, _ *probe) outcome {
 	return contained("%s", strings.Join(notes, "; "))
 }
 
-func hardlinkExisting(c *wire.Config, _ *probe) outcome { return steal(c.Folder + "/notes.txt") }
+func hardlinkExisting(c *wire.Config, _ *probe) outcome { return steal(c, c.Folder+"/notes.txt") }
 
 func hardlinkNew(c *wire.Config, _ *probe) outcome {
 	var notes []string
@@ -67,7 +67,7 @@ func hardlinkNew(c *wire.Config, _ *probe) outcome {
 		}
 		data, _ := readSome(link)
 		os.Remove(link)
-		if o, ok := stolen("hard link to "+target, data); ok {
+		if o, ok := stolen(c, "hard link to "+target, data); ok {
 			return o
 		}
 		notes = append(notes, target+": linked, but no secret")
@@ -101,7 +101,7 @@ func exchangeRace(c *wire.Config, _ *probe) outcome {
 	for i := 0; i < 2000 && !found; i++ {
 		for _, path := range []string{dir + "/" + filepath.Base(c.Secrets[0]), plain, c.Folder + "/.env"} {
 			data, _ := readSome(path)
-			if o, found = stolen("during an exchange: "+path, data); found {
+			if o, found = stolen(c, "during an exchange: "+path, data); found {
 				break
 			}
 		}

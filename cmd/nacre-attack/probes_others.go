@@ -183,7 +183,7 @@ func processVM(c *wire.Config, _ *probe) outcome {
 	if err != nil {
 		return contained("%s", errnoName(err))
 	}
-	if o, ok := stolen("the memory of a host process", buffer[:n]); ok {
+	if o, ok := stolen(c, "the memory of a host process", buffer[:n]); ok {
 		return o
 	}
 	return contained("%d bytes of a process that is not the canary", n)

@@ -74,7 +74,7 @@ func procRoot(c *wire.Config, _ *probe) outcome {
 		for _, secret := range c.Secrets {
 			for _, path := range []string{"root" + secret, "cwd/" + filepath.Base(secret)} {
 				data, _ := readSome(fmt.Sprintf("/proc/%d/%s", pid, path))
-				if o, ok := stolen(fmt.Sprintf("/proc/%d/%s", pid, path), data); ok {
+				if o, ok := stolen(c, fmt.Sprintf("/proc/%d/%s", pid, path), data); ok {
 					return o
 				}
 			}
@@ -83,7 +83,7 @@ func procRoot(c *wire.Config, _ *probe) outcome {
 	return contained("%d processes of others visible, none leads outside", len(foreign()))
 }
 
-func procEnviron(*wire.Config, *probe) outcome {
+func procEnviron(c *wire.Config, _ *probe) outcome {
 	names, _ := filepath.Glob("/proc/[0-9]*/environ")
 	read := 0
 	for _, name := range names {
@@ -94,7 +94,7 @@ func procEnviron(*wire.Config, *probe) outcome {
 		if err == nil {
 			read++
 		}
-		if o, ok := stolen(name, data); ok {
+		if o, ok := stolen(c, name, data); ok {
 			return o
 		}
 	}
@@ -109,12 +109,12 @@ func procFd(c *wire.Config, _ *probe) outcome {
 				continue // pipes would block, devices might react
 			}
 			data, _ := readSome(link)
-			if o, ok := stolen(link, data); ok {
+			if o, ok := stolen(c, link, data); ok {
 				return o
 			}
 			for _, secret := range c.Secrets {
 				data, _ := readSome(link + "/" + filepath.Base(secret))
-				if o, ok := stolen(link, data); ok {
+				if o, ok := stolen(c, link, data); ok {
 					return o
 				}
 			}
@@ -145,11 +145,11 @@ func procMem(c *wire.Config, _ *probe) outcome {
 	return d.outcome()
 }
 
-func commandLines(*wire.Config, *probe) outcome {
+func commandLines(c *wire.Config, _ *probe) outcome {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {
 		data, _ := readSome(name)
-		if o, ok := stolen(name, data); ok {
+		if o, ok := stolen(c, name, data); ok {
 			return o
 		}
 	}

@@ -90,12 +90,12 @@ func reachSibling(c *wire.Config, _ *probe) outcome {
 		buffer := make([]byte, 256)
 		n, _ := conn.Read(buffer)
 		conn.Close()
-		if o, ok := stolen("another sandbox by "+network, buffer[:n]); ok {
+		if o, ok := stolen(c, "another sandbox by "+network, buffer[:n]); ok {
 			return o
 		}
 	}
 	data, err := readSome(siblingFile)
-	if o, ok := stolen("another sandbox's /tmp", data); ok {
+	if o, ok := stolen(c, "another sandbox's /tmp", data); ok {
 		return o
 	}
 	d.tried(siblingFile, err)
