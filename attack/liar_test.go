@@ -143,14 +143,19 @@ func TestLies(t *testing.T) {
 }
 
 func TestNothingIsLeft(t *testing.T) {
-	report := judged(t, buildProgram(t), "says nothing", "kernel.capabilities")
+	program, mine := buildProgram(t), t.TempDir()
+	t.Setenv("TMPDIR", mine) // others may be judging at the same time
+	report := judged(t, program, "plants and denies", "afterwards.setuid")
 	if len(report.Leftovers) > 0 {
 		t.Errorf("left behind: %q", report.Leftovers)
 	}
-	names, _ := filepath.Glob(os.TempDir() + "/nacre-attack-*/granted/" + deliveryFolder)
+	names, err := os.ReadDir(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range names {
-		if st, err := os.Stat(name); err == nil && time.Since(st.ModTime()) < time.Second && st.ModTime().After(report.Started) {
-			t.Errorf("%s is still there", name)
+		if strings.HasPrefix(name.Name(), "nacre-attack-") {
+			t.Errorf("%s is still there", name.Name())
 		}
 	}
 }
