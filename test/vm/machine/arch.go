@@ -1,0 +1,23 @@
+package machine
+
+// arch is what differs between the architectures of machines.
+type arch struct {
+	qemu    program
+	machine []string // qemu's arguments
+	console string
+}
+
+var arches = map[string]arch{
+	"amd64": {
+		qemu:    program{"qemu-system-x86_64", "qemu-system-x86"},
+		machine: []string{"-machine", "q35", "-cpu", "max"},
+		console: "ttyS0",
+	},
+	"arm64": {
+		qemu: program{"qemu-system-aarch64", "qemu-system-arm"},
+		// A real processor's model: emulating the newest one's pointer
+		// authentication makes everything several times slower.
+		machine: []string{"-machine", "virt", "-cpu", "cortex-a72"},
+		console: "ttyAMA0",
+	},
+}
