@@ -140,12 +140,12 @@ func setup(s job.Setup) error {
 			return err
 		}
 	}
-	if s.NoControllers {
+	if s.NoCPU {
 		const dir = "/etc/systemd/system/user@.service.d"
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(dir+"/vm.conf", []byte("[Service]\nDelegate=\n"), 0o644); err != nil {
+		if err := os.WriteFile(dir+"/vm.conf", []byte("[Service]\nDelegate=\nDelegate=pids memory\n"), 0o644); err != nil {
 			return err
 		}
 		if err := run("systemctl", "daemon-reload"); err != nil {

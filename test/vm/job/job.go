@@ -55,9 +55,8 @@ type Setup struct {
 	// NoSession leaves the users without lingering: no service manager and no
 	// bus of their own runs. Steps must be bare.
 	NoSession bool `json:"no_session,omitempty"`
-	// NoControllers delegates the users' cgroups to them without any
-	// controller.
-	NoControllers bool `json:"no_controllers,omitempty"`
+	// NoCPU delegates the users' cgroups to them without the cpu controller.
+	NoCPU bool `json:"no_cpu,omitempty"`
 }
 
 // Job is all that the machine is to do.

@@ -9,8 +9,9 @@ type arch struct {
 
 var arches = map[string]arch{
 	"amd64": {
-		qemu:    program{"qemu-system-x86_64", "qemu-system-x86"},
-		machine: []string{"-machine", "q35", "-cpu", "max"},
+		qemu: program{"qemu-system-x86_64", "qemu-system-x86"},
+		// An old model: kernel 6.12 panics on what qemu 7.2 calls "max".
+		machine: []string{"-machine", "q35", "-cpu", "Nehalem"},
 		console: "ttyS0",
 	},
 	"arm64": {

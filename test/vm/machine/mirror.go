@@ -20,14 +20,22 @@ func mirror(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(out) {
-		f := strings.Fields(line)
-		if len(f) == 3 && f[1] == "main" && slices.Contains(releases, f[0]) {
-			return strings.TrimSuffix(f[2], "/"), nil
-		}
+	if uri := archive(out); uri != "" {
+		return uri, nil
 	}
 	return "", fault.New(fault.Unsupported, "apt on this machine has no Debian archive to make a test machine from").
 		WithHint("run this on Debian, or put a finished cache folder at NACRE_CACHE")
+}
+
+// archive picks the Debian archive from lines of suite, component and address.
+func archive(targets string) string {
+	for line := range strings.Lines(targets) {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[1] == "main" && slices.Contains(releases, f[0]) {
+			return strings.TrimSuffix(f[2], "/")
+		}
+	}
+	return ""
 }
 
 // apt is a private set of apt's folders for one suite and architecture; the

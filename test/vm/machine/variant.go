@@ -26,8 +26,10 @@ var variants = map[string]Variant{
 	"no-unprivileged-userns": {Setup: job.Setup{Sysctl: map[string]string{"kernel.unprivileged_userns_clone": "0"}}},
 	// The kernel's own list, without Landlock.
 	"no-landlock": {KernelArgs: "lsm=lockdown,yama,integrity,apparmor,bpf"},
-	// A session and its bus, but cgroups without controllers.
-	"no-controllers": {Setup: job.Setup{NoControllers: true}},
+	// As systemd delegated before version 252: no CPU limits for users.
+	"no-cpu-controller": {Setup: job.Setup{NoCPU: true}},
+	// As some small machines come: no memory limits for anybody.
+	"no-memory-controller": {KernelArgs: "cgroup_disable=memory"},
 	// No session, no bus, no delegated cgroup.
 	"no-session": {Setup: job.Setup{NoSession: true}},
 	// As distributions had it until 2021: v1 controllers, v2 for membership.
