@@ -10,8 +10,10 @@ type arch struct {
 var arches = map[string]arch{
 	"amd64": {
 		qemu: program{"qemu-system-x86_64", "qemu-system-x86"},
-		// An old model: kernel 6.12 panics on what qemu 7.2 calls "max".
-		machine: []string{"-machine", "q35", "-cpu", "Nehalem"},
+		// qemu 7.2 emulates cmpxchg16b wrongly, with which kernel 6.12 manages
+		// its memory: it panics where the processor claims to have it. It also
+		// panics on the model "max".
+		machine: []string{"-machine", "q35", "-cpu", "Nehalem,-cx16"},
 		console: "ttyS0",
 	},
 	"arm64": {

@@ -48,6 +48,9 @@ func (s Spec) image(ctx context.Context) (image, error) {
 // which gets its name only when it is whole; a lock keeps others waiting.
 func (s Spec) cached(r recipe, make func(dir string) error) (string, error) {
 	dir := filepath.Join(s.Cache, r.name())
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil // also where the cache is another user's
+	}
 	if err := os.MkdirAll(s.Cache, 0o755); err != nil {
 		return "", err
 	}
@@ -60,7 +63,7 @@ func (s Spec) cached(r recipe, make func(dir string) error) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
+		return dir, nil // made while we waited
 	}
 	start := time.Now()
 	part := dir + ".part"
