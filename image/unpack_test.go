@@ -61,7 +61,7 @@ func wantContained(t testing.TB, root, outside string) {
 	if got := names(t, filepath.Dir(root)); len(got) != 2 {
 		t.Errorf("beside the root: %q", got)
 	}
-	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -79,10 +79,9 @@ func wantContained(t testing.TB, root, outside string) {
 		case info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeDevice|fs.ModeNamedPipe|fs.ModeSocket) != 0:
 			t.Errorf("%q has mode %v", path, info.Mode())
 		}
-		full := filepath.Join(root, path)
-		if n, err := unix.Llistxattr(full, nil); err == nil && n > 0 {
+		if n, err := unix.Llistxattr(path, nil); err == nil && n > 0 {
 			buf := make([]byte, n)
-			unix.Llistxattr(full, buf)
+			unix.Llistxattr(path, buf)
 			if s := string(buf); !strings.HasPrefix(s, "security.selinux") && !strings.HasPrefix(s, "system.posix_acl") {
 				t.Errorf("%q has attributes %q", path, buf)
 			}
@@ -296,7 +295,7 @@ func TestUnpackSparseBomb(t *testing.T) {
 }
 
 // sparseHeader is an old GNU sparse entry of one hole.
-func sparseHeader(t *testing.T, size int64) []byte {
+func sparseHeader(t testing.TB, size int64) []byte {
 	t.Helper()
 	b := make([]byte, 512)
 	copy(b, "sparse")
@@ -354,17 +353,4 @@ func TestUnpackStops(t *testing.T) {
 	if _, err := newUnpacker("test", d, newBudget(Options{}.defaults())).stream(in); err == nil || len(names(t, root)) != 0 {
 		t.Errorf("%v, %q", err, names(t, root))
 	}
-}
-
-func FuzzUnpack(f *testing.F) {
-	f.Add(tarOf(f, file("a/b", "x"), link("l", ".."), file("l/canary", "y"), hard("h", "a/b")), tarOf(f, file("a/.wh..wh..opq", ""), file(".wh.l", "")))
-	f.Add(tarOf(f, item{name: "d", kind: tar.TypeDir, mode: 0}, item{name: "d/n", kind: tar.TypeChar}), gzipped(f, tarOf(f, item{name: "su", mode: 0o6777})))
-	f.Fuzz(func(t *testing.T, lower, upper []byte) {
-		root, outside := target(t)
-		applyTo(t, root, Options{MaxBytes: 1 << 20, MaxEntries: 100, MaxPath: 200}, lower, upper)
-		wantContained(t, root, outside)
-		if err := os.RemoveAll(root); err != nil {
-			t.Error(err)
-		}
-	})
 }
