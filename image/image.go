@@ -27,9 +27,8 @@
 // (plain HTTP only to this machine's loopback) and without credentials: no
 // key-chain and no configuration file of another program is read.
 //
-// The unpacker is our own on purpose. The maintained ones either need a chroot
-// to be safe, or resolve paths as strings in user space and act on them later,
-// and have no place for our limits; see docs/IMAGES.md.
+// The unpacker is our own on purpose: the maintained ones resolve paths as
+// strings in user space and act on them later; see docs/IMAGES.md.
 package image
 
 import (
