@@ -231,6 +231,9 @@ func (c *compiler) image() error {
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: "oci:" + i.OCI})
 	}
 	g, ok := c.grant(d, strings.TrimSpace(string(kind)+" "+reference), "", i.Origin)
+	if ok && i.Origin.File == "" {
+		g.Declared = g.Allowed
+	}
 	if ok {
 		c.plan.Image = nacre.Image{Grant: g, Kind: kind, Reference: strings.TrimPrefix(reference, "directory:")}
 	}

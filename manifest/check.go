@@ -142,7 +142,7 @@ func (s *Secret) check() error {
 		s.Slot = "bearer"
 	}
 	for _, h := range s.Hosts {
-		if err := checkHost(s.Origin, h); err != nil {
+		if err := CheckHost(s.Origin, h); err != nil {
 			return err
 		}
 	}
@@ -178,7 +178,8 @@ func (l *Limits) ParseLimit(s string, from nacre.Origin) error {
 	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
 }
 
-func checkHost(from nacre.Origin, host string) error {
+// CheckHost refuses what is no host, and every second spelling of one.
+func CheckHost(from nacre.Origin, host string) error {
 	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" && a.String() == host {
 		return nil
 	}
@@ -194,7 +195,7 @@ func checkHost(from nacre.Origin, host string) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (n *Network) Check() error {
-	if err := checkHost(n.Origin, n.Host); err != nil {
+	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
 	}
 	if n.Scheme == "" {

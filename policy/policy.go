@@ -5,6 +5,7 @@ package policy
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"nacre"
 	"nacre/manifest"
@@ -125,6 +126,11 @@ func (r *Rules) check() error {
 	for _, b := range slices.Concat(r.Files.Blocked, r.Deny.Files) {
 		if _, err := NewBlocked([]string{b.Value}); err != nil {
 			return manifest.Invalid(b.Origin, "%v", err)
+		}
+	}
+	for _, n := range r.Deny.Network {
+		if err := manifest.CheckHost(n.Origin, strings.TrimPrefix(n.Host, "*.")); err != nil && n.Host != "*" {
+			return err
 		}
 	}
 	for _, m := range r.Models {
