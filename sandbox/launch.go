@@ -48,7 +48,7 @@ const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 // Ambient, because no id is mapped yet that execve would give them to.
 var building = []uintptr{
 	unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID,
-	unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_RESOURCE,
+	unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_TIME,
 }
 
 // Launch starts nacre-init in its namespaces, gives it its identity and its
@@ -107,6 +107,11 @@ func launchFault(err error) error {
 func (p *Process) admit(o Order) error {
 	if err := o.Map.apply(p.PID); err != nil {
 		return err
+	}
+	// When the whole machine runs out of memory, the sandbox goes first.
+	score := "/proc/" + strconv.Itoa(p.PID) + "/oom_score_adj"
+	if err := os.WriteFile(score, []byte("500"), 0); err != nil {
+		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
 	if o.Joined != nil {
 		if err := o.Joined(p.PID); err != nil {

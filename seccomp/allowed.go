@@ -74,8 +74,9 @@ var allowed = []entry{
 	// Scheduling, limits, time, the machine.
 	{"sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_setparam sched_getscheduler sched_setscheduler sched_getattr sched_setattr sched_get_priority_max sched_get_priority_min sched_rr_get_interval", "scheduling, within rlimits and the cgroup", nil},
 	{"getpriority setpriority ioprio_get ioprio_set getcpu", "nice values, placement", nil},
-	{"getrlimit setrlimit getrusage times", "limits and use of the caller's own", nil},
-	{"prlimit64", "limits of the caller's own; those of init are not the agent's to lower", only(unix.EPERM, "only with pid 0, the caller", is(0, 0))},
+	{"getrlimit getrusage times", "limits and use of the caller's own", nil},
+	{"setrlimit", "limits of the caller's own; that of core files keeps the host's crash handler away", setrlimit()},
+	{"prlimit64", "limits of the caller's own; those of init are not the agent's to lower", prlimit()},
 	{"time gettimeofday clock_gettime clock_getres nanosleep clock_nanosleep alarm getitimer setitimer", "reads clocks, sleeps", nil},
 	{"timer_create timer_settime timer_gettime timer_getoverrun timer_delete", "timers", nil},
 	{"uname sysinfo getrandom", "the machine, random numbers", nil},

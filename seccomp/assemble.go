@@ -68,7 +68,11 @@ func (a assembler) rule(r rule) program {
 
 // code falls through where the test holds, and skips instructions where not.
 func (t test) code(skip int) program {
-	p := program{load(offsetArgs + 8*t.arg)} // little-endian: the low word is first
+	word := offsetArgs + 8*t.arg // little-endian: the low half is first
+	if t.high {
+		word += 4
+	}
+	p := program{load(word)}
 	if t.values == nil {
 		return append(p, jump(unix.BPF_JSET, t.mask, 0, skip))
 	}

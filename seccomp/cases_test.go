@@ -107,6 +107,12 @@ var cases = []struct {
 	{"personality", [6]uint64{8}, unix.EPERM},
 	{"prlimit64", [6]uint64{0, unix.RLIMIT_NOFILE}, 0},
 	{"prlimit64", [6]uint64{1, unix.RLIMIT_CPU}, unix.EPERM},
+	{"prlimit64", [6]uint64{0, unix.RLIMIT_CORE, 0, 0x7fff0000}, 0},
+	{"prlimit64", [6]uint64{0, unix.RLIMIT_CORE, 0x7fff0000}, unix.EPERM},
+	{"prlimit64", [6]uint64{0, unix.RLIMIT_CORE, 0x7fff00000000}, unix.EPERM}, // a pointer that ends in zeros
+	{"prlimit64", [6]uint64{1, unix.RLIMIT_CORE}, unix.EPERM},
+	{"setrlimit", [6]uint64{unix.RLIMIT_CORE}, unix.EPERM},
+	{"setrlimit", [6]uint64{unix.RLIMIT_NOFILE}, 0},
 	{"prlimit64", [6]uint64{high, unix.RLIMIT_CPU}, 0}, // the kernel reads pid 0
 
 	{"landlock_restrict_self", [6]uint64{}, 0},

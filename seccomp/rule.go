@@ -30,11 +30,12 @@ type clause struct {
 	then Verdict
 }
 
-// test looks at the low 32 bits of one argument.
+// test looks at one half of one argument: the low 32 bits, unless high is set.
 type test struct {
 	arg    uint32
 	mask   uint32
 	values []uint32 // nil: any bit under the mask is set
+	high   bool
 }
 
 // set tests whether any of the bits is set in an argument.
@@ -44,14 +45,28 @@ func set(arg, bits uint32) test { return test{arg: arg, mask: bits} }
 func is(arg uint32, values ...uint32) test { return masked(arg, ^uint32(0), values...) }
 
 // masked tests whether an argument's bits under the mask are one of the values.
-func masked(arg, mask uint32, values ...uint32) test { return test{arg, mask, values} }
+func masked(arg, mask uint32, values ...uint32) test {
+	return test{arg: arg, mask: mask, values: values}
+}
+
+// null tests whether a pointer is null: both halves, since any address may end
+// in 32 zero bits.
+func null(arg uint32) []test {
+	low, high := is(arg, 0), is(arg, 0)
+	high.high = true
+	return []test{low, high}
+}
 
 func when(then Verdict, tests ...test) clause { return clause{when: tests, then: then} }
 
 // judge evaluates the rule as the assembled program does.
 func (r rule) judge(args [6]uint64) Verdict {
 	fails := func(t test) bool {
-		v := uint32(args[t.arg]) & t.mask
+		v := uint32(args[t.arg])
+		if t.high {
+			v = uint32(args[t.arg] >> 32)
+		}
+		v &= t.mask
 		return t.values == nil && v == 0 || t.values != nil && !slices.Contains(t.values, v)
 	}
 	for _, c := range r.clauses {

@@ -52,6 +52,24 @@ func noUrgent(flags uint32) *rule {
 	return unless(unix.EOPNOTSUPP, "without MSG_OOB", set(flags, unix.MSG_OOB))
 }
 
+// prlimit permits limits of the caller's own but that of core files, which may
+// only be asked for.
+func prlimit() *rule {
+	core := is(1, unix.RLIMIT_CORE)
+	return &rule{[]clause{
+		when(permit, append(null(2), is(0, 0), core)...),
+		when(refuse(unix.EPERM), core),
+		when(permit, is(0, 0)),
+	}, refuse(unix.EPERM), "only with pid 0, the caller; RLIMIT_CORE is only asked for"}
+}
+
+// setrlimit keeps RLIMIT_CORE at 1. Where core_pattern names a program, the
+// host starts it for a crash in here, as root, whatever the limit is; but for a
+// limit of 1 (fs/coredump.c). Lowered to 0 it would be started again.
+func setrlimit() *rule {
+	return unless(unix.EPERM, "not RLIMIT_CORE", is(0, unix.RLIMIT_CORE))
+}
+
 // socket permits the families of the plan. Without loopback there is nothing
 // that an Internet socket could reach, so there is none.
 func socket(loopback bool) *rule {

@@ -152,7 +152,7 @@ func (b *box) expected() posture.Expect {
 		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
 		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
 		Limits: map[string]int64{
-			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.plan.Limits.Processes, "Max core file size": 0,
+			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.plan.Limits.Processes, "Max core file size": 1,
 		},
 	}
 	for _, p := range b.spec.Private.Places {

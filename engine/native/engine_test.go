@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -114,6 +115,14 @@ func TestStatus(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("status lacks %q", want)
 		}
+	}
+}
+
+// TestUptime: how long the host is up identifies it.
+func TestUptime(t *testing.T) {
+	_, out := runPlan(t, planOf(t, "cat", "/proc/uptime"))
+	if up, err := strconv.ParseFloat(strings.Fields(out + " x")[0], 64); err != nil || up > 60 {
+		t.Errorf("the sandbox is up for %q seconds", out)
 	}
 }
 

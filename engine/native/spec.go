@@ -52,7 +52,7 @@ func rlimits(l nacre.Limits) []blueprint.Rlimit {
 	return []blueprint.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: uint64(l.OpenFiles)},
 		{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes)},
-		{Resource: unix.RLIMIT_CORE, Value: 0},
+		{Resource: unix.RLIMIT_CORE, Value: 1}, // not 0: see seccomp's setrlimit
 		{Resource: unix.RLIMIT_MEMLOCK, Value: 8 << 20},
 		{Resource: unix.RLIMIT_MSGQUEUE, Value: 0},
 		{Resource: unix.RLIMIT_SIGPENDING, Value: 4096},

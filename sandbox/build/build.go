@@ -141,10 +141,18 @@ func (b *builder) identity() error {
 }
 
 // namespaces enters those that depend on what the supervisor did meanwhile:
-// the cgroup namespace has its root where we are now.
+// the cgroup namespace has its root where we are now. It also leaves the
+// owner's session keyring behind, which is nobody's namespace (keyrings(7)).
 func (b *builder) namespaces() error {
 	if err := rawUnshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("cgroup namespace: %w", err)
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+	if e != 0 && e != unix.ENOSYS { // a kernel without keyrings has none to leave
+		return fmt.Errorf("session keyring: %w", e)
+	}
+	if err := newTime(); err != nil {
+		return fmt.Errorf("time namespace: %w", err)
 	}
 	if err := unix.Sethostname([]byte(b.spec.Hostname)); err != nil {
 		return fmt.Errorf("hostname: %w", err)
@@ -153,6 +161,29 @@ func (b *builder) namespaces() error {
 		return fmt.Errorf("domain name: %w", err)
 	}
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+}
+
+// newTime starts the sandbox's uptime at zero, where the kernel can: that of
+// the host identifies it. Children are born into the namespace; so is what
+// follows an execve, since Linux 6.3.
+func newTime() error {
+	if err := rawUnshare(unix.CLONE_NEWTIME); err != nil {
+		return nil // a kernel without time namespaces; nothing else relies on them
+	}
+	var offsets string
+	for name, clock := range map[string]int32{"monotonic": unix.CLOCK_MONOTONIC, "boottime": unix.CLOCK_BOOTTIME} {
+		var now unix.Timespec
+		if err := unix.ClockGettime(clock, &now); err != nil {
+			return err
+		}
+		offsets += fmt.Sprintf("%s -%d 0\n", name, now.Sec)
+	}
+	fd, err := unix.Open("/proc/self/timens_offsets", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return writeAll(fd, offsets)
 }
 
 func rawUnshare(flags uintptr) error {
