@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -32,8 +33,8 @@ func (m *Manifest) check() error {
 	if len(m.Environment) > maxVariables {
 		return Invalid(m.Origin, "environment: more than %d variables", maxVariables)
 	}
-	for n, v := range m.Environment {
-		if err := CheckVariable(n, v); err != nil {
+	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
+		if err := CheckVariable(n, m.Environment[n]); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ type FileRules struct {
 // Root is a folder that may be granted.
 type Root struct {
 	Path   string       `yaml:"path,scalar,required" about:"absolute, or below ~/"`
-	Access nacre.Access `yaml:"access" oneof:"read write" about:"the most: read (default) or write"`
+	Access nacre.Access `yaml:"access" oneof:"read write stage" about:"the most: read (default) or write; stage is reserved"`
 	Reason string       `yaml:"reason" about:"why"`
 	Origin nacre.Origin
 }
