@@ -27,7 +27,7 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if b.spec.Landlock, err = b.landlock(); err != nil {
 		return err
 	}
-	if b.spec.Seccomp, b.filter, err = filterOf(b.plan); err != nil {
+	if b.spec.Seccomp, b.filter, err = filterOf(b.plan, b.group == nil); err != nil {
 		return err
 	}
 	if err := b.image(ctx); err != nil {
@@ -65,8 +65,8 @@ func landlockABI() (int, error) {
 	return int(abi), nil
 }
 
-func filterOf(p nacre.Plan) (code []byte, digest string, err error) {
-	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback}
+func filterOf(p nacre.Plan, watched bool) (code []byte, digest string, err error) {
+	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback, Watched: watched}
 	for _, g := range p.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
