@@ -282,6 +282,10 @@ type Identity struct {
 	Hostname    string `json:"hostname"`
 }
 
+// Unnamed is the name of a plan that neither a manifest nor the owner named.
+// Any number of sandboxes of that name may run at once.
+const Unnamed = "command"
+
 // Subject is what a policy binds rules to: never a name that a manifest gives
 // itself.
 type Subject struct {

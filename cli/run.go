@@ -69,7 +69,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	}
 	p, err := o.planned(who, command)
 	if err != nil {
-		events.refused(err)
+		events.failed(err)
 		return err
 	}
 	events.planned(p)
@@ -79,10 +79,10 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	s := &session{app: o.app, owner: who, plan: p, tty: tty, events: events}
 	exit, err := s.run(ctx)
 	if err != nil {
-		events.refused(err)
+		events.failed(err)
 		return err
 	}
-	return exitError{exit}
+	return statusCode(exit)
 }
 
 // planned compiles the plan, after asking what has to be asked.

@@ -129,6 +129,9 @@ func (b *box) register(ctx context.Context) error {
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
 		Groups: cgroup.State{ID: b.id},
 	}
+	if record.Name == nacre.Unnamed {
+		record.Name = ""
+	}
 	entry, err := b.engine.Runs.Add(record)
 	if err != nil {
 		return err
