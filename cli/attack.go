@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nacre"
 	"nacre/attack"
 	"nacre/attack/wire"
 	"nacre/fault"
@@ -76,6 +75,11 @@ func (o *attackOptions) run(ctx context.Context, app *App) error {
 		return err
 	}
 	target.Program, target.Safe, target.Probes = program, o.safe, o.probes
+	if isTerminal(app.Err) {
+		judged := 0
+		target.Progress = func(attack.Entry) { judged++; fmt.Fprintf(app.Err, "\r%d probes judged ", judged) }
+		defer fmt.Fprintln(app.Err)
+	}
 	report, err := attack.Run(ctx, target)
 	if err != nil {
 		return err
@@ -88,10 +92,10 @@ func (o *attackOptions) run(ctx context.Context, app *App) error {
 	default:
 		err = report.Table(app.Out)
 	}
-	if err == nil && !report.Held() {
-		err = exitError{exit: nacre.Exit{Code: 1}}
+	if err != nil {
+		return err
 	}
-	return err
+	return statusOf(report.Held())
 }
 
 // target says what is attacked: another sandbox, or Nacre's own, which is
