@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func Authority(in Input) (*policy.Authority, error) {
 		}
 		granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: host, Access: f.Access, Reason: "granted on the command line", Origin: from})
 	}
-	for name := range in.Environment {
+	for _, name := range slices.Sorted(maps.Keys(in.Environment)) {
 		granted.Environment = append(granted.Environment, strict.Text{Value: name, Origin: from})
 	}
 	for _, t := range in.Accept {
@@ -231,6 +232,9 @@ func (c *compiler) image() error {
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: "oci:" + i.OCI})
 	}
 	g, ok := c.grant(d, strings.TrimSpace(string(kind)+" "+reference), "", i.Origin)
+	if ok && i.Origin.File == "" {
+		g.Declared = g.Allowed
+	}
 	if ok {
 		c.plan.Image = nacre.Image{Grant: g, Kind: kind, Reference: strings.TrimPrefix(reference, "directory:")}
 	}

@@ -326,6 +326,20 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+func TestVariablesOfTheCommandLine(t *testing.T) {
+	for _, name := range []string{"*", "HOME", "A=B", ""} {
+		in := Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{name: {Value: "v"}}}
+		if _, err := Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	in := Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
+	in.Owner.Environment["TZ"] = "a\x00b"
+	if _, err := Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+		t.Errorf("an owner's value with NUL: %v", err)
+	}
+}
+
 func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("ab", 32)
 	base := Input{Manifest: agent(t, "version: 1\nname: coder\ncommand: [x]\nsyscalls: [debug]"), ManifestPath: "/home/u/a/agent.yaml",

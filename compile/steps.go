@@ -42,9 +42,9 @@ func (c *compiler) environment() error {
 			if value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
 				continue // the owner has none
 			}
-			if err := manifest.CheckVariable(name, manifest.Variable{Value: value, Origin: v.Origin}); err != nil {
-				return err
-			}
+		}
+		if err := manifest.CheckVariable(name, manifest.Variable{Value: value, Origin: v.Origin}); err != nil && fixed[name] != value {
+			return err
 		}
 		if g, ok := c.grant(d, name, "", v.Origin); ok {
 			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: value})

@@ -146,6 +146,8 @@ func decideLimit(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 		switch {
 		case err != nil:
 			no.Reason = err.Error()
+		case amount <= 0:
+			no.Reason = "a limit is more than nothing"
 		case amount > limit.N:
 			no.Rule, no.Reason = p.LimitGrants[i].ID, "the limit is "+limit.Format(limit.N)
 			no.Origin, no.Remedy = p.LimitGrants[i].Declared, "--limit "+limit.Name+"="+q.Value

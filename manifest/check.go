@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -32,8 +33,8 @@ func (m *Manifest) check() error {
 	if len(m.Environment) > maxVariables {
 		return Invalid(m.Origin, "environment: more than %d variables", maxVariables)
 	}
-	for n, v := range m.Environment {
-		if err := CheckVariable(n, v); err != nil {
+	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
+		if err := CheckVariable(n, m.Environment[n]); err != nil {
 			return err
 		}
 	}
@@ -142,7 +143,7 @@ func (s *Secret) check() error {
 		s.Slot = "bearer"
 	}
 	for _, h := range s.Hosts {
-		if err := checkHost(s.Origin, h); err != nil {
+		if err := CheckHost(s.Origin, h); err != nil {
 			return err
 		}
 	}
@@ -178,7 +179,8 @@ func (l *Limits) ParseLimit(s string, from nacre.Origin) error {
 	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
 }
 
-func checkHost(from nacre.Origin, host string) error {
+// CheckHost refuses what is no host, and every second spelling of one.
+func CheckHost(from nacre.Origin, host string) error {
 	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" && a.String() == host {
 		return nil
 	}
@@ -194,7 +196,7 @@ func checkHost(from nacre.Origin, host string) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (n *Network) Check() error {
-	if err := checkHost(n.Origin, n.Host); err != nil {
+	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
 	}
 	if n.Scheme == "" {

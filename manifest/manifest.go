@@ -59,7 +59,7 @@ type Variable struct {
 type File struct {
 	Path   string       `yaml:"path,scalar" about:"on the host; relative to the manifest's folder; ~/ is the owner's home"`
 	At     string       `yaml:"at" about:"where it appears inside; default /work/NAME"`
-	Access nacre.Access `yaml:"access" oneof:"read write" about:"read (default) or write"`
+	Access nacre.Access `yaml:"access" oneof:"read write stage" about:"read (default) or write; stage is reserved"`
 	Preset string       `yaml:"preset" about:"a read-only preset in place of a path, at the same place inside"`
 	Reason string       `yaml:"reason" about:"why"`
 	Origin nacre.Origin

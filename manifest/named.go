@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"nacre"
@@ -52,14 +53,18 @@ func (c *Capabilities) Named() []Named {
 }
 
 // Covers tells whether the rule allows all that is asked. Names and items of
-// the rule may hold *; a list that the rule leaves empty allows nothing.
+// the rule may hold *, hosts *. for one label; a list that the rule leaves empty allows nothing.
 func (rule Named) Covers(asked Named) bool {
 	if rule.Capability != asked.Capability || !Wild(rule.Name, asked.Name) {
 		return false
 	}
 	for key, items := range asked.Lists {
 		for _, item := range items {
-			if !anyWild(rule.Lists[key], item) {
+			match := Wild
+			if key == "hosts" {
+				match = CoversHost
+			}
+			if !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return match(allowed, item) }) {
 				return false
 			}
 		}
@@ -72,13 +77,11 @@ func (rule Named) Covers(asked Named) bool {
 	return true
 }
 
-func anyWild(patterns []string, s string) bool {
-	for _, p := range patterns {
-		if Wild(p, s) {
-			return true
-		}
-	}
-	return false
+// CoversHost matches a host against a rule, in which *. stands for one label.
+func CoversHost(rule, asked string) bool {
+	below, wild := strings.CutPrefix(rule, "*.")
+	label, rest, _ := strings.Cut(asked, ".")
+	return rule == asked || wild && rest == below && label != "*" && label != ""
 }
 
 // Wild matches s against a pattern in which * stands for anything, slashes too.

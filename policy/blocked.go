@@ -21,6 +21,8 @@ type sequence struct {
 	pattern  string
 	parts    []string // folded
 	anchored bool
+	// what a last part that is a glob must begin and end with
+	prefix, suffix string
 }
 
 // harmless are the endings of .env.* files that hold no secrets.
@@ -31,13 +33,18 @@ func NewBlocked(patterns []string) (*Blocked, error) {
 	b := &Blocked{patterns: slices.Compact(slices.Sorted(slices.Values(patterns))), last: map[string][]sequence{}}
 	for _, p := range b.patterns {
 		rest, anchored := strings.CutPrefix(p, "/")
-		s := sequence{p, strings.Split(fold(rest), "/"), anchored}
+		s := sequence{pattern: p, parts: strings.Split(fold(rest), "/"), anchored: anchored}
 		for _, part := range s.parts {
 			if _, err := path.Match(part, ""); err != nil || part == "" || part == "." || part == ".." || strings.Trim(rest, "*/") == "" {
 				return nil, fmt.Errorf("expected a name, or names with / between them, with * for a part of one; found %q", p)
 			}
 		}
 		if last := s.parts[len(s.parts)-1]; isGlob(last) {
+			s.prefix = last[:strings.IndexAny(last, meta)]
+			s.suffix = last[strings.LastIndexAny(last, meta+"]")+1:]
+			if strings.Contains(last, `\`) { // what is escaped is no plain text
+				s.suffix = ""
+			}
 			b.globs = append(b.globs, s)
 		} else {
 			b.last[last] = append(b.last[last], s)
@@ -77,6 +84,9 @@ func (b *Blocked) entry(parents []string, name string, absolute bool) (string, b
 		}
 	}
 	for _, s := range b.globs {
+		if !strings.HasPrefix(folded, s.prefix) || !strings.HasSuffix(folded, s.suffix) {
+			continue // most names leave here
+		}
 		last := s.parts[len(s.parts)-1]
 		if matchPart(last, folded) && s.follows(parents, absolute) && !(last == ".env.*" && slices.Contains(harmless, folded)) {
 			return s.pattern, true
@@ -100,7 +110,9 @@ func (s sequence) follows(parents []string, absolute bool) bool {
 	return true
 }
 
-func isGlob(part string) bool { return strings.ContainsAny(part, `*?[\`) }
+const meta = `*?[\`
+
+func isGlob(part string) bool { return strings.ContainsAny(part, meta) }
 
 func matchPart(part, name string) bool {
 	if !isGlob(part) {

@@ -117,7 +117,8 @@ func (a *Authority) Network(asked manifest.Network) nacre.Decision {
 // the amounts of what it returns are the least of what was asked and allowed.
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
 	granted := asked
-	granted.Amounts = maps.Clone(asked.Amounts)
+	granted.Amounts = map[string]int64{}
+	maps.Copy(granted.Amounts, asked.Amounts)
 	if asked.Entry == nil {
 		asked.Entry = asked.Name
 	}

@@ -13,7 +13,7 @@ func Covers(rule, asked manifest.Network) bool {
 	in := func(list []string) func(string) bool {
 		return func(s string) bool { return !slices.Contains(list, s) }
 	}
-	if !coversHost(rule.Host, asked.Host) || rule.Scheme != asked.Scheme || len(asked.Ports) == 0 ||
+	if !manifest.CoversHost(rule.Host, asked.Host) || rule.Scheme != asked.Scheme || len(asked.Ports) == 0 ||
 		slices.ContainsFunc(asked.Ports, func(p int) bool { return !slices.Contains(rule.Ports, p) }) {
 		return false
 	}
@@ -24,16 +24,6 @@ func Covers(rule, asked manifest.Network) bool {
 		!slices.ContainsFunc(asked.Paths, func(p string) bool {
 			return !slices.ContainsFunc(rule.Paths, func(r string) bool { return coversPath(r, p) })
 		})
-}
-
-// coversHost: a wildcard stands for exactly one label.
-func coversHost(rule, asked string) bool {
-	if rule == asked {
-		return true
-	}
-	below, wild := strings.CutPrefix(rule, "*.")
-	label, rest, _ := strings.Cut(asked, ".")
-	return wild && rest == below && label != "*" && label != ""
 }
 
 // coversPath: * stands for one segment, ** at the end for all the rest.

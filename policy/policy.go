@@ -5,6 +5,7 @@ package policy
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"nacre"
 	"nacre/manifest"
@@ -50,7 +51,7 @@ type FileRules struct {
 // Root is a folder that may be granted.
 type Root struct {
 	Path   string       `yaml:"path,scalar,required" about:"absolute, or below ~/"`
-	Access nacre.Access `yaml:"access" oneof:"read write" about:"the most: read (default) or write"`
+	Access nacre.Access `yaml:"access" oneof:"read write stage" about:"the most: read (default) or write; stage is reserved"`
 	Reason string       `yaml:"reason" about:"why"`
 	Origin nacre.Origin
 }
@@ -125,6 +126,11 @@ func (r *Rules) check() error {
 	for _, b := range slices.Concat(r.Files.Blocked, r.Deny.Files) {
 		if _, err := NewBlocked([]string{b.Value}); err != nil {
 			return manifest.Invalid(b.Origin, "%v", err)
+		}
+	}
+	for _, n := range r.Deny.Network {
+		if err := manifest.CheckHost(n.Origin, strings.TrimPrefix(n.Host, "*.")); err != nil && n.Host != "*" {
+			return err
 		}
 	}
 	for _, m := range r.Models {

@@ -22,26 +22,34 @@ var ordinary = []string{
 	"ceph", "fuse", "fuseblk", "ecryptfs", "reiserfs", "jfs", "nilfs2",
 }
 
-// MountsBeneath lists what is mounted at or under a folder.
-func MountsBeneath(folder string) (list []Mount, err error) {
+// MountsOf lists the mount that a folder lies on, and those beneath it.
+func MountsOf(folder string) (list []Mount, err error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
+	var holds Mount // the last of the longest is the one on top
 	for line := range strings.Lines(string(b)) {
 		before, after, _ := strings.Cut(line, " - ")
 		f, kind := strings.Fields(before), strings.Fields(after)
 		if len(f) < 5 || len(kind) < 1 {
 			continue
 		}
-		point := octal(f[4])
-		if point != folder && !strings.HasPrefix(point, strings.TrimSuffix(folder, "/")+"/") {
-			continue
+		m := Mount{Path: octal(f[4]), Type: kind[0]}
+		m.Pseudo = !slices.Contains(ordinary, m.Type) && !strings.HasPrefix(m.Type, "fuse.")
+		switch {
+		case m.Path != folder && within(m.Path, folder):
+			list = append(list, m)
+		case within(folder, m.Path) && len(m.Path) >= len(holds.Path):
+			holds = m
 		}
-		pseudo := !slices.Contains(ordinary, kind[0]) && !strings.HasPrefix(kind[0], "fuse.")
-		list = append(list, Mount{Path: point, Type: kind[0], Pseudo: pseudo})
 	}
-	return list, nil
+	return append(list, holds), nil
+}
+
+// within tells whether a path is a folder or lies beneath it.
+func within(p, folder string) bool {
+	return p == folder || strings.HasPrefix(p, strings.TrimSuffix(folder, "/")+"/")
 }
 
 // octal undoes the escapes of proc_pid_mountinfo(5).

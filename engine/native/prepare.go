@@ -130,17 +130,17 @@ func (b *box) folders(ctx context.Context) error {
 	return nil
 }
 
-// foreign refuses a folder under which something is mounted that is not a
-// file system of files: what the kernel shows there is no owner's to give.
+// foreign refuses a folder on or under which something is mounted that is not
+// a file system of files: what the kernel shows there is no owner's to give.
 func (b *box) foreign(p *sandbox.Pin) error {
-	found, err := sandbox.MountsBeneath(p.Path)
+	found, err := sandbox.MountsOf(p.Path)
 	if err != nil {
 		return err
 	}
 	for _, m := range found {
 		if m.Pseudo {
-			return fault.New(fault.Denied, "%s contains %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
-				WithHint("grant a folder that does not contain it")
+			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
+				WithHint("grant a folder that does not hold it")
 		}
 	}
 	return nil

@@ -147,7 +147,8 @@ func enable(dir string) error {
 
 // AddAgent moves a process and its threads into the agent's leaf, before it
 // runs anything that is not Nacre's. It is needed even after a start by
-// AgentFD, unless that said that it is not.
+// AgentFD, unless that said that it is not. Rootless it must have been started
+// after New, since only what is in the scope can be moved about in it.
 func (g *Group) AddAgent(pid int) error { return g.add(agent, pid) }
 
 // AddSupervisor moves another of Nacre's own processes for this sandbox.

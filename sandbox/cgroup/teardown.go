@@ -121,8 +121,8 @@ func (s State) strike(pid int) {
 // Destroy ends every process in the leaves but the calling one, moves that back
 // to where it was, and removes the groups; the error lists what could not be
 // removed.
-// A rootless scope stays, without the agent's leaf, until this process ends:
-// then systemd removes it.
+// A scope goes when systemd notices that it is empty: soon, or rootless when
+// this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
 	errs := []error{g.Kill(), g.State().end(supervisor)}
 	for c, dir := range g.dirs {
@@ -158,10 +158,16 @@ func Remove(s State) error {
 	return errors.Join(s.kill(agent, supervisor, ""), s.remove())
 }
 
+// remove removes the empty folders. A scope's own is left to systemd, which
+// removes it once it is empty, but may not notice if it is gone before.
 func (s State) remove() error {
 	var errs []error
 	for _, dir := range s.Folders {
-		for _, d := range []string{filepath.Join(dir, agent), filepath.Join(dir, supervisor), dir} {
+		dirs := []string{filepath.Join(dir, agent), filepath.Join(dir, supervisor), dir}
+		if s.Unit != "" {
+			dirs = dirs[:2]
+		}
+		for _, d := range dirs {
 			if err := cgroups.RemovePath(d); err != nil {
 				errs = append(errs, fault.Wrap(fault.Leftover, err, "control group %s: %s cannot be removed", s.ID, d))
 				break

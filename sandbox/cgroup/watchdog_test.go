@@ -33,8 +33,8 @@ func TestWatchdog(t *testing.T) {
 		set   func(*nacre.Limits)
 		want  string
 	}{
-		"memory":                      {"allocate=100", func(l *nacre.Limits) { l.Memory = 64 << 20 }, "memory"},
-		"memory without first thread": {"threadless=100", func(l *nacre.Limits) { l.Memory = 64 << 20 }, "memory"},
+		"memory":                      {"allocate=64", func(l *nacre.Limits) { l.Memory = 32 << 20 }, "memory"},
+		"memory without first thread": {"threadless=64", func(l *nacre.Limits) { l.Memory = 32 << 20 }, "memory"},
 		"processes":                   {"fork=60", func(l *nacre.Limits) { l.Processes = 40 }, "processes"},
 		"fork storm":                  {"reaped storm", func(l *nacre.Limits) { l.Time = 30 * time.Millisecond }, "processor"},
 		"processor":                   {"burn", func(l *nacre.Limits) { l.Time = 30 * time.Millisecond }, "processor"},
@@ -42,7 +42,7 @@ func TestWatchdog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			child, l, reason := spaced(t, c.plays), ample, ""
 			c.set(&l)
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			w := &Watchdog{Init: child.Process.Pid, Limits: l, Every: 20 * time.Millisecond,
 				Kill: func(r string) { reason = r; child.Process.Kill() }}

@@ -1,0 +1,211 @@
+// Package load opens the manifest and the policies, through descriptors: what
+// was checked is what is read. It is the only I/O of the declaration side.
+package load
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+	"nacre/manifest"
+	"nacre/policy"
+	"nacre/strict"
+)
+
+// Ceiling is where an administrator's policy lies.
+const Ceiling = "/etc/nacre/policy.yaml"
+
+// PolicyPath is where the owner's policy lies, given XDG_CONFIG_HOME and the
+// home folder. A relative XDG_CONFIG_HOME is ignored, as its standard says.
+func PolicyPath(xdgConfigHome, home string) string {
+	if !filepath.IsAbs(xdgConfigHome) {
+		xdgConfigHome = filepath.Join(home, ".config")
+	}
+	return filepath.Join(xdgConfigHome, "nacre", "policy.yaml")
+}
+
+// Source is a manifest with what a policy binds rules to.
+type Source struct {
+	Manifest *manifest.Manifest
+	Path     string // the file's real path
+	Digest   string // sha256:… of its bytes
+}
+
+// Manifest reads and parses a manifest.
+func Manifest(path string) (Source, error) {
+	file, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Source{}, opening(path, err)
+	}
+	data, real, err := read(path, file)
+	if err != nil {
+		return Source{}, err
+	}
+	m, err := manifest.Parse(path, data)
+	if err != nil {
+		return Source{}, err
+	}
+	sum := sha256.Sum256(data)
+	return Source{m, real, "sha256:" + hex.EncodeToString(sum[:])}, nil
+}
+
+// Policy reads and parses a policy, which only the owner (or root) may be able
+// to change: by the file, by any folder above it, or from within a folder
+// granted to an agent. A missing policy is nil, and allows nothing.
+func Policy(path string, owner int, granted []string) (*policy.Policy, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "%s", path)
+	}
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	file, err := walk(path, owner)
+	if err != nil {
+		return nil, err
+	}
+	data, real, err := read(path, file)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range granted {
+		if policy.Within(folder, path) || policy.Within(folder, real) {
+			return nil, fault.New(fault.Denied, "%s: the policy lies in the granted folder %s", path, folder).
+				WithHint("move the policy out of it, or grant a narrower folder")
+		}
+	}
+	return policy.Parse(path, data)
+}
+
+// read reads a regular file that was opened O_PATH, and closes it. Nothing
+// else is ever opened for reading: a fifo would block, a device might act.
+func read(path string, file int) (data []byte, real string, err error) {
+	defer unix.Close(file)
+	var stat unix.Stat_t
+	if err := unix.Fstat(file, &stat); err != nil {
+		return nil, "", opening(path, err)
+	}
+	if kind := stat.Mode & unix.S_IFMT; kind != unix.S_IFREG {
+		return nil, "", fault.New(fault.Invalid, "%s: expected a file, found %s", path, kinds[kind])
+	}
+	if stat.Size > strict.MaxBytes {
+		return nil, "", fault.New(fault.Invalid, "%s: the file is larger than 1 MiB", path)
+	}
+	link := "/proc/self/fd/" + strconv.Itoa(file)
+	if real, err = os.Readlink(link); err != nil {
+		return nil, "", opening(path, err)
+	}
+	f, err := os.Open(link)
+	if err != nil {
+		return nil, "", opening(path, err)
+	}
+	defer f.Close()
+	data, err = io.ReadAll(io.LimitReader(f, strict.MaxBytes+1)) // it may grow meanwhile
+	if err != nil {
+		return nil, "", opening(path, err)
+	}
+	return data, real, nil
+}
+
+var kinds = map[uint32]string{unix.S_IFDIR: "a folder", unix.S_IFIFO: "a fifo", unix.S_IFCHR: "a device",
+	unix.S_IFBLK: "a device", unix.S_IFSOCK: "a socket", unix.S_IFLNK: "a symbolic link"}
+
+// opening makes a fault of an error of the operating system.
+func opening(path string, err error) error {
+	var inner *os.PathError
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return fault.New(fault.NotFound, "%s: there is no such file", path)
+	case errors.Is(err, unix.ELOOP):
+		return fault.New(fault.Invalid, "%s: symbolic links lead round in a circle", path)
+	default:
+		return fault.Wrap(fault.Invalid, err, "%s: cannot be read", path)
+	}
+}
+
+// maxLinks is the kernel's own bound.
+const maxLinks = 40
+
+// walk opens an absolute path step by step, following symbolic links by hand,
+// and refuses any step that somebody other than the owner and root could have
+// changed.
+func walk(path string, owner int) (int, error) {
+	at, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, opening(path, err)
+	}
+	rest := strings.Split(path, "/")
+	for links := 0; len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		if name == "" || name == "." {
+			continue
+		}
+		next, err := unix.Openat(at, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			unix.Close(at)
+			return -1, opening(path, err)
+		}
+		target, err := trusted(path, next, owner)
+		switch {
+		case err == nil && target == "":
+			unix.Close(at)
+			at = next
+			continue
+		case err == nil:
+			if links++; links > maxLinks {
+				err = opening(path, unix.ELOOP)
+			}
+		}
+		unix.Close(next)
+		if err == nil && strings.HasPrefix(target, "/") {
+			unix.Close(at)
+			at, err = unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		}
+		if err != nil {
+			unix.Close(at)
+			return -1, err
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return at, nil
+}
+
+// trusted refuses what another could have changed, and reads a link's target.
+func trusted(path string, file, owner int) (target string, err error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(file, &stat); err != nil {
+		return "", opening(path, err)
+	}
+	kind := stat.Mode & unix.S_IFMT
+	sticky := kind == unix.S_IFDIR && stat.Mode&unix.S_ISVTX != 0 // only owners rename there
+	real, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(file))
+	if stat.Uid != 0 && int(stat.Uid) != owner {
+		return "", fault.New(fault.Denied, "%s: %s belongs to user %d, not to user %d or root", path, real, stat.Uid, owner).
+			WithHint("a policy counts only where nobody else can change it")
+	}
+	if kind != unix.S_IFLNK {
+		if stat.Mode&0o022 != 0 && !sticky {
+			return "", fault.New(fault.Denied, "%s: %s can be written by others (mode %04o)", path, real, stat.Mode&0o7777).
+				WithHint("chmod go-w %s", strict.Quote(real))
+		}
+		return "", nil
+	}
+	buffer := make([]byte, 4096)
+	n, err := unix.Readlinkat(file, "", buffer)
+	if err != nil || n == 0 || n == len(buffer) {
+		return "", fault.Wrap(fault.Invalid, err, "%s: a symbolic link cannot be read", path)
+	}
+	return string(buffer[:n]), nil
+}

@@ -1,0 +1,144 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"nacre"
+	"nacre/fault"
+)
+
+func TestParse(t *testing.T) {
+	m, err := Parse("f", []byte("version: 1\nname: a\nnetwork: [a.io, {host: b.io, scheme: http, access: write}]\nsecrets: [{name: s, hosts: [a.io]}]\nfiles: [x]\nlimits: {time: 1m}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := m.Network[0], m.Network[1]
+	if !m.Loopback || m.Files[0].Access != nacre.Read || m.Secrets[0].Slot != "bearer" || m.Limits.Time.N != 60e9 || m.Limits.Time.Origin.Line != 6 ||
+		!slices.Equal(first.Ports, []int{443}) || first.Scheme != "https" || !slices.Equal(first.Methods, []string{"GET", "HEAD", "OPTIONS"}) || !slices.Equal(first.Paths, []string{"/**"}) ||
+		!slices.Equal(second.Ports, []int{80}) || !slices.Contains(second.Methods, "DELETE") {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"version":           {"version: 2\nname: a", "knows version 1"},
+		"no name":           {"version: 1", `"name" is missing`},
+		"name":              {"version: 1\nname: A_b", "lower-case letters, digits and hyphens"},
+		"name long":         {"version: 1\nname: " + strings.Repeat("a", 64), "at most 63"},
+		"name hyphen":       {"version: 1\nname: -a", "lower-case"},
+		"stage":             {"files: [{path: x, access: stage}]", "reserved and not available yet"},
+		"path and preset":   {"files: [{path: x, preset: go}]", "either path or preset"},
+		"neither":           {"files: [{at: /x}]", "either path or preset"},
+		"preset write":      {"files: [{preset: go, access: write}]", "read-only"},
+		"preset at":         {"files: [{preset: go, at: /x}]", "read-only"},
+		"preset unknown":    {"files: [{preset: emacs}]", "no preset"},
+		"image two":         {"image: {directory: a, layout: b}", "one of directory"},
+		"image none":        {"image: {}", "one of directory"},
+		"image word":        {"image: alpine", "expected one of host"},
+		"image not pinned":  {"image: {oci: alpine:latest}", "with its digest"},
+		"env name":          {"environment: {A-B: x}", "not a variable's name"},
+		"env own":           {"environment: {HOME: /x}", "always the sandbox's own"},
+		"env number":        {"environment: {A: 1}", "expected text"},
+		"env NUL":           {`environment: {A: "a\0"}`, "NUL"},
+		"env long":          {"environment: {A: " + strings.Repeat("x", 40000) + "}", "32 KiB"},
+		"host upper":        {"network: [Example.com]", "lower-case host name"},
+		"host dot":          {"network: [example.com.]", "lower-case host name"},
+		"host url":          {"network: [\"https://a.io\"]", "lower-case host name"},
+		"host port":         {"network: [\"a.io:443\"]", "lower-case host name"},
+		"host unicode":      {"network: [exämple.com]", "xn--"},
+		"host star":         {"network: [\"*\"]", "lower-case host name"},
+		"host star com":     {"network: [\"*.com\"]", "lower-case host name"},
+		"host inner star":   {"network: [\"a.*.com\"]", "lower-case host name"},
+		"host part star":    {"network: [\"a*.b.com\"]", "lower-case host name"},
+		"host octal":        {"network: [\"0177.0.0.1\"]", "lower-case host name"},
+		"host short ip":     {"network: [\"127.1\"]", "lower-case host name"},
+		"host hex ip":       {"network: [\"0x7f.1\"]", "lower-case host name"},
+		"host number":       {"network: [\"2130706433\"]", "lower-case host name"},
+		"host v6 long":      {"network: [\"0:0:0:0:0:0:0:1\"]", "lower-case host name"},
+		"host v6 zone":      {"network: [\"fe80::1%eth0\"]", "lower-case host name"},
+		"port":              {"network: [{host: a.io, ports: [0]}]", "1 to 65535"},
+		"ports empty":       {"network: [{host: a.io, ports: []}]", "1 to 65535"},
+		"tcp without port":  {"network: [{host: a.io, scheme: tcp}]", "1 to 65535"},
+		"tcp paths":         {"network: [{host: a.io, scheme: tcp, ports: [22], paths: [/]}]", "nothing looks inside"},
+		"access, methods":   {"network: [{host: a.io, access: read, methods: [GET]}]", "either access or methods"},
+		"methods empty":     {"network: [{host: a.io, methods: []}]", "allows nothing"},
+		"paths empty":       {"network: [{host: a.io, paths: []}]", "expected patterns"},
+		"path dots":         {"network: [{host: a.io, paths: [/a/../b]}]", "expected patterns"},
+		"path encoded":      {"network: [{host: a.io, paths: [/a%2Fb]}]", "expected patterns"},
+		"path twice slash":  {"network: [{host: a.io, paths: [/a//b]}]", "expected patterns"},
+		"path star inside":  {"network: [{host: a.io, paths: [/a*/b]}]", "expected patterns"},
+		"path early stars":  {"network: [{host: a.io, paths: [/**/b]}]", "expected patterns"},
+		"secret no hosts":   {"secrets: [{name: s}]", "hosts is empty"},
+		"secret slot":       {"secrets: [{name: s, hosts: [a.io], slot: body}]", "expected where it goes"},
+		"secret both":       {"secrets: [{name: s, hosts: [a.io], reveal: true}]", "no hosts"},
+		"secret host":       {"secrets: [{name: s, hosts: [\"*\"]}]", "lower-case host name"},
+		"model empty":       {"models: [{provider: p, models: []}]", "models is empty"},
+		"model negative":    {"models: [{provider: p, models: [m], tokens: -1}]", "less than nothing"},
+		"tool name":         {"tools: [{server: \"a;b\", tools: [x]}]", "expected the tool server's name"},
+		"message access":    {"messages: [{with: x, access: [shout]}]", "expected one of send, receive"},
+		"cron":              {"schedule: [{name: n, when: [noon]}]", "five cron fields"},
+		"device empty":      {"devices: [\"\"]", "expected a name"},
+		"device control":    {`devices: ["a\nb"]`, "expected a name"},
+		"limit word":        {"limits: {memory: much}", "expected a size"},
+		"limit nothing":     {"limits: {cpus: 0}", "more than nothing"},
+		"limit unknown":     {"limits: {openfiles: 3}", `unknown key "openfiles"`},
+		"capability unkown": {"filez: []", `unknown key "filez"`},
+	} {
+		text := c.text
+		if !strings.HasPrefix(text, "version") {
+			text = "version: 1\nname: a\n" + text
+		}
+		_, err := Parse("agent.yaml", []byte(text))
+		if err == nil || fault.KindOf(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "agent.yaml:") || !strings.Contains(err.Error()+fault.HintOf(err), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestStageIsReserved(t *testing.T) {
+	f := File{Path: "x", Access: nacre.Stage}
+	if err := f.Check(); err == nil || !strings.Contains(err.Error(), "reserved and not available yet") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWild(t *testing.T) {
+	for _, c := range []struct {
+		pattern, s string
+		want       bool
+	}{{"a", "a", true}, {"a", "ab", false}, {"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "a/b", true}, {"a*", "a", true}, {"a*", "ba", false},
+		{"*a", "ba", true}, {"*a", "ab", false}, {"a*b*c", "a1b2c", true}, {"a*b*c", "acb", false}, {"a*a", "a", false}, {"*a*", "bab", true}, {"**", "x", true}, {"a*b", "ab", true}} {
+		if got := Wild(c.pattern, c.s); got != c.want {
+			t.Errorf("Wild(%q, %q) = %v", c.pattern, c.s, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"version: 1\nname: a\n", "version: 1\nname: a\nnetwork: [{host: a.io, paths: [/a/**]}]\nlimits: {memory: 1GiB}",
+		"version: 1\nname: a\nenvironment: {A: {from: owner}}\nfiles: [x, {preset: go}]\nschedule: [{name: n, when: [\"0 7 * * *\"]}]"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := Parse("f", data)
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, file := range m.Files {
+			if file.Access != nacre.Read && file.Access != nacre.Write {
+				t.Fatalf("%+v", file)
+			}
+		}
+		for _, n := range m.Network {
+			if len(n.Ports) == 0 || n.Scheme != "tcp" && (len(n.Methods) == 0 || len(n.Paths) == 0) {
+				t.Fatalf("%+v", n)
+			}
+		}
+	})
+}

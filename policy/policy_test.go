@@ -1,0 +1,185 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/manifest"
+)
+
+func TestParseRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"version":            {"version: 2", "knows version 1"},
+		"no version":         {"files: {}", `"version" is missing`},
+		"stage":              {"version: 1\nfiles: {roots: [{path: /a, access: stage}]}", "reserved and not available yet"},
+		"relative root":      {"version: 1\nfiles: {roots: [projects]}", "absolute path or one below ~/"},
+		"another's home":     {"version: 1\nfiles: {roots: [~bob/x]}", "only the owner's own home"},
+		"unblocked unknown":  {"version: 1\nfiles: {unblocked: [.shh]}", "not one of the built-in names"},
+		"unblocked in part":  {"version: 1\nfiles: {unblocked: [\".*\"]}", "not one of the built-in names"},
+		"blocked everything": {"version: 1\nfiles: {blocked: [\"*\"]}", "expected a name"},
+		"blocked dots":       {"version: 1\nfiles: {blocked: [a/../b]}", "expected a name"},
+		"blocked bad glob":   {"version: 1\nfiles: {blocked: [\"a[\"]}", "expected a name"},
+		"agent by name":      {"version: 1\nagents: [{name: coder}]", "an agent chooses its own name"},
+		"agent by nothing":   {"version: 1\nagents: [{syscalls: [debug]}]", "exactly one of"},
+		"agent by two":       {"version: 1\nagents: [{lock: a, manifest: /x}]", "exactly one of"},
+		"agent digest":       {"version: 1\nagents: [{digest: abc}]", "expected the agent's manifest, by its digest"},
+		"agent in an agent":  {"version: 1\nagents: [{lock: a, agents: []}]", `unknown key "agents"`},
+		"unknown tier":       {"version: 1\naccept: [everything]", "expected one of limits-watchdog"},
+		"model, no budget":   {"version: 1\nmodels: [{provider: p, models: [m]}]", "expected a budget"},
+		"deny upper case":    {"version: 1\ndeny: {network: [Example.COM]}", "lower-case host name"},
+		"deny in an agent":   {"version: 1\nagents: [{lock: a, deny: {network: [A]}}]", "lower-case host name"},
+		"limit of nothing":   {"version: 1\nlimits: {memory: 0}", "more than nothing"},
+	} {
+		_, err := Parse("policy.yaml", []byte(c.text))
+		if err == nil || fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "policy.yaml:") {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestBuiltInNames(t *testing.T) {
+	b, err := NewBlocked(BuiltIn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/home/u/.ssh": ".ssh", "/home/u/.ssh/id_rsa": ".ssh", ".ssh": ".ssh", "a/.SSH/b": ".ssh", "/x/.ſsh": ".ssh", "/x/.ssH/": ".ssh",
+		"/p/credentials": "credentials", "/p/Credentials/x": "credentials", "/p/credentials-helper/x": "", "/p/mycredentials": "",
+		"/p/.env": ".env", "/p/.ENV": ".env", "/p/my.env.txt": "", "/p/.environment": "", "/p/env": "", "/p/.env.local": ".env.*",
+		"/p/.env.production.local": ".env.*", "/p/.env.example": "", "/p/.env.Sample": "", "/p/.env.template": "", "/p/.env.example.local": ".env.*", "/p/.envrc": "",
+		"/p/id_rsa": "id_rsa", "/p/id_rsa.pub": "", "/p/id_ed25519_sk": "id_*_sk", "/p/id_ecdsa_sk": "id_*_sk", "/p/id_x_sky": "",
+		"/h/.config/gcloud/x": ".config/gcloud", "/h/gcloud": "", "/h/.config/x/gcloud": "", ".config/gcloud": ".config/gcloud", "gcloud": "",
+		"/h/.cargo/credentials.toml": ".cargo/credentials.toml", "/h/p/credentials.toml": "", "/h/.cargo/bin": "",
+		"/h/.m2/settings.xml": ".m2/settings.xml", "/h/settings.xml": "", "/h/secrets.KDBX": "*.kdbx", "/h/kdbx": "",
+		"/h/.bash_history": ".*_history", "/h/my_history": "", "/h/.mozilla/firefox": ".mozilla", "/h/.config/google-chrome-beta/x": ".config/google-chrome*",
+		"/h/.local/share/keyrings": ".local/share/keyrings", "/var/x/docker.sock": "docker.sock", "/x/S.gpg-agent.ssh": "S.gpg-agent*",
+		"/tmp/ssh-XXXX/agent.1": "ssh-*/agent.*", "/x/agent.1": "", "/h/.config/nacre/policy.yaml": ".config/nacre", "/h/nacre": "",
+		"/h/.claude/.credentials.json": ".credentials.json", "/p/.secret": ".secret", "/p/secret": "", "/p/.secrets": "", "/": "", "": "",
+		"/p/\xff.ssh": "", "/p/.netrc": ".netrc", "/p/new\nline/.aws": ".aws",
+	} {
+		pattern, ok := b.Match(path)
+		if pattern != want || ok != (want != "") {
+			t.Errorf("Match(%q) = %q, want %q", path, pattern, want)
+		}
+	}
+}
+
+func TestBlocked(t *testing.T) {
+	b, err := NewBlocked([]string{"token", "/home/u/own", `/home/u/a\*b/c`, "x/*/z"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		"/home/u/own": true, "/home/u/own/x": true, "/srv/home/u/own": false, "home/u/own": false, "/home/u/owner": false,
+		"/home/u/a*b/c": true, "/home/u/axb/c": false, "/q/x/y/z": true, "/q/x/z": false, "x/y/z": true, "/a/TOKEN/b": true, "/a/tokens": false,
+	} {
+		if _, ok := b.Match(path); ok != want {
+			t.Errorf("Match(%q) = %v", path, ok)
+		}
+	}
+	if p, ok := b.MatchEntry([]string{"home", "u"}, "own"); !ok || p != "/home/u/own" {
+		t.Error("MatchEntry misses an anchored pattern")
+	}
+	if _, ok := b.MatchEntry([]string{"a", "token"}, "x"); ok {
+		t.Error("MatchEntry looks at the folder itself")
+	}
+	again, err := NewBlocked(b.Patterns())
+	if err != nil || !slices.Equal(again.Patterns(), b.Patterns()) {
+		t.Error("a matcher made of its patterns is another")
+	}
+	if _, ok := again.Match("/home/u/own"); !ok {
+		t.Error("a matcher made of its patterns matches less")
+	}
+}
+
+func BenchmarkMatchEntry(b *testing.B) {
+	blocked, err := NewBlocked(BuiltIn())
+	if err != nil {
+		b.Fatal(err)
+	}
+	parents := []string{"home", "u", "projects", "site", "node_modules", "left-pad"}
+	for b.Loop() {
+		blocked.MatchEntry(parents, "package.json")
+	}
+}
+
+func TestCoversPath(t *testing.T) {
+	for _, c := range []struct {
+		rule, asked string
+		want        bool
+	}{
+		{"/**", "/", true}, {"/**", "/a/b", true}, {"/**", "/**", true}, {"/a/**", "/a/", true}, {"/a/**", "/a", false}, {"/a/**", "/ab", false},
+		{"/a/*", "/a/b", true}, {"/a/*", "/a/", false}, {"/a/*", "/a/b/c", false}, {"/a/*", "/a/**", false}, {"/a/*", "/a/*", true}, {"/a/b", "/a/*", false},
+		{"/a/*/c", "/a/b/c", true}, {"/a", "/A", false}, {"/a", "/a/", false}, {"/a/", "/a", false}, {"/a/*/**", "/a/**", false},
+	} {
+		if got := coversPath(c.rule, c.asked); got != c.want {
+			t.Errorf("coversPath(%q, %q) = %v", c.rule, c.asked, got)
+		}
+	}
+}
+
+func TestZeroRulesAllowNothing(t *testing.T) {
+	a, err := New(Facts{Home: "/home/u"}, nil, nil, Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), a.Preset("go", nil), a.Tier(nacre.TierWatchdog),
+		a.Network(manifest.Network{}), a.Network(manifest.Network{Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}})} {
+		if d.Effect != nacre.Deny || d.Rule == "" || d.Reason == "" {
+			t.Errorf("%v", d)
+		}
+	}
+	for _, c := range []nacre.Capability{nacre.CapSecrets, nacre.CapDevices, nacre.CapSyscalls, nacre.CapEnvironment, nacre.CapImage, ""} {
+		if d, _ := a.Named(manifest.Named{Capability: c, Name: "x"}); d.Effect != nacre.Deny {
+			t.Errorf("%v", d)
+		}
+	}
+	if d, most := a.Limit("nonsense", 0); d.Effect != nacre.Deny || most != 0 {
+		t.Errorf("%v", d)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"version: 1\n", "version: 1\nfiles: {roots: [~/a], blocked: [\"*.pem\", a/b], unblocked: [.env]}", "version: 1\nagents: [{lock: a, syscalls: [x]}]",
+		"version: 1\ndeny: {files: [~/x, y], network: [\"*\"]}\nlimits: {memory: 1.5GiB, time: 3m}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := Parse("p", data)
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid {
+				t.Fatal(err)
+			}
+			return
+		}
+		if _, err := New(Facts{Home: "/home/u", Subject: nacre.Subject{Path: "/m"}}, p, p, Rules{}); err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Fatalf("a policy that parses does not load: %v", err)
+		}
+	})
+}
+
+func FuzzBlocked(f *testing.F) {
+	f.Add("*.pem", "/a/b.pem")
+	f.Add("a/b", "/x/A/b")
+	f.Add("/x[", "/")
+	f.Add(`a\*[x-z]?b`, "A*yÉb")
+	f.Fuzz(func(t *testing.T, pattern, path string) {
+		b, err := NewBlocked([]string{pattern})
+		if err != nil {
+			return
+		}
+		_, whole := b.Match(path)
+		_, below := b.Match(path + "/below")
+		if whole && !below {
+			t.Fatalf("%q blocks %q but not what lies below it", pattern, path)
+		}
+		if !strings.Contains(pattern+path, "/") && pattern != ".env.*" { // the quick look must not change the answer
+			if want := matchPart(fold(pattern), fold(path)); whole != want {
+				t.Fatalf("%q and %q: %v, want %v", pattern, path, whole, want)
+			}
+		}
+	})
+}
