@@ -16,6 +16,7 @@ var unsafeFiles = map[string]string{
 	"sandbox/build/landlock.go": "Landlock has no wrapper in x/sys",
 	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
 	"engine/native/prepare.go":  "asks the kernel for its Landlock ABI",
+	"attack/ipc.go":             "System V shared memory and queues have no wrapper",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and
