@@ -36,6 +36,7 @@ func main() {
 	flag.DurationVar(&o.timeout, "timeout", 8*time.Minute, "for each package")
 	flag.IntVar(&o.parallel, "p", 2, "packages at a time")
 	flag.Parse()
+	syscall.Umask(0o022) // nacre refuses programs that others can write to
 	if o.packages = flag.Args(); len(o.packages) == 0 {
 		o.packages = []string{"./..."}
 	}
