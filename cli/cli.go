@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -19,9 +18,9 @@ import (
 // to replace.
 type App struct {
 	In      *os.File
-	Out     io.Writer
-	Err     io.Writer
-	Getenv  func(string) string
+	Out     *os.File
+	Err     *os.File
+	Environ func() []string
 	Program string // path of the running nacre
 	Version string
 }

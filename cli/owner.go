@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"nacre"
 	"nacre/audit"
@@ -23,13 +24,13 @@ type owner struct {
 var errNoHome = errors.New("$HOME is not set to an absolute path")
 
 func (app *App) owner() (owner, error) {
-	o := owner{uid: os.Geteuid(), home: app.Getenv("HOME"), system: "/etc/nacre"}
+	o := owner{uid: os.Geteuid(), home: app.getenv("HOME"), system: "/etc/nacre"}
 	if !filepath.IsAbs(o.home) {
 		return o, fault.Wrap(fault.Usage, errNoHome, "cannot tell where your files are")
 	}
 	o.home = filepath.Clean(o.home)
-	o.config = xdg(app.Getenv("XDG_CONFIG_HOME"), o.home, ".config")
-	o.state = xdg(app.Getenv("XDG_STATE_HOME"), o.home, ".local/state")
+	o.config = xdg(app.getenv("XDG_CONFIG_HOME"), o.home, ".config")
+	o.state = xdg(app.getenv("XDG_STATE_HOME"), o.home, ".local/state")
 	cwd, err := os.Readlink("/proc/self/cwd") // without links, whatever $PWD says
 	if err != nil {
 		return o, fault.Wrap(fault.NotFound, err, "cannot tell the current folder")
@@ -59,6 +60,7 @@ func (o owner) own(program string) []string {
 
 func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yaml") }
 func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
+func (o owner) logDir() string      { return filepath.Join(o.state, "logs") }
 func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }
 
 // engine makes the native engine with its audit. Close the audit at the end.
@@ -80,5 +82,15 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 }
 
 func (app *App) runs(o owner) (*runs.Store, error) {
-	return runs.Open(o.uid, app.Getenv("XDG_RUNTIME_DIR"), o.state)
+	return runs.Open(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state)
+}
+
+// getenv is the value of one of the owner's variables.
+func (app *App) getenv(name string) string {
+	for _, pair := range app.Environ() {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }

@@ -1,9 +1,114 @@
 package cli
 
 import (
+	"context"
+	"time"
+
 	"github.com/spf13/cobra"
+
+	"nacre"
+	"nacre/compile"
+	"nacre/fault"
+	"nacre/grant"
 )
 
+// runOptions are the flags of nacre run.
+type runOptions struct {
+	input
+	app     *App
+	timeout time.Duration
+	tty     string
+	events  string
+	quiet   bool
+}
+
 func newRun(app *App) *cobra.Command {
-	return &cobra.Command{Use: "run [flags] [--] COMMAND [ARG]...", Short: "Run a program in a sandbox of its own"}
+	o := &runOptions{app: app}
+	cmd := &cobra.Command{
+		Use:   "run [flags] [--] COMMAND [ARG]...",
+		Short: "Run a program in a sandbox of its own",
+		Long: `Run a program in a sandbox of its own: without network, with private places
+that vanish at the end, and with nothing of yours but what is granted, by
+--files and its like or by a manifest that your policy allows.
+
+Without --files and without a manifest it asks, on a terminal, whether to grant
+the current folder; where there is no terminal, nothing is granted.
+
+On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
+		Example: `  nacre run --files . -- make test          read the current folder
+  nacre run --files .:write -- claude       let an agent work in it
+  nacre run --agent agent.yaml              run what a manifest declares
+  nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
+  nacre run --json-events 3 -- true 3>events.jsonl`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	o.flags(cmd)
+	f := cmd.Flags()
+	f.SetInterspersed(false)
+	f.DurationVar(&o.timeout, "timeout", 0, "end it after this time, such as 10m; can only shorten the plan's")
+	f.StringVarP(&o.tty, "tty", "t", "auto", "give it a terminal: auto, always or never")
+	f.Lookup("tty").NoOptDefVal = "always"
+	f.StringVar(&o.events, "json-events", "", "write what happens as JSON lines to a `FD|FILE`")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings")
+	return cmd
+}
+
+func (o *runOptions) run(ctx context.Context, command []string) error {
+	events, err := openEvents(o.events)
+	if err != nil {
+		return err
+	}
+	defer events.close()
+	tty, err := o.app.useTTY(o.tty)
+	if err != nil {
+		return err
+	}
+	who, err := o.app.owner()
+	if err != nil {
+		return err
+	}
+	p, err := o.planned(who, command)
+	if err != nil {
+		events.refused(err)
+		return err
+	}
+	events.planned(p)
+	if !o.quiet {
+		o.app.warn(p.Warnings)
+	}
+	s := &session{app: o.app, owner: who, plan: p, tty: tty, events: events}
+	exit, err := s.run(ctx)
+	if err != nil {
+		events.refused(err)
+		return err
+	}
+	return exitError{exit}
+}
+
+// planned compiles the plan, after asking what has to be asked.
+func (o *runOptions) planned(who owner, command []string) (nacre.Plan, error) {
+	if o.agent == "" && len(command) == 0 {
+		return nacre.Plan{}, fault.New(fault.Usage, "there is no command to run").
+			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")
+	}
+	if o.timeout < 0 {
+		return nacre.Plan{}, fault.New(fault.Usage, "--timeout: expected a time such as 10m, found %v", o.timeout)
+	}
+	c, err := o.gather(o.app, who, command)
+	if err != nil {
+		return nacre.Plan{}, err
+	}
+	if o.agent == "" && len(o.files) == 0 && o.app.interactive() {
+		if c.Files, err = o.app.ask(c); err != nil {
+			return nacre.Plan{}, err
+		}
+	}
+	p, err := compile.Compile(c)
+	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {
+		if err := grant.ParseLimit(&c.Limits, "time="+o.timeout.String()); err != nil {
+			return p, flagFault("--timeout", err)
+		}
+		p, err = compile.Compile(c)
+	}
+	return p, err
 }

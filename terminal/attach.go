@@ -35,8 +35,9 @@ type Options struct {
 	// Kill is called, in a goroutine of its own, when the owner presses Ctrl-]
 	// three times within a second.
 	Kill func()
-	// Cap, if set, counts what the program writes, before the filter.
-	Cap *Cap
+	// Limit, if set, wraps the filter: a Cap's Limit counts what the program
+	// writes, before anything is dropped.
+	Limit func(io.Writer) io.Writer
 }
 
 // Interrupted is the error of a session that a signal to this process ended.

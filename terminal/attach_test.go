@@ -225,7 +225,7 @@ func (b brokenPipe) Write([]byte) (int, error) { return 0, fmt.Errorf("write: %w
 
 func TestAttachUnderACap(t *testing.T) {
 	over := make(chan struct{})
-	s := play(t, func(o *Options) { o.Cap = NewCap(5, func() { close(over) }) })
+	s := play(t, func(o *Options) { o.Limit = NewCap(5, func() { close(over) }).Limit })
 	s.print("\x1b[6n1")
 	await(t, "output", func() bool { return s.screen.String() == "1" })
 	s.print("23")

@@ -21,7 +21,7 @@ type session struct {
 	Options
 	tty, master, wake int
 	filter            *Filter
-	out               io.Writer // the filter, under the cap
+	out               io.Writer // the filter, under the limit
 	saved             *term.State
 	restored          sync.Once
 	over              atomic.Bool
@@ -61,8 +61,8 @@ func open(o Options) (_ *session, err error) {
 	s.filter = NewFilter(s.Out)
 	s.filter.Answer = func(b []byte) { unix.Write(s.master, b) } // non-blocking: an answer may get lost
 	s.out = s.filter
-	if o.Cap != nil {
-		s.out = o.Cap.Limit(s.filter)
+	if o.Limit != nil {
+		s.out = o.Limit(s.filter)
 	}
 	return s, nil
 }

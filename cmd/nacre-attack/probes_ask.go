@@ -58,7 +58,7 @@ func asks() []ask {
 		{"kernel.fanotify", "fanotify_init(2)", "permission events for whole file systems", nil, func() error {
 			return opened(unix.SYS_FANOTIFY_INIT, unix.FAN_CLASS_PRE_CONTENT, unix.O_RDONLY)
 		}},
-		{"kernel.memory-map-layout", "PR_SET_MM(2const)", "another start of the heap", []error{unix.EINVAL}, sys(unix.SYS_PRCTL, unix.PR_SET_MM, unix.PR_SET_MM_START_BRK, 1, 0, 0)},
+		{"kernel.memory-map-layout", "PR_SET_MM(2const)", "a descriptor that is not open as the program's file", []error{unix.EBADF}, sys(unix.SYS_PRCTL, unix.PR_SET_MM, unix.PR_SET_MM_EXE_FILE, none, 0, 0)},
 	}
 }
 

@@ -14,6 +14,6 @@ var version = "dev"
 
 func main() {
 	program, _ := os.Executable()
-	app := &cli.App{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Program: program, Version: version}
+	app := &cli.App{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ, Program: program, Version: version}
 	os.Exit(cli.Main(context.Background(), app, os.Args[1:]))
 }

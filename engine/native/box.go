@@ -54,20 +54,23 @@ type box struct {
 // ID is the sandbox's identifier.
 func (b *box) ID() string { return b.id }
 
-// launch makes the control group and starts init in its namespaces.
-func (b *box) launch(ctx context.Context) error {
+// limit makes the control group, or accepts that there is none.
+func (b *box) limit(ctx context.Context) error {
 	group, err := cgroup.New(ctx, b.id, b.plan.Limits)
 	switch {
 	case err == nil:
 		b.group = group
 		b.entry.Record.Groups = group.State()
-		if err := b.entry.Save(); err != nil {
-			return err
-		}
+		return b.entry.Save()
 	case fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog):
+		return nil
 	default:
 		return err
 	}
+}
+
+// launch starts init in its namespaces.
+func (b *box) launch(context.Context) (err error) {
 	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
 	if b.process, err = sandbox.Launch(order); err != nil {
 		return err

@@ -21,12 +21,13 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
-// Engine starts native sandboxes. All fields but Images are required.
+// Engine starts native sandboxes. All fields but Alias and Images are required.
 type Engine struct {
 	Init   string         // path of nacre-init
 	Runs   *runs.Store    // where running sandboxes are registered
 	Audit  nacre.Recorder // told before anything runs
 	Caller nacre.Caller   // on whose behalf
+	Alias  string         // the owner's name for the sandbox, unique among those running; may be empty
 	Images Images         // prepares images; without it only the host's can be used
 }
 
@@ -103,7 +104,7 @@ func supported(p nacre.Plan) error {
 
 // start goes through the steps in order; box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams) error {
-	steps := []func(context.Context) error{b.sweep, b.register, b.prepare, b.launch, b.await, b.verify}
+	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -125,7 +126,7 @@ func (b *box) sweep(context.Context) error {
 // while the sandbox is being built.
 func (b *box) register(ctx context.Context) error {
 	record := runs.Record{
-		ID: b.id, Name: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
+		ID: b.id, Name: b.engine.Alias, Agent: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
 		Groups: cgroup.State{ID: b.id},
 	}

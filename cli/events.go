@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/fault"
+)
+
+// event is one line of --json-events.
+type event struct {
+	Time    time.Time   `json:"time"`
+	Event   string      `json:"event"` // planned, warning, started, refused, ended
+	Name    string      `json:"name,omitempty"`
+	Plan    string      `json:"plan,omitempty"` // digest
+	Command []string    `json:"command,omitempty"`
+	Detail  string      `json:"detail,omitempty"`
+	ID      string      `json:"id,omitempty"`
+	PID     int         `json:"pid,omitempty"`
+	Error   string      `json:"error,omitempty"`
+	Hint    string      `json:"hint,omitempty"`
+	Exit    *nacre.Exit `json:"exit,omitempty"`
+}
+
+// events writes them; a nil one writes nothing.
+type events struct {
+	mu sync.Mutex
+	f  *os.File
+}
+
+// openEvents opens the value of --json-events.
+func openEvents(target string) (*events, error) {
+	if target == "" {
+		return nil, nil
+	}
+	if fd, err := strconv.Atoi(target); err == nil {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY {
+			return nil, fault.New(fault.Usage, "--json-events: descriptor %d is not open for writing", fd).
+				WithHint("open it in the shell: nacre run --json-events 3 … 3>events.jsonl; for a file of that name write ./%d", fd)
+		}
+		unix.CloseOnExec(fd)
+		return &events{f: os.NewFile(uintptr(fd), "events")}, nil
+	}
+	f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "--json-events")
+	}
+	return &events{f: f}, nil
+}
+
+func (e *events) emit(v event) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v.Time = time.Now().UTC()
+	if line, err := json.Marshal(v); err == nil {
+		_, _ = io.WriteString(e.f, string(line)+"\n") // a reader that is gone must not end the run
+	}
+}
+
+func (e *events) close() {
+	if e != nil && e.f.Fd() > 2 {
+		_ = e.f.Close()
+	}
+}
+
+func (e *events) planned(p nacre.Plan) {
+	e.emit(event{Event: "planned", Name: p.Name, Plan: p.Digest, Command: p.Command})
+	for _, w := range p.Warnings {
+		e.emit(event{Event: "warning", Name: w.Name, Detail: w.Detail})
+	}
+}
+
+func (e *events) started(id string, pid int) { e.emit(event{Event: "started", ID: id, PID: pid}) }
+func (e *events) ended(exit nacre.Exit)      { e.emit(event{Event: "ended", Exit: &exit}) }
+
+func (e *events) refused(err error) {
+	e.emit(event{Event: "refused", Error: err.Error(), Hint: fault.HintOf(err)})
+}

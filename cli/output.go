@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/terminal"
+)
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// interactive tells whether somebody is there to be asked.
+func (app *App) interactive() bool { return isTerminal(app.In) && isTerminal(app.Err) }
+
+// windowOf is the size of a terminal; the usual one where it does not say.
+func windowOf(f *os.File) nacre.Window {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Row == 0 || size.Col == 0 {
+		return nacre.Window{Rows: 24, Columns: 80}
+	}
+	return nacre.Window{Rows: size.Row, Columns: size.Col}
+}
+
+// useTTY reads --tty: does the program get a terminal of its own?
+func (app *App) useTTY(word string) (bool, error) {
+	both := isTerminal(app.In) && isTerminal(app.Out)
+	switch word {
+	case "auto":
+		return both, nil
+	case "never":
+		return false, nil
+	case "always":
+		if !both {
+			return false, fault.New(fault.Usage, "--tty=always: the input and the output are not a terminal").
+				WithHint("leave --tty out: the program then gets pipes")
+		}
+		return true, nil
+	}
+	return false, fault.New(fault.Usage, "--tty: expected auto, always or never, found %q", word)
+}
+
+// warn prints what a plan loosens, one line each.
+func (app *App) warn(list []nacre.Warning) {
+	for _, w := range list {
+		fmt.Fprintf(app.Err, "warning: %s: %s\n", w.Name, terminal.Clean(w.Detail))
+	}
+}
+
+func (app *App) note(format string, args ...any) {
+	fmt.Fprintln(app.Err, "nacre:", terminal.Clean(fmt.Sprintf(format, args...)))
+}
+
+// whyEnded says in words why a run ended where that was not its own doing.
+func whyEnded(e nacre.Exit, l nacre.Limits) string {
+	switch e.Reason {
+	case "timeout":
+		return fmt.Sprintf("ended: its time of %v is over (timeout)", l.Time)
+	case "output-limit":
+		return fmt.Sprintf("ended: it wrote more than %d bytes (output-limit)", l.Output)
+	case "memory-limit":
+		return fmt.Sprintf("ended: it needed more than %d bytes of memory (memory-limit)", l.Memory)
+	case "stopped":
+		return "ended: it was stopped"
+	case "exited", "signalled", "":
+		return ""
+	}
+	return "ended: " + e.Reason
+}
+
+var _ io.Writer = (*runLog)(nil)

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	logBytes = 4 << 20 // kept of one run
+	logRuns  = 50      // kept at all
+)
+
+// runLog keeps what a run writes, byte for byte, for nacre logs. It is a
+// convenience, not the record: what cannot be kept is left out, and said so.
+type runLog struct {
+	dir   string
+	mu    sync.Mutex
+	early []byte // before the run had an id
+	f     *os.File
+	size  int
+	err   error
+}
+
+func newRunLog(dir string) *runLog { return &runLog{dir: dir} }
+
+func logPath(dir, id string) string { return filepath.Join(dir, id+".log") }
+
+// open begins the file of a run.
+func (l *runLog) open(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err = os.MkdirAll(l.dir, 0o700); l.err != nil {
+		return
+	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL | unix.O_NOFOLLOW
+	if l.f, l.err = os.OpenFile(logPath(l.dir, id), flags, 0o600); l.err != nil {
+		l.f = nil
+		return
+	}
+	if len(l.early) > 0 {
+		_, l.err = l.f.Write(l.early)
+	}
+	l.early = nil
+}
+
+const cutMark = "\n[nacre: the rest was not kept]\n"
+
+// Write never fails: the run goes on without its log.
+func (l *runLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil || l.size >= logBytes {
+		return len(p), nil
+	}
+	kept := p[:min(len(p), logBytes-l.size)]
+	l.size += len(kept)
+	if l.size == logBytes {
+		kept = slices.Concat(kept, []byte(cutMark))
+	}
+	if l.f == nil {
+		l.early = append(l.early, kept...)
+		return len(p), nil
+	}
+	_, l.err = l.f.Write(kept)
+	return len(p), nil
+}
+
+// close ends the log and takes away the oldest ones.
+func (l *runLog) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f == nil {
+		return l.err
+	}
+	l.f.Close()
+	prune(l.dir)
+	if l.err != nil {
+		return fmt.Errorf("what the run wrote is not kept whole: %w", l.err)
+	}
+	return nil
+}
+
+// prune keeps the newest runs only.
+func prune(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) <= logRuns {
+		return
+	}
+	age := map[string]time.Time{}
+	var names []string
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".log") && info.Mode().IsRegular() {
+			age[e.Name()] = info.ModTime()
+			names = append(names, e.Name())
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return age[b].Compare(age[a]) })
+	for _, name := range names[min(len(names), logRuns):] {
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+}

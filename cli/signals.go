@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/fault"
+)
+
+const (
+	killWithin = 2 * time.Second  // a second Ctrl-C in this time ends everything
+	stopGrace  = 10 * time.Second // how long a command may take to end when asked to
+)
+
+// signals passes what is sent to nacre on to the command.
+type signals struct {
+	received chan os.Signal
+	boxes    chan nacre.Sandbox
+	cancel   context.CancelFunc
+	mu       sync.Mutex
+	first    syscall.Signal // what came before there was a sandbox
+}
+
+// watchSignals begins: a signal that comes before the sandbox runs cancels its
+// start.
+func watchSignals(cancel context.CancelFunc) *signals {
+	s := &signals{received: make(chan os.Signal, 8), boxes: make(chan nacre.Sandbox, 1), cancel: cancel}
+	signal.Notify(s.received, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	go s.watch()
+	return s
+}
+
+func (s *signals) close() {
+	signal.Stop(s.received)
+	close(s.received)
+}
+
+// forward sends all that comes, and came, to the sandbox.
+func (s *signals) forward(box nacre.Sandbox) { s.boxes <- box }
+
+func (s *signals) watch() {
+	var box nacre.Sandbox
+	var last time.Time // the last Ctrl-C
+	for {
+		select {
+		case box = <-s.boxes:
+			if early := s.early(0); early != 0 {
+				_ = box.Signal(int(early))
+			}
+		case got, ok := <-s.received:
+			number, _ := got.(syscall.Signal)
+			switch {
+			case !ok:
+				return
+			case box == nil:
+				s.early(number)
+				s.cancel()
+			case number == unix.SIGINT && time.Since(last) < killWithin:
+				go box.Stop(0)
+			case number == unix.SIGINT || number == unix.SIGQUIT:
+				last = time.Now()
+				_ = box.Signal(int(number))
+			default:
+				_ = box.Signal(int(number))
+				time.AfterFunc(stopGrace, func() { _ = box.Stop(0) })
+			}
+		}
+	}
+}
+
+// early notes the first signal, and returns it.
+func (s *signals) early(number syscall.Signal) syscall.Signal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == 0 {
+		s.first = number
+	}
+	return s.first
+}
+
+// interrupted is how a start that failed ended: by a signal, if one came.
+func (s *signals) interrupted(err error) (nacre.Exit, error) {
+	if number := s.early(0); number != 0 && fault.KindOf(err) != fault.Leftover {
+		return nacre.Exit{Code: 128 + int(number), Signal: int(number), Reason: "signalled"}, nil
+	}
+	return nacre.Exit{}, err
+}
