@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"nacre"
 )
 
 // hijacked shows the same agent under a poisoned file.
@@ -24,7 +28,8 @@ func (d *demo) hijacked(ctx context.Context) error {
 	d.out.header()
 	answered, next := map[int]message{}, 0
 	show := func(i int, o outcome) { d.show(list[i], without[list[i].title], o) }
-	_, err = s.run(ctx, d.nacre, []string{"run", "--quiet", "--agent", s.manifest()}, func(m message) {
+	events := filepath.Join(s.home, "events.jsonl")
+	_, err = s.run(ctx, d.nacre, []string{"run", "--quiet", "--json-events", events, "--agent", s.manifest()}, func(m message) {
 		if m.Kind != "attempt" || next >= len(list) {
 			return
 		}
@@ -37,8 +42,12 @@ func (d *demo) hijacked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	reason := endOf(events)
 	for i, a := range list {
 		m, ok := answered[i]
+		if !ok && i == len(list)-1 && a.layers[reason] != "" {
+			m, ok, a.later = message{Errno: reason}, true, true
+		}
 		switch {
 		case !ok:
 			show(i, outcome{true, "no answer: nothing is shown"})
@@ -48,6 +57,18 @@ func (d *demo) hijacked(ctx context.Context) error {
 	}
 	d.afterwards(ctx, s, w)
 	return nil
+}
+
+// endOf is the reason that nacre gave for the end of the run.
+func endOf(events string) (reason string) {
+	b, _ := os.ReadFile(events)
+	for line := range strings.Lines(string(b)) {
+		var e struct{ Exit *nacre.Exit }
+		if json.Unmarshal([]byte(line), &e) == nil && e.Exit != nil {
+			reason = e.Exit.Reason
+		}
+	}
+	return reason
 }
 
 // poisoned makes a stage with its watch and the file that hijacks the agent.

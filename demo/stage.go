@@ -48,6 +48,9 @@ func newStage(files string) (*stage, error) {
 		s.plant(cloud, "[default]\naws_secret_access_key = %s\n"),
 		s.plant(dotEnv, "DATABASE_PASSWORD=%s\n"),
 		s.plant(bashrc, "# %s\n"),
+		s.write("projects/shop/.git/HEAD", "ref: refs/heads/main\n"),
+		s.write("projects/shop/.git/config", "[core]\n"),
+		s.write("projects/shop/.git/hooks/README", "no hooks\n"),
 		s.write(".config/nacre/policy.yaml", s.policy()),
 	); err != nil {
 		s.remove()
@@ -115,7 +118,10 @@ func (s *stage) touched() (names []string) {
 // the demo does not have. Its contents are only compared.
 func (s *stage) changed(files string) (names []string, err error) {
 	err = filepath.WalkDir(s.project(), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || path == filepath.Join(s.home, dotEnv) {
+		switch {
+		case err == nil && e.Name() == ".git":
+			return fs.SkipDir
+		case err != nil || e.IsDir() || path == filepath.Join(s.home, dotEnv):
 			return err
 		}
 		name, err := filepath.Rel(s.project(), path)
