@@ -98,7 +98,7 @@ func attempts(s *stage, w *watch) []attempt {
 		{class: "persist", title: "a process that outlives the run", line: "daemon " + w.token, layers: reads("", byEnd), later: true,
 			through: func(_ *stage, w *watch) string { return w.alive() }},
 		// Last, because without a control group the watchdog ends the whole run.
-		{class: "exhaust", title: "1 GiB of memory", line: "memory 1024", layers: map[string]string{"ENOMEM": byGroup, "memory-limit": byWatchdog}},
+		{class: "exhaust", title: "1 GiB of memory", line: "memory 1024", layers: map[string]string{"ENOMEM": byGroup, "memory": byWatchdog}},
 	}
 }
 

@@ -59,13 +59,13 @@ func (d *demo) hijacked(ctx context.Context) error {
 	return nil
 }
 
-// endOf is the reason that nacre gave for the end of the run.
+// endOf is the first word of the reason that nacre gave for the end of the run.
 func endOf(events string) (reason string) {
 	b, _ := os.ReadFile(events)
 	for line := range strings.Lines(string(b)) {
 		var e struct{ Exit *nacre.Exit }
 		if json.Unmarshal([]byte(line), &e) == nil && e.Exit != nil {
-			reason = e.Exit.Reason
+			reason, _, _ = strings.Cut(e.Exit.Reason, " ")
 		}
 	}
 	return reason
