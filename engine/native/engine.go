@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,9 +32,10 @@ type Engine struct {
 	Images Images         // prepares images; without it only the host's can be used
 }
 
-// Images gives the folder of an image's root file system.
+// Images gives the folder of an image's root file system, which stays as it is
+// until it is closed.
 type Images interface {
-	Prepare(context.Context, nacre.Image) (folder string, err error)
+	Prepare(context.Context, nacre.Image) (folder string, held io.Closer, err error)
 }
 
 // Name is "native".

@@ -88,10 +88,11 @@ func (b *box) image(ctx context.Context) error {
 	if b.engine.Images == nil {
 		return fault.New(fault.Unsupported, "no images can be prepared here")
 	}
-	folder, err := b.engine.Images.Prepare(ctx, b.plan.Image)
+	folder, held, err := b.engine.Images.Prepare(ctx, b.plan.Image)
 	if err != nil {
 		return err
 	}
+	b.held = append(b.held, held)
 	b.spec.Overlay = true
 	b.spec.Dirs = nil
 	return b.tree(blueprint.Tree{Host: folder, Dir: true})
