@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path"
@@ -103,6 +104,36 @@ func TestNamedTests(t *testing.T) {
 	}
 	if named < 20 {
 		t.Errorf("the documents name only %d tests: claims are to be proven", named)
+	}
+}
+
+// TestNamedProbes: a document that names a probe of the attack kit names one
+// that exists.
+func TestNamedProbes(t *testing.T) {
+	bin, remove, err := programs.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	out, err := exec.Command(filepath.Join(bin, "nacre-attack"), "--list-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var probes []struct{ ID string }
+	if err := json.Unmarshal(out, &probes); err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((descriptors|kernel|others|network|exhaustion|afterwards|information)\\.[a-z0-9*-]+)`")
+	for name, text := range documents(t) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			known := slices.ContainsFunc(probes, func(p struct{ ID string }) bool {
+				ok, _ := path.Match(m[1], p.ID)
+				return ok
+			})
+			if !known {
+				t.Errorf("%s names the probe %s, which does not exist", name, m[1])
+			}
+		}
 	}
 }
 

@@ -67,6 +67,7 @@ var places = map[string]place{
 	"attack/attacktest": {beside, 0},
 	"demo":              {beside, 0},
 	"examples":          {beside, 0},
+	"test/boundary":     {beside, 0},
 	"test/programs":     {beside, 0},
 	"test/rules":        {beside, 0},
 	"test/run":          {beside, 0},
