@@ -3,15 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"nacre/attack"
 	"nacre/attack/wire"
-	"nacre/fault"
+	"nacre/engine/native"
 )
 
 type attackOptions struct {
@@ -63,9 +61,9 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 var attackLimits = wire.Limits{Memory: 512 << 20, Processes: 256, OpenFiles: 1024, Disk: 256 << 20, Output: 32 << 20, CPUs: 1}
 
 func (o *attackOptions) run(ctx context.Context, app *App) error {
-	program := filepath.Join(filepath.Dir(app.Program), "nacre-attack")
-	if _, err := os.Stat(program); err != nil {
-		return fault.Wrap(fault.NotFound, err, "the attacking program is missing").WithHint("reinstall Nacre: make install puts it beside nacre")
+	program, err := native.FindBeside(app.Program, "nacre-attack")
+	if err != nil {
+		return err
 	}
 	if o.list {
 		return o.listProbes(ctx, app, program)
