@@ -11,6 +11,7 @@ import (
 	"nacre"
 	"nacre/audit"
 	"nacre/compile"
+	"nacre/doctor"
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/load"
@@ -43,7 +44,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := (&native.Engine{}).Checks(ctx)
+	list := doctor.Checks()
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
 	list = append(list, o.app.trial(ctx, who, list))
 	good := true
