@@ -15,6 +15,7 @@ import (
 	"nacre/load"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/remedy"
 	"nacre/seccomp"
 	"nacre/strict"
 )
@@ -219,5 +220,5 @@ func (in *input) plan(app *App, o owner, command []string) (nacre.Plan, error) {
 	if err != nil {
 		return nacre.Plan{}, err
 	}
-	return compile.Compile(c)
+	return remedy.Compile(c)
 }
