@@ -75,8 +75,8 @@ func (s Spec) writeDisks(ctx context.Context, dir string, img image, j job.Job, 
 
 // buildGuest builds the program that runs inside the machine.
 func buildGuest(ctx context.Context, file, arch string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", file, "nacre/test/vm/guest")
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", file, "nacre/test/vm/guest")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fault.Wrap(fault.Internal, err, "building the guest program: %s", out)
 	}
