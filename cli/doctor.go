@@ -10,11 +10,11 @@ import (
 
 	"nacre"
 	"nacre/audit"
-	"nacre/compile"
 	"nacre/doctor"
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/load"
+	"nacre/remedy"
 )
 
 type doctorOptions struct {
@@ -140,7 +140,7 @@ func (app *App) trial(ctx context.Context, who owner, checks []nacre.Check) nacr
 	if err != nil {
 		return found("trial", "", err)
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err != nil {
 		return found("trial", "", err)
 	}
