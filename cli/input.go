@@ -86,7 +86,7 @@ func (in *input) grants(_ *App, _ owner, c *compile.Input) error {
 
 // flagFault names the flag that is wrong.
 func flagFault(flag string, err error) error {
-	what := strings.TrimPrefix(err.Error(), nacre.OriginCommandLine+": ")
+	what := strings.TrimPrefix(strings.TrimPrefix(err.Error(), nacre.OriginCommandLine+": "), "limits: ")
 	if !strings.HasPrefix(what, flag) {
 		what = flag + ": " + what
 	}

@@ -66,7 +66,11 @@ func (l *lister) rules(r *policy.Rules) {
 		l.add(allow, nacre.CapNetwork, n.Origin, strict.Flow(n))
 	}
 	for _, n := range r.Capabilities.Named() {
-		l.add(allow, n.Capability, n.Origin, strict.Flow(n.Entry))
+		rule := n.Name
+		if n.Entry != nil {
+			rule = strict.Flow(n.Entry)
+		}
+		l.add(allow, n.Capability, n.Origin, rule)
 	}
 	for _, limit := range r.Limits.Each() {
 		if limit.N > 0 {

@@ -54,6 +54,9 @@ type box struct {
 // ID is the sandbox's identifier.
 func (b *box) ID() string { return b.id }
 
+// PID is the process id of its first process.
+func (b *box) PID() int { return b.process.PID }
+
 // launch makes the control group and starts init in its namespaces.
 func (b *box) launch(ctx context.Context) error {
 	group, err := cgroup.New(ctx, b.id, b.plan.Limits)

@@ -21,13 +21,17 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
-// Engine starts native sandboxes. All fields but Images are required.
+// Engine starts native sandboxes. All fields but Images and Registered are
+// required.
 type Engine struct {
 	Init   string         // path of nacre-init
 	Runs   *runs.Store    // where running sandboxes are registered
 	Audit  nacre.Recorder // told before anything runs
 	Caller nacre.Caller   // on whose behalf
 	Images Images         // prepares images; without it only the host's can be used
+	// Registered, if set, is told of each sandbox before anything of it is
+	// started, so that its control socket is there from the beginning.
+	Registered func(runs.Record) error
 }
 
 // Images gives the folder of an image's root file system.
@@ -137,6 +141,11 @@ func (b *box) register(ctx context.Context) error {
 		return err
 	}
 	b.entry = entry
+	if b.engine.Registered != nil {
+		if err := b.engine.Registered(entry.Record); err != nil {
+			return err
+		}
+	}
 	b.recorded = make(chan error, 1)
 	event := b.event("sandbox.start", nacre.Allow, "plan accepted", map[string]string{
 		"command":  strings.Join(b.plan.Command, " "),
