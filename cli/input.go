@@ -39,6 +39,20 @@ func (in *input) flags(cmd *cobra.Command) {
 	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:…`, directory:PATH, layout:PATH or archive:PATH")
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
+	in.completions(cmd)
+}
+
+// completions are what the shell offers for the flags; files otherwise.
+func (in *input) completions(cmd *cobra.Command) {
+	words := map[string][]string{
+		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock)},
+		"limit":  {"memory=", "cpus=", "processes=", "open-files=", "disk=", "output=", "time="},
+		"image":  {"host", "directory:", "layout:", "archive:"},
+	}
+	for flag, list := range words {
+		// It fails only for a flag that there is not.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
+	}
 }
 
 // gather reads the files and flags that a plan is compiled from.
@@ -135,6 +149,9 @@ func (in *input) imageOf(o owner) (i manifest.Image, err error) {
 	default:
 		i.OCI = strings.TrimPrefix(in.image, "oci:")
 		in.imageName = "oci:" + i.OCI
+	}
+	if err := i.Check(); err != nil {
+		return i, flagFault("--image", err)
 	}
 	return i, nil
 }

@@ -50,6 +50,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	close(s.ready)
 	if err != nil {
 		s.close()
+		s.log.discard()
 		return signals.interrupted(err)
 	}
 	signals.forward(box)

@@ -222,6 +222,21 @@ func TestTerminalIsPutBack(t *testing.T) {
 	}
 }
 
+func TestTerminatedOnATerminal(t *testing.T) {
+	con := sit(t, folder(t), "sandbox", "--files", ".", "--", "sh", "-c", "echo ready; exec sleep 60")
+	con.expect("ready")
+	if err := con.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := con.end(); code != 128+int(unix.SIGTERM) && code != 128+int(unix.SIGHUP) {
+		t.Errorf("code %d:\n%s", code, con.text())
+	}
+	after, err := unix.IoctlGetTermios(int(con.slave.Fd()), unix.TCGETS)
+	if err != nil || after.Lflag&unix.ICANON == 0 {
+		t.Errorf("the terminal stays raw: %+v, %v", after, err)
+	}
+}
+
 func TestFullScreen(t *testing.T) {
 	for program, args := range map[string][]string{
 		"less": {"canary"}, "vim": {"-u", "NONE", "canary"}, "vi": {"canary"},
