@@ -283,7 +283,6 @@ type Identity struct {
 }
 
 // Unnamed is the name of a plan that neither a manifest nor the owner named.
-// Any number of sandboxes of that name may run at once.
 const Unnamed = "command"
 
 // Subject is what a policy binds rules to: never a name that a manifest gives

@@ -76,7 +76,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	if !o.quiet {
 		o.app.warn(p.Warnings)
 	}
-	s := &session{app: o.app, owner: who, plan: p, tty: tty, events: events}
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, events: events}
 	exit, err := s.run(ctx)
 	if err != nil {
 		events.failed(err)

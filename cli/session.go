@@ -18,6 +18,7 @@ type session struct {
 	app    *App
 	owner  owner
 	plan   nacre.Plan
+	name   string // the owner's, if any
 	tty    bool
 	events *events
 
@@ -34,6 +35,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	engine.Alias = s.name
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())

@@ -25,7 +25,8 @@ import (
 // Record is what is known of a sandbox while it runs.
 type Record struct {
 	ID         string       `json:"id"`
-	Name       string       `json:"name"`
+	Name       string       `json:"name,omitempty"` // the owner's, unique among those running
+	Agent      string       `json:"agent"`          // what the manifest calls itself
 	Engine     string       `json:"engine"`
 	Plan       string       `json:"plan"` // digest
 	Subject    string       `json:"subject"`

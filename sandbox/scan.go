@@ -23,6 +23,23 @@ type Mask struct {
 	Reason string // the pattern, or what kind of thing it is
 }
 
+// Guard is an entry of a writable host folder that becomes a mount of its own,
+// so that it can be neither renamed away nor removed.
+type Guard struct {
+	Path     string // relative to the folder
+	ReadOnly bool
+}
+
+// Guarded tells whether an entry of a writable folder is guarded; parents are
+// the names from the folder down, without the folder's own.
+type Guarded func(parents []string, name string) (guarded, readOnly bool)
+
+// Findings are what a scan found, parents before what they hold.
+type Findings struct {
+	Masks  []Mask
+	Guards []Guard
+}
+
 // maxEntries bounds one scan: a folder larger than this is refused rather than
 // half scanned.
 const maxEntries = 5_000_000
@@ -30,18 +47,20 @@ const maxEntries = 5_000_000
 // Scan walks a pinned folder by descriptors and lists what has to be masked:
 // blocked names, further names of a blocked file (hard links), folders that
 // cannot be looked into, and sockets, pipes and devices, behind which there is
-// a host process or the kernel instead of data.
-func Scan(ctx context.Context, p *Pin, blocked Blocked) ([]Mask, error) {
+// a host process or the kernel instead of data. Where guarded is set, it also
+// lists what has to be guarded.
+func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findings, error) {
 	if !p.Dir {
-		return nil, nil
+		return Findings{}, nil
 	}
-	s := scanner{ctx: ctx, blocked: blocked, hidden: map[inode]string{}, parents: components(p.Path)}
+	s := scanner{ctx: ctx, blocked: blocked, guarded: guarded, hidden: map[inode]string{}, parents: components(p.Path)}
+	s.above = len(s.parents)
 	top, err := openDir(int(p.File.Fd()), ".")
 	if err != nil {
-		return nil, fault.Wrap(fault.Denied, err, "cannot read %s", p.Path)
+		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", p.Path)
 	}
 	if err := s.folder(top, ""); err != nil {
-		return nil, err
+		return Findings{}, err
 	}
 	for _, l := range s.linked {
 		if name, ok := s.hidden[l.inode]; ok {
@@ -49,7 +68,7 @@ func Scan(ctx context.Context, p *Pin, blocked Blocked) ([]Mask, error) {
 		}
 	}
 	sort.Slice(s.masks, func(i, j int) bool { return s.masks[i].Path < s.masks[j].Path })
-	return s.masks, nil
+	return Findings{s.masks, s.guards}, nil
 }
 
 type inode struct{ dev, ino uint64 }
@@ -62,9 +81,12 @@ type linkedFile struct {
 type scanner struct {
 	ctx     context.Context
 	blocked Blocked
-	parents []string
+	guarded Guarded
+	parents []string // names of the folders down to the one being read
+	above   int      // how many of them lead to the scanned folder itself
 	seen    int
 	masks   []Mask
+	guards  []Guard
 	linked  []linkedFile     // files with several names, not masked so far
 	hidden  map[inode]string // masked files with several names
 }
@@ -112,6 +134,11 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 			s.mask(dir, name, e, pattern)
 		}
 		return nil
+	}
+	if s.guarded != nil && e.Type()&fs.ModeSymlink == 0 {
+		if guarded, readOnly := s.guarded(s.parents[s.above:], e.Name()); guarded {
+			s.guards = append(s.guards, Guard{name, readOnly})
+		}
 	}
 	switch {
 	case e.IsDir():

@@ -72,8 +72,11 @@ var allowed = []entry{
 	{"landlock_create_ruleset landlock_add_rule landlock_restrict_self", "programs confine themselves further", nil},
 
 	// Scheduling, limits, time, the machine.
-	{"sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_setparam sched_getscheduler sched_setscheduler sched_getattr sched_setattr sched_get_priority_max sched_get_priority_min sched_rr_get_interval", "scheduling, within rlimits and the cgroup", nil},
-	{"getpriority setpriority ioprio_get ioprio_set getcpu", "nice values, placement", nil},
+	{"sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_getattr sched_get_priority_max sched_get_priority_min sched_rr_get_interval", "asks about scheduling", nil},
+	{"sched_setaffinity sched_setparam sched_setscheduler sched_setattr", "scheduling, within rlimits and the cgroup", notInit(0)},
+	{"getpriority ioprio_get getcpu", "asks about nice values and placement", nil},
+	{"setpriority", "nice values of the agent's own", nice(unix.PRIO_PROCESS, unix.PRIO_USER)},
+	{"ioprio_set", "disk priorities of the agent's own", nice(1, 3)}, // IOPRIO_WHO_PROCESS and _USER
 	{"getrlimit getrusage times", "limits and use of the caller's own", nil},
 	{"setrlimit", "limits of the caller's own; that of core files keeps the host's crash handler away", setrlimit()},
 	{"prlimit64", "limits of the caller's own; those of init are not the agent's to lower", prlimit()},

@@ -112,6 +112,15 @@ var cases = []struct {
 	{"prlimit64", [6]uint64{0, unix.RLIMIT_CORE, 0x7fff00000000}, unix.EPERM}, // a pointer that ends in zeros
 	{"prlimit64", [6]uint64{1, unix.RLIMIT_CORE}, unix.EPERM},
 	{"setrlimit", [6]uint64{unix.RLIMIT_CORE}, unix.EPERM},
+	{"setpriority", [6]uint64{unix.PRIO_PROCESS, 1}, unix.EPERM},
+	{"setpriority", [6]uint64{unix.PRIO_PROCESS, 7}, 0},
+	{"setpriority", [6]uint64{unix.PRIO_PGRP, 0}, 0},
+	{"setpriority", [6]uint64{unix.PRIO_USER, 1000}, unix.EPERM},
+	{"ioprio_set", [6]uint64{1, 1}, unix.EPERM},
+	{"ioprio_set", [6]uint64{1, 0}, 0},
+	{"ioprio_set", [6]uint64{3, 0}, unix.EPERM},
+	{"sched_setaffinity", [6]uint64{1, 8}, unix.EPERM},
+	{"sched_setaffinity", [6]uint64{0, 8}, 0},
 	{"setrlimit", [6]uint64{unix.RLIMIT_NOFILE}, 0},
 	{"prlimit64", [6]uint64{high, unix.RLIMIT_CPU}, 0}, // the kernel reads pid 0
 

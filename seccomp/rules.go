@@ -52,6 +52,21 @@ func noUrgent(flags uint32) *rule {
 	return unless(unix.EOPNOTSUPP, "without MSG_OOB", set(flags, unix.MSG_OOB))
 }
 
+// notInit refuses a process number of 1: init has the agent's user id, but is
+// not the agent's to slow down.
+func notInit(pid uint32) *rule {
+	return unless(unix.EPERM, "not of process 1", is(pid, 1))
+}
+
+// nice is notInit for calls that name processes by number, group or user. One
+// user is all that there is, init included.
+func nice(byProcess, byUser uint32) *rule {
+	return &rule{[]clause{
+		when(refuse(unix.EPERM), is(0, byProcess), is(1, 1)),
+		when(refuse(unix.EPERM), is(0, byUser)),
+	}, permit, "not of process 1, nor of all of a user"}
+}
+
 // prlimit permits limits of the caller's own but that of core files, which may
 // only be asked for.
 func prlimit() *rule {

@@ -25,6 +25,7 @@ type Options struct {
 	Groups   []string // added to the base list
 	Loopback bool     // without it there are no Internet sockets
 	Notify   bool     // refusals are put to the supervisor, else answered at once
+	Watched  bool     // memory is counted by a watchdog: what no process maps must not be had
 }
 
 // numbered is one system call of an architecture.

@@ -49,6 +49,9 @@ func NewTable(o Options) (*Table, error) {
 	if !o.Loopback {
 		t.add("base", Verdict{}, []entry{{"socket", "the plan has no network at all", socket(false)}})
 	}
+	if o.Watched {
+		t.add("base", refuse(unix.ENOSYS), []entry{{"memfd_create shmget", "the watchdog that stands in for a control group would not see this memory", nil}})
+	}
 	for _, name := range o.Groups {
 		g, err := findGroup(name)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -32,9 +33,9 @@ type box struct {
 	recorded chan error // the audit's answer to the start record
 	mapping  sandbox.Mapping
 	spec     blueprint.Spec
-	filter   string     // digest of the system call filter
-	files    []*os.File // handed to init
-	held     []*os.File // closed at the end
+	filter   string      // digest of the system call filter
+	files    []*os.File  // handed to init
+	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *cgroup.Watchdog
 	process  *sandbox.Process
@@ -57,20 +58,23 @@ func (b *box) ID() string { return b.id }
 // PID is the process id of its first process.
 func (b *box) PID() int { return b.process.PID }
 
-// launch makes the control group and starts init in its namespaces.
-func (b *box) launch(ctx context.Context) error {
+// limit makes the control group, or accepts that there is none.
+func (b *box) limit(ctx context.Context) error {
 	group, err := cgroup.New(ctx, b.id, b.plan.Limits)
 	switch {
 	case err == nil:
 		b.group = group
 		b.entry.Record.Groups = group.State()
-		if err := b.entry.Save(); err != nil {
-			return err
-		}
+		return b.entry.Save()
 	case fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog):
+		return nil
 	default:
 		return err
 	}
+}
+
+// launch starts init in its namespaces.
+func (b *box) launch(context.Context) (err error) {
 	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
 	if b.process, err = sandbox.Launch(order); err != nil {
 		return err

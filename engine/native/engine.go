@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,35 +22,36 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
-// Engine starts native sandboxes. All fields but Images and Registered are
-// required.
+// Engine starts native sandboxes. Alias, Images and Registered may be empty.
 type Engine struct {
 	Init   string         // path of nacre-init
 	Runs   *runs.Store    // where running sandboxes are registered
 	Audit  nacre.Recorder // told before anything runs
 	Caller nacre.Caller   // on whose behalf
+	Alias  string         // the owner's name for the sandbox, unique among those running; may be empty
 	Images Images         // prepares images; without it only the host's can be used
 	// Registered, if set, is told of each sandbox before anything of it is
 	// started, so that its control socket is there from the beginning.
 	Registered func(runs.Record) error
 }
 
-// Images gives the folder of an image's root file system.
+// Images gives the folder of an image's root file system, which stays as it is
+// until it is closed.
 type Images interface {
-	Prepare(context.Context, nacre.Image) (folder string, err error)
+	Prepare(context.Context, nacre.Image) (folder string, held io.Closer, err error)
 }
 
 // Name is "native".
 func (e *Engine) Name() string { return "native" }
 
-// FindInit returns the nacre-init that belongs to a nacre program: beside it,
-// or in ../libexec/nacre.
-func FindInit(program string) (string, error) {
+// FindInit returns the nacre-init that belongs to a nacre program.
+func FindInit(program string) (string, error) { return FindBeside(program, "nacre-init") }
+
+// FindBeside returns another program of Nacre's: beside this one, or in
+// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
+func FindBeside(program, name string) (string, error) {
 	dir := filepath.Dir(program)
-	for _, candidate := range []string{
-		filepath.Join(dir, "nacre-init"),
-		filepath.Join(dir, "..", "libexec", "nacre", "nacre-init"),
-	} {
+	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
 		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
 			if st.Mode().Perm()&0o022 != 0 {
 				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
@@ -58,8 +60,8 @@ func FindInit(program string) (string, error) {
 			return candidate, nil
 		}
 	}
-	return "", fault.New(fault.NotFound, "nacre-init is missing beside %s", program).
-		WithHint("reinstall Nacre: make install puts both programs in place")
+	return "", fault.New(fault.NotFound, "%s is missing beside %s", name, program).
+		WithHint("reinstall Nacre: make install puts its programs in place")
 }
 
 // NewID makes an identifier for a sandbox.
@@ -107,7 +109,7 @@ func supported(p nacre.Plan) error {
 
 // start goes through the steps in order; box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams) error {
-	steps := []func(context.Context) error{b.sweep, b.register, b.prepare, b.launch, b.await, b.verify}
+	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -129,12 +131,9 @@ func (b *box) sweep(context.Context) error {
 // while the sandbox is being built.
 func (b *box) register(ctx context.Context) error {
 	record := runs.Record{
-		ID: b.id, Name: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
+		ID: b.id, Name: b.engine.Alias, Agent: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
 		Groups: cgroup.State{ID: b.id},
-	}
-	if record.Name == nacre.Unnamed {
-		record.Name = ""
 	}
 	entry, err := b.engine.Runs.Add(record)
 	if err != nil {

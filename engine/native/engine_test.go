@@ -34,6 +34,24 @@ func (a *memoryAudit) Record(_ context.Context, e nacre.Event) error {
 	return nil
 }
 
+// buffer collects what several streams write at once.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
 var initPath string
 
 // TestMain builds nacre-init, unless $NACRE_INIT names one.
@@ -87,7 +105,7 @@ func planOf(t *testing.T, command ...string) nacre.Plan {
 func runPlan(t *testing.T, p nacre.Plan) (nacre.Exit, string) {
 	t.Helper()
 	e, _ := newEngine(t)
-	var out bytes.Buffer
+	var out buffer
 	box, err := e.Start(context.Background(), p, nacre.Streams{Out: &out, Err: &out})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,5 +150,54 @@ func TestOwnWorkspaceDeleted(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, ".env")); err != nil || string(b) != "SECRET-env\n" {
 		t.Errorf("a masked file is gone: %v\n%s", err, out)
+	}
+}
+
+// TestGuards: what git, editors and other agents would run later stays as it
+// is in a folder that the agent may write, and honest work with git goes on.
+func TestGuards(t *testing.T) {
+	dir := project(t)
+	git := func(args ...string) string {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "GIT_CONFIG_NOSYSTEM=1")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	git("init", "-q")
+	git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
+	for name, content := range map[string]string{"CLAUDE.md": "be good\n", ".vscode/settings.json": "{}\n", ".git/hooks/pre-commit": "#!/bin/sh\n"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exit, out := runPlan(t, granted(t, dir, nacre.Write, "sh", "-c", `
+		export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x@x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x@x
+		touch done && git add done main.go && git commit -q -m second && git checkout -q -b other && echo committed
+		echo evil >> .git/hooks/pre-commit; echo evil > .git/hooks/post-checkout; rm -rf .git/hooks; mv .git/hooks .git/h2
+		git config core.fsmonitor evil; mv .git .git2; rm -rf .vscode; echo evil >> CLAUDE.md
+		echo evil > x; mv x CLAUDE.md; mv -f x .git/config; ln -f x .git/config; echo evil > .vscode/settings.json; mv .vscode v2; true`))
+	if !strings.Contains(out, "committed") {
+		t.Errorf("honest work failed: %+v\n%s", exit, out)
+	}
+	if log := git("log", "--oneline", "other"); strings.Count(log, "\n") != 2 {
+		t.Errorf("log: %s", log)
+	}
+	for name, want := range map[string]string{"CLAUDE.md": "be good\n", ".vscode/settings.json": "{}\n", ".git/hooks/pre-commit": "#!/bin/sh\n"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".git/hooks/post-checkout")); err == nil {
+		t.Error("a hook was planted")
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, ".git/config")); err != nil || strings.Contains(string(b), "evil") {
+		t.Errorf(".git/config: %q, %v", b, err)
 	}
 }

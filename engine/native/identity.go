@@ -26,8 +26,7 @@ const (
 func (b *box) identify() (m sandbox.Mapping, err error) {
 	inside := b.plan.Identity.UID
 	if os.Geteuid() == 0 {
-		n, held, err := b.engine.Runs.Number(uidCount)
-		b.held = append(b.held, held)
+		n, err := b.number(uidCount)
 		return sandbox.Mapping{Inside: inside, UID: firstUID + n, GID: firstUID + n, Regroup: true}, err
 	}
 	owner := sandbox.Mapping{Inside: inside, UID: os.Geteuid(), GID: os.Getegid()}
@@ -41,9 +40,17 @@ func (b *box) identify() (m sandbox.Mapping, err error) {
 		}
 		return sandbox.Mapping{}, problem
 	}
-	n, held, err := b.engine.Runs.Number(sub.count)
-	b.held = append(b.held, held)
+	n, err := b.number(sub.count)
 	return sandbox.Mapping{Inside: inside, UID: sub.uid + n, GID: sub.gid + n, Helper: true, Regroup: true}, err
+}
+
+// number reserves a number below count that no other running sandbox has.
+func (b *box) number(count int) (int, error) {
+	n, held, err := b.engine.Runs.Number(count)
+	if err == nil {
+		b.held = append(b.held, held)
+	}
+	return n, err
 }
 
 // subordinates are the ids that an administrator gave to the owner.

@@ -27,7 +27,7 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if b.spec.Landlock, err = b.landlock(); err != nil {
 		return err
 	}
-	if b.spec.Seccomp, b.filter, err = filterOf(b.plan); err != nil {
+	if b.spec.Seccomp, b.filter, err = filterOf(b.plan, b.group == nil); err != nil {
 		return err
 	}
 	if err := b.image(ctx); err != nil {
@@ -65,8 +65,8 @@ func landlockABI() (int, error) {
 	return int(abi), nil
 }
 
-func filterOf(p nacre.Plan) (code []byte, digest string, err error) {
-	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback}
+func filterOf(p nacre.Plan, watched bool) (code []byte, digest string, err error) {
+	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback, Watched: watched}
 	for _, g := range p.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
@@ -88,10 +88,11 @@ func (b *box) image(ctx context.Context) error {
 	if b.engine.Images == nil {
 		return fault.New(fault.Unsupported, "no images can be prepared here")
 	}
-	folder, err := b.engine.Images.Prepare(ctx, b.plan.Image)
+	folder, held, err := b.engine.Images.Prepare(ctx, b.plan.Image)
 	if err != nil {
 		return err
 	}
+	b.held = append(b.held, held)
 	b.spec.Overlay = true
 	b.spec.Dirs = nil
 	return b.tree(blueprint.Tree{Host: folder, Dir: true})
@@ -115,19 +116,31 @@ func (b *box) folders(ctx context.Context) error {
 		if err := b.foreign(pin); err != nil {
 			return err
 		}
-		masks, err := sandbox.Scan(ctx, pin, blocked.MatchEntry)
-		if err != nil {
-			return err
-		}
 		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		for _, m := range masks {
-			t.Masks = append(t.Masks, m.Path)
+		if err := scan(ctx, pin, blocked, &t); err != nil {
+			return err
 		}
 		if err := b.pinned(pin, t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// scan finds what to mask and to guard in a folder.
+func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
+	guards := guarded
+	if !t.Write {
+		guards = nil
+	}
+	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guards)
+	for _, m := range found.Masks {
+		t.Masks = append(t.Masks, m.Path)
+	}
+	for _, g := range found.Guards {
+		t.Guards = append(t.Guards, blueprint.Guard(g))
+	}
+	return err
 }
 
 // foreign refuses a folder on or under which something is mounted that is not

@@ -62,6 +62,13 @@ type Tree struct {
 	NoExec   bool
 	Device   bool     // a device node: readable and writable, nothing else
 	Masks    []string // relative paths to make unreadable
+	Guards   []Guard  // entries to make mounts of their own, before the masks
+}
+
+// Guard is an entry of a tree that becomes a mount of its own.
+type Guard struct {
+	Path     string
+	ReadOnly bool
 }
 
 // Private is the sized tmpfs that holds every private writable place.

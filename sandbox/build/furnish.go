@@ -229,6 +229,11 @@ func (b *builder) placeTrees() error {
 		if err := place(mount, t.Inside, t.Dir); err != nil {
 			return fmt.Errorf("%s at %s: %w", t.Host, t.Inside, err)
 		}
+		for _, g := range t.Guards {
+			if err := guard(mount, g); err != nil {
+				return fmt.Errorf("guard %s in %s: %w", g.Path, t.Host, err)
+			}
+		}
 		for _, name := range t.Masks {
 			if err := b.maskBeneath(mount, name); err != nil {
 				return fmt.Errorf("mask %s in %s: %w", name, t.Host, err)
@@ -238,11 +243,40 @@ func (b *builder) placeTrees() error {
 	return nil
 }
 
-func (b *builder) maskBeneath(mount int, name string) error {
+// guard lays an entry over itself, as a mount that cannot be renamed.
+func guard(mount int, g blueprint.Guard) error {
+	entry, err := entryOf(mount, g.Path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(entry)
+	own, err := unix.OpenTree(entry, "", cloneTree|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(own)
+	if g.ReadOnly {
+		if err := setattr(own, unix.MOUNT_ATTR_RDONLY, true); err != nil {
+			return err
+		}
+	}
+	return attachAt(own, entry)
+}
+
+// entryOf opens an entry that was found while the folder was scanned.
+func entryOf(mount int, name string) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
 	entry, err := unix.Openat2(mount, name, &how)
 	if err != nil {
-		return fmt.Errorf("the folder changed while it was read: %w", err)
+		return -1, fmt.Errorf("the folder changed while it was read: %w", err)
+	}
+	return entry, nil
+}
+
+func (b *builder) maskBeneath(mount int, name string) error {
+	entry, err := entryOf(mount, name)
+	if err != nil {
+		return err
 	}
 	defer unix.Close(entry)
 	return b.mask(entry)

@@ -76,8 +76,7 @@ func (b *builder) trimProc(proc int) error {
 
 // replace lays a file of the root over a file of proc.
 func (b *builder) replace(proc int, f blueprint.File) error {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
-	at, err := unix.Openat2(proc, f.Path, &how)
+	at, err := entryOf(proc, f.Path)
 	if err != nil {
 		return err
 	}
