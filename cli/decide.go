@@ -9,6 +9,7 @@ import (
 	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
+	"nacre/remedy"
 	"nacre/seccomp"
 )
 
@@ -27,7 +28,7 @@ func lookup(name string, groups []string) (bool, string) {
 
 // decide asks the plan, and, where that denies, what the policy says.
 func decide(c compile.Input, q explain.Query) (nacre.Decision, error) {
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err != nil && fault.KindOf(err) != fault.Denied {
 		return nacre.Decision{}, err
 	}

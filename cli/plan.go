@@ -14,6 +14,7 @@ import (
 	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
+	"nacre/remedy"
 	"nacre/terminal"
 )
 
@@ -56,7 +57,7 @@ func (o *planOptions) run(command []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	switch {
 	case err != nil:
 		return err

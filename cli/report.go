@@ -90,12 +90,12 @@ func (app *App) refusal(err error, denied []nacre.Decision) {
 	}
 	if len(denied) == 1 {
 		d := denied[0]
-		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), oneLine(remedy(d)))
+		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), oneLine(remedyOf(d)))
 		return
 	}
 	fmt.Fprintf(app.Err, "error: %s %d things:\n", oneLine(what), len(denied))
 	for _, d := range denied {
-		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(remedy(d)))
+		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(remedyOf(d)))
 	}
 	fmt.Fprintln(app.Err, "hint: nacre policy allow writes such lines into your policy; nacre explain says more about each")
 }
@@ -108,7 +108,7 @@ func refused(d nacre.Decision) string {
 	return s
 }
 
-func remedy(d nacre.Decision) string {
+func remedyOf(d nacre.Decision) string {
 	if d.Remedy == "" {
 		return "no policy can allow this; ask for less"
 	}

@@ -6,8 +6,8 @@ import (
 	"os"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/fault"
+	"nacre/remedy"
 )
 
 // trial runs a program in a sandbox, with whatever the checks found lacking.
@@ -24,7 +24,7 @@ func (app *App) trial(ctx context.Context, who owner, checks []nacre.Check) nacr
 	if err != nil {
 		return found("trial", "", err)
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err != nil {
 		return found("trial", "", err)
 	}
