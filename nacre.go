@@ -282,6 +282,9 @@ type Identity struct {
 	Hostname    string `json:"hostname"`
 }
 
+// Unnamed is the name of a plan that neither a manifest nor the owner named.
+const Unnamed = "command"
+
 // Subject is what a policy binds rules to: never a name that a manifest gives
 // itself.
 type Subject struct {

@@ -105,7 +105,7 @@ func (in *input) manifest(_ *App, o owner, c *compile.Input) error {
 		return nil
 	}
 	if c.Manifest == nil {
-		c.Manifest = &manifest.Manifest{Loopback: true, Name: "command"}
+		c.Manifest = &manifest.Manifest{Loopback: true, Name: nacre.Unnamed}
 		c.Manifest.Origin.File = nacre.OriginCommandLine
 	}
 	if in.workdir != "" {

@@ -69,20 +69,20 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	}
 	p, err := o.planned(who, command)
 	if err != nil {
-		events.refused(err)
+		events.failed(err)
 		return err
 	}
 	events.planned(p)
 	if !o.quiet {
 		o.app.warn(p.Warnings)
 	}
-	s := &session{app: o.app, owner: who, plan: p, tty: tty, events: events}
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, events: events}
 	exit, err := s.run(ctx)
 	if err != nil {
-		events.refused(err)
+		events.failed(err)
 		return err
 	}
-	return exitError{exit}
+	return statusCode(exit)
 }
 
 // planned compiles the plan, after asking what has to be asked.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"nacre"
 	"nacre/engine/native"
@@ -18,6 +19,7 @@ type session struct {
 	app    *App
 	owner  owner
 	plan   nacre.Plan
+	name   string // the owner's, if any
 	tty    bool
 	events *events
 
@@ -33,10 +35,11 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	engine.Alias = s.name
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
-	defer s.log.close()
+	defer s.closeLog()
 	signals := watchSignals(cancel)
 	defer signals.close()
 	box, err := engine.Start(ctx, s.plan, s.streams())
@@ -74,9 +77,23 @@ func (s *session) serve(ctx context.Context, engine *native.Engine) (stop func()
 		return nil, err
 	}
 	server := &localapi.Server{Box: s.box, Plan: s.plan, UID: s.owner.uid}
-	go server.Serve(ctx, listener)
-	return func() { listener.Close() }, nil
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.Serve(ctx, listener)
+	}()
+	return func() {
+		listener.Close()
+		select {
+		case <-served:
+		case <-time.After(lastWords):
+		}
+	}, nil
 }
+
+// lastWords is how long somebody who asked something may take to hear that the
+// sandbox has ended.
+const lastWords = time.Second
 
 func (s *session) wait() (nacre.Exit, error) {
 	exit, err := s.box.Wait()
@@ -85,6 +102,12 @@ func (s *session) wait() (nacre.Exit, error) {
 		s.app.note("%s", why)
 	}
 	return exit, err
+}
+
+func (s *session) closeLog() {
+	if err := s.log.close(); err != nil {
+		s.app.note("%v", err)
+	}
 }
 
 // streams are the owner's own; what is written is kept for nacre logs too.

@@ -80,7 +80,7 @@ type compiler struct {
 // Compile makes the plan, or says everything that the policy does not allow.
 func Compile(in Input) (nacre.Plan, error) {
 	if in.Manifest == nil {
-		in.Manifest = &manifest.Manifest{Loopback: true, Name: "command"}
+		in.Manifest = &manifest.Manifest{Loopback: true, Name: nacre.Unnamed}
 		in.Manifest.Origin.File = nacre.OriginCommandLine
 	}
 	auth, err := Authority(in)
