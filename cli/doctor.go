@@ -10,10 +10,11 @@ import (
 
 	"nacre"
 	"nacre/audit"
-	"nacre/compile"
+	"nacre/doctor"
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/load"
+	"nacre/remedy"
 )
 
 type doctorOptions struct {
@@ -43,7 +44,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := (&native.Engine{}).Checks(ctx)
+	list := doctor.Checks()
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
 	list = append(list, o.app.trial(ctx, who, list))
 	good := true
@@ -139,7 +140,7 @@ func (app *App) trial(ctx context.Context, who owner, checks []nacre.Check) nacr
 	if err != nil {
 		return found("trial", "", err)
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err != nil {
 		return found("trial", "", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"nacre/explain"
 	"nacre/fault"
 	"nacre/policy"
+	"nacre/remedy"
 	"nacre/seccomp"
 )
 
@@ -124,7 +125,7 @@ func lookup(name string, groups []string) (bool, string) {
 
 // decide asks the plan, and, where that denies, what the policy says.
 func decide(c compile.Input, q explain.Query) (nacre.Decision, error) {
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err != nil && fault.KindOf(err) != fault.Denied {
 		return nacre.Decision{}, err
 	}

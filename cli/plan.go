@@ -15,6 +15,7 @@ import (
 	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
+	"nacre/remedy"
 	"nacre/terminal"
 )
 
@@ -57,7 +58,7 @@ func (o *planOptions) run(command []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	switch {
 	case err != nil:
 		return err

@@ -12,7 +12,7 @@ import (
 	"nacre/fault"
 	"nacre/load"
 	"nacre/policy"
-	"nacre/strict"
+	"nacre/remedy"
 )
 
 type allowOptions struct {
@@ -57,7 +57,7 @@ func (o *allowOptions) line(who owner, args []string) (string, error) {
 	}
 	kind, what := args[0], args[1]
 	if preset, ok := strings.CutPrefix(what, "preset:"); ok && kind == "files" {
-		return "files: {presets: [" + strict.Quote(preset) + "]}", nil
+		return "files: {presets: [" + remedy.Quote(preset) + "]}", nil
 	}
 	switch {
 	case kind == "files":
@@ -70,12 +70,12 @@ func (o *allowOptions) line(who owner, args []string) (string, error) {
 			return "", fault.Wrap(fault.Usage, err, "nacre policy allow files")
 		}
 		r.Path = path
-		return "files: {roots: [" + strict.Flow(r) + "]}", nil
+		return "files: {roots: [" + remedy.Flow(r) + "]}", nil
 	case kind == "limits":
 		name, amount, _ := strings.Cut(what, "=")
-		return fmt.Sprintf("limits: {%s: %s}", strict.Quote(name), strict.Quote(amount)), nil
+		return fmt.Sprintf("limits: {%s: %s}", remedy.Quote(name), remedy.Quote(amount)), nil
 	case slices.Contains(lists, kind):
-		return kind + ": [" + strict.Quote(what) + "]", nil
+		return kind + ": [" + remedy.Quote(what) + "]", nil
 	}
 	return "", fault.New(fault.Usage, "nacre policy allow: there is no short form for %q", kind).
 		WithHint("give the policy line itself, in quotes: 'network: [{host: example.com}]'")

@@ -78,7 +78,7 @@ func exitCode(err error) int {
 func (app *App) refusal(err error, denied []nacre.Decision) {
 	if len(denied) == 1 {
 		d := denied[0]
-		fmt.Fprintf(app.Err, "error: %s\nhint: %s\n", oneLine(refused(d)), oneLine(remedy(d)))
+		fmt.Fprintf(app.Err, "error: %s\nhint: %s\n", oneLine(refused(d)), oneLine(allowing(d)))
 		return
 	}
 	var f *fault.Fault
@@ -88,7 +88,7 @@ func (app *App) refusal(err error, denied []nacre.Decision) {
 	}
 	fmt.Fprintf(app.Err, "error: %s %d things:\n", oneLine(what), len(denied))
 	for _, d := range denied {
-		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(remedy(d)))
+		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(allowing(d)))
 	}
 	fmt.Fprintln(app.Err, "hint: nacre policy allow writes such lines into your policy; nacre explain says more about each")
 }
@@ -101,7 +101,8 @@ func refused(d nacre.Decision) string {
 	return s
 }
 
-func remedy(d nacre.Decision) string {
+// allowing says what would allow it.
+func allowing(d nacre.Decision) string {
 	if d.Remedy == "" {
 		return "no policy can allow this; ask for less"
 	}

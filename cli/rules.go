@@ -5,6 +5,7 @@ import (
 
 	"nacre"
 	"nacre/policy"
+	"nacre/remedy"
 	"nacre/strict"
 )
 
@@ -62,11 +63,8 @@ func (l *lister) rules(r *policy.Rules) {
 	l.texts(allow, nacre.CapEnvironment, "", r.Environment)
 	l.texts(allow, nacre.CapImage, "", r.Images)
 	l.texts(allow, "accept", "", r.Accept)
-	for _, n := range r.Network {
-		l.add(allow, nacre.CapNetwork, n.Origin, strict.Flow(n))
-	}
 	for _, n := range r.Capabilities.Named() {
-		l.add(allow, n.Capability, n.Origin, strict.Flow(n.Entry))
+		l.add(allow, n.Capability, n.Origin, remedy.Flow(n.Entry))
 	}
 	for _, limit := range r.Limits.Each() {
 		if limit.N > 0 {

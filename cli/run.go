@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/fault"
 	"nacre/grant"
+	"nacre/remedy"
 )
 
 // runOptions are the flags of nacre run.
@@ -103,12 +103,12 @@ func (o *runOptions) planned(who owner, command []string) (nacre.Plan, error) {
 			return nacre.Plan{}, err
 		}
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {
 		if err := grant.ParseLimit(&c.Limits, "time="+o.timeout.String()); err != nil {
 			return p, flagFault("--timeout", err)
 		}
-		p, err = compile.Compile(c)
+		p, err = remedy.Compile(c)
 	}
 	return p, err
 }

@@ -76,7 +76,7 @@ func TestMain(m *testing.M) {
 
 func newEngine(t *testing.T) (*Engine, *memoryAudit) {
 	t.Helper()
-	store, err := runs.Open(os.Geteuid(), t.TempDir(), t.TempDir())
+	store, err := runs.Open(os.Geteuid(), filepath.Join(t.TempDir(), "run"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestSupervise(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	store, err := runs.Open(os.Geteuid(), dir, dir)
+	store, err := runs.Open(os.Geteuid(), filepath.Join(dir, "run"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestKilled(t *testing.T) {
 		kills = n
 	}
 	dir := t.TempDir()
-	store, err := runs.Open(os.Geteuid(), dir, dir)
+	store, err := runs.Open(os.Geteuid(), filepath.Join(dir, "run"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,7 @@ var places = map[string]place{
 	"attack/wire": {core, 0},
 	"runs":        {engines, 0},
 	"image":       {engines, 0},
+	"doctor":      {doors, 0},
 	"attack":      {engines, 0},
 	"load":        {doors, 0},
 	"terminal":    {doors, 0},
