@@ -119,11 +119,11 @@ func (b *box) folders(ctx context.Context) error {
 
 // scan finds what to mask and to guard in a folder.
 func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
-	guards := guarded
-	if !t.Write {
-		guards = nil
+	var guarded sandbox.Guarded
+	if t.Write {
+		guarded = guards()
 	}
-	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guards)
+	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guarded)
 	for _, m := range found.Masks {
 		t.Masks = append(t.Masks, m.Path)
 	}
