@@ -15,8 +15,8 @@ import (
 
 // Checks reports what the engine needs and what this machine has.
 func (e *Engine) Checks(context.Context) []nacre.Check {
-	list := []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck()}
-	return append(list, cgroup.Detect().Checks()...)
+	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
+		cgroup.Detect().Check()}
 }
 
 func kernel() nacre.Check {
