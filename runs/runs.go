@@ -203,10 +203,11 @@ func (s *Store) Sweep() (swept []string, err error) {
 		if !dead {
 			return nil
 		}
-		if r.Groups.ID != "" {
-			if err := cgroup.Remove(r.Groups); err != nil {
-				return err
-			}
+		if r.Groups.ID == "" { // the record was not written, or cannot be read
+			r.Groups = cgroup.Planned(r.ID)
+		}
+		if err := cgroup.Remove(r.Groups); err != nil {
+			return err
 		}
 		swept = append(swept, r.ID)
 		return os.RemoveAll(filepath.Join(s.dir, r.ID))
