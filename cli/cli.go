@@ -1,42 +1,27 @@
 // Package cli is the nacre command. It reads files and flags, compiles plans
 // with the core and hands them to an engine; it decides nothing itself.
+//
+// A command is a file: its options, its constructor, and what it does.
 package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"nacre"
 	"nacre/fault"
 )
 
 // App is the world that the commands live in: everything that a test may want
 // to replace.
 type App struct {
-	In      *os.File
-	Out     *os.File
-	Err     *os.File
-	Environ func() []string
-	Program string // path of the running nacre
-	Version string
+	In, Out, Err *os.File
+	Environ      func() []string
+	Program      string // path of the running nacre
+	Version      string
+	More         []*cobra.Command // further commands, wired by the program
 }
-
-// Exit codes beside those of the agent's command, which are passed on as they
-// are (docker run uses the same).
-const (
-	exitFault    = 125 // Nacre itself failed, or refused
-	exitNotExec  = 126 // the command cannot be executed
-	exitNotFound = 127 // the command was not found
-)
-
-// exitError carries the agent's exit code through cobra.
-type exitError struct{ exit nacre.Exit }
-
-func (e exitError) Error() string { return fmt.Sprintf("the command ended with %d", e.exit.Code) }
 
 // Main runs the command line and returns the exit code.
 func Main(ctx context.Context, app *App, args []string) int {
@@ -48,47 +33,52 @@ func Main(ctx context.Context, app *App, args []string) int {
 	return app.report(root.ExecuteContext(ctx))
 }
 
-// report prints an error in two lines and gives its exit code.
-func (app *App) report(err error) int {
-	var exit exitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		return exit.exit.Code
-	}
-	fmt.Fprintln(app.Err, "error:", err)
-	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintln(app.Err, "hint:", hint)
-	}
-	return exitCode(err)
-}
-
-// exitCode maps kinds of faults, once.
-func exitCode(err error) int {
-	switch fault.KindOf(err) {
-	case fault.Command:
-		return exitNotExec
-	case fault.Missing:
-		return exitNotFound
-	default:
-		return exitFault
-	}
-}
-
 func newRoot(app *App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nacre",
 		Short: "Run AI agents, and any other program, in a sandbox of their own",
 		Long: `Nacre runs a program in a container of its own. It can do exactly what its
-manifest declares and your policy allows; all else is denied, and recorded.
-
-Exit codes: that of the program; 125 where nacre fails or refuses, 126 where
-the program cannot be executed, 127 where it is not found; 128 and the signal
-where it was ended by one.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+manifest declares and your policy allows; all else is denied, and recorded.`,
+		Example: `  nacre doctor                         what this machine has, and lacks
+  nacre run --files . -- make test     run a program that may read this folder
+  nacre plan --agent agent.yaml        what would be granted, and why
+  nacre policy init                    begin a policy of your own`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newRun(app))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
+	})
+	root.AddCommand(newRun(app), newPlan(app), newExplain(app), newPolicy(app), newDoctor(app),
+		newPs(app), newExec(app), newLogs(app), newStats(app), newStop(app), newPosture(app), newAudit(app), newAttack(app),
+		newSchema(app), newCompletion(app), newVersion(app), newDocs(app), newExitCodes())
+	root.AddCommand(app.More...)
 	return root
+}
+
+// unknown answers a group of commands that is called by itself.
+func unknown(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	f := fault.New(fault.Usage, "%s has no command %q", cmd.CommandPath(), args[0])
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return f.WithHint("did you mean %s %s?", cmd.CommandPath(), near[0])
+	}
+	return f.WithHint("%s --help lists the commands", cmd.CommandPath())
+}
+
+// takes bounds the number of arguments, and says what they are.
+func takes(least, most int, usage string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		return fault.New(fault.Usage, "%s: expected %s, found %d arguments", cmd.CommandPath(), usage, len(args)).
+			WithHint("%s --help has examples", cmd.CommandPath())
+	}
 }

@@ -17,7 +17,7 @@ import (
 // event is one line of --json-events.
 type event struct {
 	Time    time.Time   `json:"time"`
-	Event   string      `json:"event"` // planned, warning, started, refused, ended
+	Event   string      `json:"event"` // planned, warning, started, ended, failed
 	Name    string      `json:"name,omitempty"`
 	Plan    string      `json:"plan,omitempty"` // digest
 	Command []string    `json:"command,omitempty"`
@@ -80,9 +80,16 @@ func (e *events) planned(p nacre.Plan) {
 	}
 }
 
-func (e *events) started(id string, pid int) { e.emit(event{Event: "started", ID: id, PID: pid}) }
-func (e *events) ended(exit nacre.Exit)      { e.emit(event{Event: "ended", Exit: &exit}) }
+func (e *events) started(box nacre.Sandbox) {
+	v := event{Event: "started", ID: box.ID()}
+	if b, ok := box.(interface{ PID() int }); ok {
+		v.PID = b.PID()
+	}
+	e.emit(v)
+}
 
-func (e *events) refused(err error) {
-	e.emit(event{Event: "refused", Error: err.Error(), Hint: fault.HintOf(err)})
+func (e *events) ended(exit nacre.Exit) { e.emit(event{Event: "ended", Exit: &exit}) }
+
+func (e *events) failed(err error) {
+	e.emit(event{Event: "failed", Error: err.Error(), Hint: fault.HintOf(err)})
 }

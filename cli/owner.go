@@ -78,11 +78,12 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 		return nil, nil, err
 	}
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
-	return &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller}, log, nil
+	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
+	return e, log, nil
 }
 
 func (app *App) runs(o owner) (*runs.Store, error) {
-	return runs.Open(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state)
+	return runs.Open(o.uid, runs.Folder(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state))
 }
 
 // getenv is the value of one of the owner's variables.

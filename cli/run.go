@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/fault"
 	"nacre/grant"
+	"nacre/remedy"
 )
 
 // runOptions are the flags of nacre run.
@@ -69,20 +69,20 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	}
 	p, err := o.planned(who, command)
 	if err != nil {
-		events.refused(err)
+		events.failed(err)
 		return err
 	}
 	events.planned(p)
 	if !o.quiet {
 		o.app.warn(p.Warnings)
 	}
-	s := &session{app: o.app, owner: who, plan: p, tty: tty, events: events}
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, events: events}
 	exit, err := s.run(ctx)
 	if err != nil {
-		events.refused(err)
+		events.failed(err)
 		return err
 	}
-	return exitError{exit}
+	return statusCode(exit)
 }
 
 // planned compiles the plan, after asking what has to be asked.
@@ -103,12 +103,12 @@ func (o *runOptions) planned(who owner, command []string) (nacre.Plan, error) {
 			return nacre.Plan{}, err
 		}
 	}
-	p, err := compile.Compile(c)
+	p, err := remedy.Compile(c)
 	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {
 		if err := grant.ParseLimit(&c.Limits, "time="+o.timeout.String()); err != nil {
 			return p, flagFault("--timeout", err)
 		}
-		p, err = compile.Compile(c)
+		p, err = remedy.Compile(c)
 	}
 	return p, err
 }

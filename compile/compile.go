@@ -57,8 +57,12 @@ type Owner struct {
 	Groups      map[string]string // the groups of system calls, each with its warning
 }
 
-// Refusal is the cause of a Denied fault: every decision that denied.
-type Refusal struct{ Decisions []nacre.Decision }
+// Refusal is the cause of a Denied fault: every decision that denied, and the
+// entry that was asked for, as written.
+type Refusal struct {
+	Decisions []nacre.Decision
+	Asked     []any
+}
 
 func (r *Refusal) Error() string {
 	lines := make([]string, len(r.Decisions))
@@ -71,30 +75,37 @@ func (r *Refusal) Error() string {
 // compiler is one compilation under way.
 type compiler struct {
 	Input
-	auth   *policy.Authority
-	plan   nacre.Plan
-	count  map[nacre.Capability]int
-	denied []nacre.Decision
+	auth    *policy.Authority
+	plan    nacre.Plan
+	count   map[nacre.Capability]int
+	refusal Refusal
 }
 
 // Compile makes the plan, or says everything that the policy does not allow.
 func Compile(in Input) (nacre.Plan, error) {
-	if in.Manifest == nil {
-		in.Manifest = &manifest.Manifest{Loopback: true, Name: "command"}
-		in.Manifest.Origin.File = nacre.OriginCommandLine
+	m := manifest.Manifest{Loopback: true, Name: nacre.Unnamed, Origin: nacre.Origin{File: nacre.OriginCommandLine}}
+	if in.Manifest != nil {
+		m = *in.Manifest
 	}
+	if in.Name != "" {
+		m.Name = in.Name
+	}
+	if len(in.Command) > 0 {
+		m.Command = in.Command
+	}
+	in.Manifest = &m
 	auth, err := Authority(in)
 	if err != nil {
 		return nacre.Plan{}, err
 	}
 	c := &compiler{Input: in, auth: auth, count: map[nacre.Capability]int{}}
-	for _, step := range []func() error{c.identity, c.image, c.files, c.workdir, c.environment, c.network, c.named, c.limits, c.tiers} {
+	for _, step := range []func() error{c.identity, c.image, c.files, c.workdir, c.environment, c.named, c.limits, c.tiers} {
 		if err := step(); err != nil {
 			return nacre.Plan{}, err
 		}
 	}
-	if len(c.denied) > 0 {
-		return nacre.Plan{}, c.refusal()
+	if len(c.refusal.Decisions) > 0 {
+		return nacre.Plan{}, fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", m.Origin.File)
 	}
 	c.plan.Digest = Digest(c.plan)
 	return c.plan, nil
@@ -126,10 +137,10 @@ func Authority(in Input) (*policy.Authority, error) {
 	return policy.New(facts, in.Policy, in.Ceiling, granted)
 }
 
-// grant numbers an allowed grant, or notes a denial.
-func (c *compiler) grant(d nacre.Decision, summary, why string, declared nacre.Origin) (nacre.Grant, bool) {
+// grant numbers an allowed grant, or notes a denial of what was asked.
+func (c *compiler) grant(d nacre.Decision, asked any, summary, why string, declared nacre.Origin) (nacre.Grant, bool) {
 	if d.Effect != nacre.Allow {
-		c.denied = append(c.denied, d)
+		c.deny(d, asked)
 		return nacre.Grant{}, false
 	}
 	c.count[d.Capability]++
@@ -144,6 +155,10 @@ func (c *compiler) grant(d nacre.Decision, summary, why string, declared nacre.O
 		Summary: summary, Reason: reason, Declared: declared, Allowed: d.Origin}, true
 }
 
+func (c *compiler) deny(d nacre.Decision, asked any) {
+	c.refusal.Decisions, c.refusal.Asked = append(c.refusal.Decisions, d), append(c.refusal.Asked, asked)
+}
+
 // builtIn is the decision on what every sandbox has, or may ask for freely.
 func builtIn(capability nacre.Capability, reason string) nacre.Decision {
 	return nacre.Decision{Effect: nacre.Allow, Capability: capability, Rule: "built in", Reason: reason,
@@ -152,20 +167,6 @@ func builtIn(capability nacre.Capability, reason string) nacre.Decision {
 
 func (c *compiler) warn(name string, at nacre.Origin, format string, args ...any) {
 	c.plan.Warnings = append(c.plan.Warnings, nacre.Warning{Name: name, Detail: fmt.Sprintf(format, args...), Origin: at})
-}
-
-func (c *compiler) refusal() error {
-	var remedies []string
-	for _, d := range c.denied {
-		if d.Remedy != "" && !slices.Contains(remedies, d.Remedy) {
-			remedies = append(remedies, d.Remedy)
-		}
-	}
-	f := fault.Wrap(fault.Denied, &Refusal{c.denied}, "%s: the policy does not allow", c.Manifest.Origin.File)
-	if len(remedies) == 0 {
-		return f.WithHint("no policy can allow this; ask for less")
-	}
-	return f.WithHint("the policy would allow it with: %s", strings.Join(remedies, "\n"))
 }
 
 // Digest is the SHA-256 of the plan's canonical JSON without its digest.
@@ -186,13 +187,7 @@ func (c *compiler) identity() error {
 		Files: []nacre.FileGrant{}, Network: []nacre.NetworkGrant{}, Secrets: []nacre.NamedGrant{}, Models: []nacre.NamedGrant{},
 		Tools: []nacre.NamedGrant{}, Messages: []nacre.NamedGrant{}, Schedule: []nacre.NamedGrant{}, Devices: []nacre.NamedGrant{},
 		Syscalls: []nacre.SyscallGroup{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
-	if c.Name != "" {
-		p.Name = c.Name
-	}
-	if len(c.Command) > 0 {
-		p.Command = c.Command
-	}
-	if err := manifest.CheckName(p.Name, m.Origin); err != nil {
+	if err := m.Check(); err != nil {
 		return err
 	}
 	if len(p.Command) == 0 || p.Command[0] == "" || slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
@@ -206,37 +201,34 @@ func (c *compiler) identity() error {
 	return nil
 }
 
-func (c *compiler) image() error {
-	i := c.Manifest.Image
-	base := path.Dir(c.ManifestPath)
-	d, kind, reference := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.ImageHost, ""
-	for form, value := range map[string]string{"directory:": i.Directory, "layout:": i.Layout, "archive:": i.Archive} {
-		if value == "" {
-			continue
-		}
-		place, err := policy.Resolve(value, base, c.Owner.Home, i.Origin)
-		if err != nil {
+func (c *compiler) image() (err error) {
+	asked := c.Manifest.Image
+	d, image := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.Image{Kind: nacre.ImageHost}
+	form, place, _ := strings.Cut(asked.Value, ":")
+	switch form {
+	case "", "host":
+	case "oci":
+		image.Kind, image.Reference = nacre.ImageOCI, place
+		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: asked.Value})
+	case "directory", "layout", "archive":
+		if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
 			return err
 		}
-		kind, reference = nacre.ImageOCI, form+place
-		if form == "directory:" {
-			kind = nacre.ImageDirectory
+		image.Kind, image.Reference = nacre.ImageOCI, form+":"+place
+		if form == "directory" {
+			image.Kind, image.Reference = nacre.ImageDirectory, place
 		}
-		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: reference})
+		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
 		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
 			d = refused
 		}
+	default:
+		return manifest.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
 	}
-	if i.OCI != "" {
-		kind, reference = nacre.ImageOCI, i.OCI
-		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: "oci:" + i.OCI})
+	if asked.Value == "" {
+		asked.Origin = d.Origin
 	}
-	g, ok := c.grant(d, strings.TrimSpace(string(kind)+" "+reference), "", i.Origin)
-	if ok && i.Origin.File == "" {
-		g.Declared = g.Allowed
-	}
-	if ok {
-		c.plan.Image = nacre.Image{Grant: g, Kind: kind, Reference: strings.TrimPrefix(reference, "directory:")}
-	}
+	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", asked.Origin)
+	c.plan.Image = image
 	return nil
 }

@@ -1,4 +1,4 @@
-package compile
+package compile_test
 
 import (
 	"bytes"
@@ -13,15 +13,17 @@ import (
 	"testing"
 
 	"nacre"
+	"nacre/compile"
 	"nacre/fault"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/remedy"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func owner() Owner {
-	return Owner{Home: "/home/u", Cwd: "/home/u/projects", Environment: map[string]string{"TERM": "xterm", "TZ": "Europe/Berlin", "SECRET": "s"},
+func owner() compile.Owner {
+	return compile.Owner{Home: "/home/u", Cwd: "/home/u/projects", Environment: map[string]string{"TERM": "xterm", "TZ": "Europe/Berlin", "SECRET": "s"},
 		Policies: []string{"/home/u/.config/nacre/policy.yaml"}, Own: []string{"/home/u/.local/state/nacre", "/usr/local/bin/nacre"},
 		Groups: map[string]string{"debug": "processes may trace each other", "nested-sandbox": "mounts in namespaces"}}
 }
@@ -53,20 +55,20 @@ func file(t testing.TB, name string) string {
 	return string(b)
 }
 
-func full(t testing.TB) Input {
-	return Input{Manifest: agent(t, file(t, "agent.yaml")), ManifestPath: "/home/u/agents/coder/agent.yaml", Digest: "sha256:00",
+func full(t testing.TB) compile.Input {
+	return compile.Input{Manifest: agent(t, file(t, "agent.yaml")), ManifestPath: "/home/u/agents/coder/agent.yaml", Digest: "sha256:00",
 		Policy: rules(t, strings.TrimPrefix(file(t, "policy.yaml"), "version: 1\n")), Owner: owner()}
 }
 
 func TestGolden(t *testing.T) {
-	command := Input{Command: []string{"true"}, Owner: owner()}
+	command := compile.Input{Command: []string{"true"}, Owner: owner()}
 	granted := command
 	granted.Files = []manifest.File{{Path: ".", Access: nacre.Write, Origin: nacre.Origin{File: nacre.OriginCommandLine}}}
 	granted.Environment = map[string]manifest.Variable{"TERM": {From: "owner"}, "X": {Value: "1"}}
 	granted.Accept = []nacre.Tier{nacre.TierNoLandlock}
-	for name, in := range map[string]Input{"full": full(t), "command": command, "granted": granted} {
+	for name, in := range map[string]compile.Input{"full": full(t), "command": command, "granted": granted} {
 		t.Run(name, func(t *testing.T) {
-			p, err := Compile(in)
+			p, err := compile.Compile(in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,18 +86,18 @@ func TestGolden(t *testing.T) {
 				t.Errorf("the plan is not %s; after a look at the difference: go test ./compile -update\n%s", path, got)
 			}
 			for range 20 {
-				if again, err := Compile(in); err != nil || !reflect.DeepEqual(again, p) {
+				if again, err := compile.Compile(in); err != nil || !reflect.DeepEqual(again, p) {
 					t.Fatal("compiled twice, found two plans")
 				}
 			}
 			var back nacre.Plan
 			decoder := json.NewDecoder(bytes.NewReader(got))
 			decoder.DisallowUnknownFields()
-			if err := decoder.Decode(&back); err != nil || Digest(back) != p.Digest || back.Digest != p.Digest {
+			if err := decoder.Decode(&back); err != nil || compile.Digest(back) != p.Digest || back.Digest != p.Digest {
 				t.Errorf("the digest does not survive JSON: %v", err)
 			}
 			back.Loopback = !back.Loopback
-			if Digest(back) == p.Digest {
+			if compile.Digest(back) == p.Digest {
 				t.Error("the digest does not cover the plan")
 			}
 		})
@@ -104,7 +106,7 @@ func TestGolden(t *testing.T) {
 
 func TestCompileLeavesItsInputAlone(t *testing.T) {
 	in, same := full(t), full(t)
-	if _, err := Compile(in); err != nil {
+	if _, err := compile.Compile(in); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(in, same) {
@@ -190,14 +192,14 @@ func TestAllowedAndDenied(t *testing.T) {
 		{"limit over the ceiling", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "limits: {memory: 2.5GiB}", "the most is 2560MiB"},
 		{"limit under a ceiling that says nothing", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "environment: []", "the most is 2GiB"},
 		{"time", "limits: {time: 2h}", "", "", "the most is 1h0m0s"},
-		{"image", "image: {directory: ~/root}", "", "", "image directory:/home/u/root"},
-		{"image allowed", "image: {directory: ~/root}", "images: [\"directory:/home/u/*\"]", "", ""},
-		{"image in a blocked place", "image: {archive: ~/.ssh/x.tar}", "images: [\"*\"]", "", "blocked"},
-		{"image the whole host", "image: {directory: /}", "images: [\"*\"]", "", "never"},
-		{"image denied", "image: {layout: ~/x}", "images: [\"*\"]\ndeny: {images: [\"layout:*\"]}", "", "denies it"},
+		{"image", "image: directory:~/root", "", "", "image directory:/home/u/root"},
+		{"image allowed", "image: directory:~/root", "images: [\"directory:/home/u/*\"]", "", ""},
+		{"image in a blocked place", "image: archive:~/.ssh/x.tar", "images: [\"*\"]", "", "blocked"},
+		{"image the whole host", "image: directory:/", "images: [\"*\"]", "", "never"},
+		{"image denied", "image: layout:~/x", "images: [\"*\"]\ndeny: {images: [\"layout:*\"]}", "", "denies it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.declare), ManifestPath: "/home/u/a/agent.yaml",
+			in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.declare), ManifestPath: "/home/u/a/agent.yaml",
 				Policy: rules(t, c.policy), Owner: owner()}
 			if c.policy == "" {
 				in.Policy = nil
@@ -207,7 +209,7 @@ func TestAllowedAndDenied(t *testing.T) {
 			} else if c.ceiling != "" {
 				in.Ceiling = rules(t, c.ceiling)
 			}
-			_, err := Compile(in)
+			_, err := remedy.Compile(in)
 			if c.denied == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -223,9 +225,9 @@ func TestAllowedAndDenied(t *testing.T) {
 }
 
 // remedied checks that the lines which a refusal prints do allow it.
-func remedied(t *testing.T, in Input, err error) {
+func remedied(t *testing.T, in compile.Input, err error) {
 	t.Helper()
-	var refusal *Refusal
+	var refusal *compile.Refusal
 	if !errors.As(err, &refusal) {
 		t.Fatal("a denial without decisions")
 	}
@@ -237,7 +239,7 @@ func remedied(t *testing.T, in Input, err error) {
 			t.Errorf("the hint lacks %q", d.Remedy)
 		}
 		in.Policy, in.Ceiling = rules(t, strings.TrimSpace(d.Remedy)), nil
-		if _, err := Compile(in); err != nil && !strings.Contains(d.Rule, "blocked") {
+		if _, err := compile.Compile(in); err != nil && !strings.Contains(d.Rule, "blocked") {
 			t.Errorf("with %s: %v", d.Remedy, err)
 		}
 	}
@@ -246,8 +248,8 @@ func remedied(t *testing.T, in Input, err error) {
 func TestEverythingDeniedIsNamed(t *testing.T) {
 	in := full(t)
 	in.Policy = nil
-	_, err := Compile(in)
-	var refusal *Refusal
+	_, err := remedy.Compile(in)
+	var refusal *compile.Refusal
 	if !errors.As(err, &refusal) || fault.KindOf(err) != fault.Denied {
 		t.Fatal(err)
 	}
@@ -285,64 +287,64 @@ func TestInvalid(t *testing.T) {
 			if !strings.Contains(c.declare, "command") {
 				text += "\ncommand: [x]"
 			}
-			_, err := Compile(Input{Manifest: agent(t, text), ManifestPath: "/home/u/agent.yaml",
+			_, err := compile.Compile(compile.Input{Manifest: agent(t, text), ManifestPath: "/home/u/agent.yaml",
 				Policy: rules(t, "files: {roots: [{path: /home, access: write}]}\nsyscalls: [\"*\"]"), Owner: owner()})
 			if fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
 	}
-	if _, err := Compile(Input{Owner: owner()}); fault.KindOf(err) != fault.Invalid {
+	if _, err := compile.Compile(compile.Input{Owner: owner()}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("no command: %v", err)
 	}
 }
 
 func TestCommandLine(t *testing.T) {
-	base := Input{Command: []string{"x"}, Owner: owner(), Files: []manifest.File{{Path: ".ssh", Access: nacre.Read}}}
-	if _, err := Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
+	base := compile.Input{Command: []string{"x"}, Owner: owner(), Files: []manifest.File{{Path: ".ssh", Access: nacre.Read}}}
+	if _, err := compile.Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
 		t.Errorf("a blocked name on the command line: %v", err)
 	}
 	base.Files = []manifest.File{{Path: "site", Access: nacre.Write}}
 	base.Ceiling = &policy.Policy{}
-	if _, err := Compile(base); err == nil || !strings.Contains(err.Error(), "ceiling") {
+	if _, err := compile.Compile(base); err == nil || !strings.Contains(err.Error(), "ceiling") {
 		t.Errorf("the command line against the ceiling: %v", err)
 	}
 	base.Ceiling = nil
 	base.Policy = rules(t, "deny: {files: [~/projects/site], environment: [TERM]}")
-	if _, err := Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
+	if _, err := compile.Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
 		t.Errorf("the command line against a denial: %v", err)
 	}
 	base.Policy = nil
 	if err := base.Limits.ParseLimit("memory=9GiB", nacre.Origin{File: nacre.OriginCommandLine}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Compile(base)
+	p, err := compile.Compile(base)
 	if err != nil || p.Limits.Memory != 9<<30 || p.Workdir != "/work/site" || p.Files[0].Host != "/home/u/projects/site" {
 		t.Errorf("%v %+v", err, p)
 	}
 	base.Owner.PlainFiles = []string{"/home/u/projects/site"}
-	if p, err := Compile(base); err != nil || p.Workdir != Home {
+	if p, err := compile.Compile(base); err != nil || p.Workdir != compile.Home {
 		t.Errorf("a file as workdir: %v %s", err, p.Workdir)
 	}
 }
 
 func TestVariablesOfTheCommandLine(t *testing.T) {
 	for _, name := range []string{"*", "HOME", "A=B", ""} {
-		in := Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{name: {Value: "v"}}}
-		if _, err := Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+		in := compile.Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{name: {Value: "v"}}}
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	in := Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
+	in := compile.Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
 	in.Owner.Environment["TZ"] = "a\x00b"
-	if _, err := Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+	if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
 		t.Errorf("an owner's value with NUL: %v", err)
 	}
 }
 
 func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("ab", 32)
-	base := Input{Manifest: agent(t, "version: 1\nname: coder\ncommand: [x]\nsyscalls: [debug]"), ManifestPath: "/home/u/a/agent.yaml",
+	base := compile.Input{Manifest: agent(t, "version: 1\nname: coder\ncommand: [x]\nsyscalls: [debug]"), ManifestPath: "/home/u/a/agent.yaml",
 		Digest: digest, Lock: "coder", Owner: owner()}
 	for rule, want := range map[string]bool{
 		"manifest: ~/a/agent.yaml": true, "manifest: ~/a/../a/agent.yaml": true, "manifest: ~/b/agent.yaml": false,
@@ -350,27 +352,27 @@ func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
 	} {
 		in := base
 		in.Policy = rules(t, "agents: [{"+rule+", syscalls: [debug]}]")
-		if _, err := Compile(in); (err == nil) != want {
+		if _, err := compile.Compile(in); (err == nil) != want {
 			t.Errorf("%s: %v", rule, err)
 		}
 	}
 	in := base
 	in.Lock, in.Digest, in.ManifestPath = "", "", ""
 	in.Policy = rules(t, "agents: [{lock: coder, syscalls: [debug]}]")
-	if _, err := Compile(in); err == nil {
+	if _, err := compile.Compile(in); err == nil {
 		t.Error("an agent without a lock entry got the rules of one")
 	}
 }
 
 func TestManifestInAWritableFolder(t *testing.T) {
-	in := Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\nfiles: [{path: ., access: write}]"), ManifestPath: "/home/u/a/agent.yaml",
+	in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\nfiles: [{path: ., access: write}]"), ManifestPath: "/home/u/a/agent.yaml",
 		Owner: owner(), Policy: rules(t, "files: {roots: [{path: ~/a, access: write}]}")}
-	p, err := Compile(in)
+	p, err := compile.Compile(in)
 	if err != nil || !slices.ContainsFunc(p.Warnings, func(w nacre.Warning) bool { return w.Name == "manifest-writable" }) {
 		t.Errorf("%v %v", err, p.Warnings)
 	}
 	in.Policy = rules(t, "agents: [{manifest: ~/a/agent.yaml, files: {roots: [{path: ~/a, access: write}]}}]")
-	if _, err := Compile(in); fault.KindOf(err) != fault.Denied || err == nil {
+	if _, err := compile.Compile(in); fault.KindOf(err) != fault.Denied || err == nil {
 		t.Errorf("an agent that can rewrite the manifest its rules are bound to: %v", err)
 	}
 }

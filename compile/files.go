@@ -53,7 +53,7 @@ func (c *compiler) file(f manifest.File, base string) error {
 			return manifest.Invalid(f.Origin, "at: %s belongs to the sandbox itself", inside).WithHint("choose a place below %s", Work)
 		}
 	}
-	g, ok := c.grant(c.auth.Files(host, f.Access), f.Access.String()+" "+host+" at "+inside, f.Reason, f.Origin)
+	g, ok := c.grant(c.auth.Files(host, f.Access), policy.Root{Path: host, Access: f.Access}, f.Access.String()+" "+host+" at "+inside, f.Reason, f.Origin)
 	if !ok {
 		return nil
 	}
@@ -71,8 +71,8 @@ func (c *compiler) writable(host string, f manifest.File) {
 	}
 	c.warn("manifest-writable", f.Origin, "the agent can change its own manifest %s", c.ManifestPath)
 	if c.auth.PathBound {
-		c.denied = append(c.denied, nacre.Decision{Capability: nacre.CapFiles, Subject: host + " write", Rule: "reserved",
-			Reason: "it holds the manifest to whose path the policy binds rules; bind them to its digest", Origin: f.Origin})
+		c.deny(nacre.Decision{Capability: nacre.CapFiles, Subject: host + " write", Rule: "reserved",
+			Reason: "it holds the manifest to whose path the policy binds rules; bind them to its digest", Origin: f.Origin}, nil)
 	}
 }
 
@@ -86,7 +86,7 @@ func (c *compiler) preset(f manifest.File) error {
 		if slices.ContainsFunc(c.plan.Files, func(g nacre.FileGrant) bool { return g.Preset != "" && g.Host == p }) {
 			continue
 		}
-		g, ok := c.grant(d, "read "+p+" (preset "+f.Preset+")", f.Reason, f.Origin)
+		g, ok := c.grant(d, nil, "read "+p+" (preset "+f.Preset+")", f.Reason, f.Origin)
 		if !ok {
 			return nil
 		}

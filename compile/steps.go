@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -46,27 +45,8 @@ func (c *compiler) environment() error {
 		if err := manifest.CheckVariable(name, manifest.Variable{Value: value, Origin: v.Origin}); err != nil && fixed[name] != value {
 			return err
 		}
-		if g, ok := c.grant(d, name, "", v.Origin); ok {
+		if g, ok := c.grant(d, nil, name, "", v.Origin); ok {
 			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: value})
-		}
-	}
-	return nil
-}
-
-func (c *compiler) network() error {
-	for _, n := range c.Manifest.Network {
-		summary := fmt.Sprintf("%s %s %v", n.Scheme, n.Host, n.Ports)
-		if n.Scheme != "tcp" {
-			summary += " " + strings.Join(n.Methods, ",") + " " + strings.Join(n.Paths, " ")
-		}
-		g, ok := c.grant(c.auth.Network(n), summary, n.Reason, n.Origin)
-		if !ok {
-			continue
-		}
-		c.plan.Network = append(c.plan.Network, nacre.NetworkGrant{Grant: g, Host: n.Host, Ports: n.Ports, Scheme: n.Scheme,
-			Methods: n.Methods, Paths: n.Paths})
-		if n.Scheme == "tcp" {
-			c.warn("network-uninspected", n.Origin, "nothing looks inside what goes to %s", n.Host)
 		}
 	}
 	return nil
@@ -75,34 +55,45 @@ func (c *compiler) network() error {
 // nestedSandbox is the group of system calls that Landlock cannot go with.
 const nestedSandbox = "nested-sandbox"
 
+// named compiles everything that is a list.
 func (c *compiler) named() error {
-	for _, asked := range c.Manifest.Named() {
-		warning, known := c.Owner.Groups[asked.Name]
-		if asked.Capability == nacre.CapSyscalls && !known {
+	for _, asked := range c.Manifest.Capabilities.Named() {
+		if _, known := c.Owner.Groups[asked.Name]; asked.Capability == nacre.CapSyscalls && !known {
 			return manifest.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
 				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
 		}
 		d, granted := c.auth.Named(asked)
-		detail := details(granted)
-		g, ok := c.grant(d, summary(asked.Name, detail), asked.Reason, asked.Origin)
-		if !ok {
-			continue
-		}
-		if asked.Capability == nacre.CapSyscalls {
-			c.plan.Syscalls = append(c.plan.Syscalls, nacre.SyscallGroup{Grant: g, Name: asked.Name})
-			c.warn("syscalls-"+asked.Name, asked.Origin, "%s", warning)
-			if asked.Name == nestedSandbox {
-				c.warn("landlock-off", asked.Origin, "a nested sandbox mounts, which Landlock forbids: that layer is left out")
-			}
-			continue
-		}
-		list := Named(&c.plan)[asked.Capability]
-		*list = append(*list, nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail})
-		if asked.Capability == nacre.CapSecrets && detail["reveal"] != "" {
-			c.warn("secret-revealed", asked.Origin, "the agent gets the value of %s itself", asked.Name)
+		detail := granted.Detail()
+		if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
+			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, asked.Entry)
 		}
 	}
 	return nil
+}
+
+// add puts a grant where a plan keeps it, and says what it loosens.
+func (c *compiler) add(g nacre.NamedGrant, entry any) {
+	switch from := g.Declared; g.Capability {
+	case nacre.CapNetwork:
+		n := entry.(manifest.Network)
+		c.plan.Network = append(c.plan.Network, nacre.NetworkGrant{Grant: g.Grant, Host: n.Host, Ports: n.Ports, Scheme: n.Scheme,
+			Methods: n.Methods, Paths: n.Paths})
+		if n.Scheme == "tcp" {
+			c.warn("network-uninspected", from, "nothing looks inside what goes to %s", n.Host)
+		}
+	case nacre.CapSyscalls:
+		c.plan.Syscalls = append(c.plan.Syscalls, nacre.SyscallGroup{Grant: g.Grant, Name: g.Name})
+		c.warn("syscalls-"+g.Name, from, "%s", c.Owner.Groups[g.Name])
+		if g.Name == nestedSandbox {
+			c.warn("landlock-off", from, "a nested sandbox mounts, which Landlock forbids: that layer is left out")
+		}
+	default:
+		list := Named(&c.plan)[g.Capability]
+		*list = append(*list, g)
+		if g.Detail["reveal"] != "" {
+			c.warn("secret-revealed", from, "the agent gets the value of %s itself", g.Name)
+		}
+	}
 }
 
 // Named is where a plan keeps the grants of each named capability.
@@ -111,29 +102,14 @@ func Named(p *nacre.Plan) map[nacre.Capability]*[]nacre.NamedGrant {
 		nacre.CapMessages: &p.Messages, nacre.CapSchedule: &p.Schedule, nacre.CapDevices: &p.Devices}
 }
 
-// Separator stands between the items of a detail; no item can hold it.
-const Separator = "; "
-
-func details(n manifest.Named) map[string]string {
-	detail := map[string]string{}
-	for key, items := range n.Lists {
-		if len(items) > 0 {
-			detail[key] = strings.Join(items, Separator)
-		}
-	}
-	for key, amount := range n.Amounts {
-		if amount > 0 {
-			detail[key] = fmt.Sprint(amount)
-		}
-	}
-	return detail
-}
-
-func summary(name string, detail map[string]string) string {
+// summary is one line about an entry; a destination's subject holds scheme and ports.
+func summary(subject string, detail map[string]string) string {
 	for _, key := range slices.Sorted(maps.Keys(detail)) {
-		name += " " + key + "=" + detail[key]
+		if key != "scheme" && key != "ports" {
+			subject += " " + key + "=" + detail[key]
+		}
 	}
-	return name
+	return subject
 }
 
 func (c *compiler) limits() error {
@@ -149,7 +125,7 @@ func (c *compiler) limits() error {
 		if asked.N == 0 {
 			limit.N, asked.Origin.File = min(limit.Default, most), nacre.OriginBuiltIn
 		}
-		if g, ok := c.grant(d, limit.Name+" "+limit.Format(limit.N), "", asked.Origin); ok {
+		if g, ok := c.grant(d, nil, limit.Name+" "+limit.Format(limit.N), "", asked.Origin); ok {
 			c.plan.LimitGrants = append(c.plan.LimitGrants, g)
 		}
 	}
@@ -165,7 +141,7 @@ func (c *compiler) tiers() error {
 			c.plan.Accepted = append(c.plan.Accepted, t)
 			c.warn("accepts-"+string(t), d.Origin, "where this machine lacks the layer, the run goes on at the lower tier %s", t)
 		case slices.Contains(c.Accept, t):
-			c.denied = append(c.denied, d)
+			c.deny(d, nil)
 		}
 	}
 	return nil

@@ -43,7 +43,8 @@ func Decide(p nacre.Plan, q Query) nacre.Decision {
 			return no
 		}
 		for _, n := range p.Network {
-			if policy.Covers(manifest.Network{Host: n.Host, Ports: n.Ports, Scheme: n.Scheme, Methods: n.Methods, Paths: n.Paths}, asked) {
+			granted := manifest.Network{Host: n.Host, Ports: n.Ports, Scheme: n.Scheme, Methods: n.Methods, Paths: n.Paths}
+			if manifest.Entry(nacre.CapNetwork, granted).Covers(manifest.Entry(nacre.CapNetwork, asked)) {
 				return yes(no, n.Grant)
 			}
 		}
@@ -137,7 +138,7 @@ func decideSyscall(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 }
 
 func decideLimit(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
-	for i, limit := range manifest.FromPlan(p.Limits).Each() {
+	for i, limit := range amounts(p.Limits).Each() {
 		if limit.Name != q.Subject || i >= len(p.LimitGrants) {
 			continue
 		}
@@ -146,8 +147,6 @@ func decideLimit(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 		switch {
 		case err != nil:
 			no.Reason = err.Error()
-		case amount <= 0:
-			no.Reason = "a limit is more than nothing"
 		case amount > limit.N:
 			no.Rule, no.Reason = p.LimitGrants[i].ID, "the limit is "+limit.Format(limit.N)
 			no.Origin, no.Remedy = p.LimitGrants[i].Declared, "--limit "+limit.Name+"="+q.Value
@@ -170,7 +169,7 @@ func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 		if g.Name != q.Subject {
 			continue
 		}
-		items := strings.Split(g.Detail[narrowing[q.Capability]], compile.Separator)
+		items := strings.Split(g.Detail[narrowing[q.Capability]], manifest.Separator)
 		if q.Value == "" || slices.ContainsFunc(items, func(item string) bool { return manifest.Wild(item, q.Value) }) {
 			return yes(no, g.Grant)
 		}

@@ -87,11 +87,18 @@ func powers(p nacre.Plan) map[Change]bool {
 
 func limits(old, new nacre.Plan) []Change {
 	var changes []Change
-	after := manifest.FromPlan(new.Limits).Each()
-	for i, was := range manifest.FromPlan(old.Limits).Each() {
+	after := amounts(new.Limits).Each()
+	for i, was := range amounts(old.Limits).Each() {
 		if is := after[i]; is.N != was.N {
 			changes = append(changes, Change{is.N > was.N, nacre.CapLimits, fmt.Sprintf("%s %s (was %s)", is.Name, is.Format(is.N), was.Format(was.N))})
 		}
 	}
 	return changes
+}
+
+// amounts are a plan's limits as they are asked for.
+func amounts(p nacre.Limits) *manifest.Limits {
+	amount := func(n int64) manifest.Amount { return manifest.Amount{N: n} }
+	return &manifest.Limits{Memory: amount(p.Memory), CPUs: amount(int64(p.CPUs*1000 + 0.5)), Processes: amount(p.Processes),
+		OpenFiles: amount(p.OpenFiles), Disk: amount(p.Disk), Output: amount(p.Output), Time: amount(int64(p.Time))}
 }

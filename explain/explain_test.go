@@ -149,14 +149,14 @@ func queries(p nacre.Plan) []Query {
 	}
 	for c, list := range compile.Named(&p) {
 		for _, g := range *list {
-			for item := range strings.SplitSeq(g.Detail[narrowing[c]], compile.Separator) {
+			for item := range strings.SplitSeq(g.Detail[narrowing[c]], manifest.Separator) {
 				if g.Detail["reveal"] == "" {
 					all = append(all, Query{Capability: c, Subject: g.Name, Value: item})
 				}
 			}
 		}
 	}
-	for _, l := range manifest.FromPlan(p.Limits).Each() {
+	for _, l := range amounts(p.Limits).Each() {
 		all = append(all, Query{Capability: nacre.CapLimits, Subject: l.Name, Value: l.Format(l.N)})
 	}
 	return all

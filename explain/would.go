@@ -6,6 +6,7 @@ import (
 	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/remedy"
 )
 
 // Would answers whether the policy would allow something if it were declared,
@@ -15,29 +16,39 @@ func Would(in compile.Input, q Query) (nacre.Decision, error) {
 	if err != nil {
 		return nacre.Decision{}, err
 	}
+	d, asked, err := would(auth, in.Owner, q)
+	if err == nil {
+		d.Remedy = remedy.Line(d, asked)
+	}
+	return d, err
+}
+
+// would also returns the entry that would have to be in the policy.
+func would(auth *policy.Authority, owner compile.Owner, q Query) (d nacre.Decision, asked any, err error) {
 	switch q.Capability {
 	case nacre.CapFiles:
-		place, err := policy.Resolve(q.Subject, in.Owner.Cwd, in.Owner.Home, nacre.Origin{})
-		return auth.Files(place, max(q.Access, nacre.Read)), err
+		root := policy.Root{Access: max(q.Access, nacre.Read)}
+		root.Path, err = policy.Resolve(q.Subject, owner.Cwd, owner.Home, nacre.Origin{})
+		return auth.Files(root.Path, root.Access), root, err
 	case nacre.CapNetwork:
 		asked, err := request(q.Subject)
-		return auth.Network(asked), err
+		return auth.Network(asked), asked, err
 	case nacre.CapLimits:
-		var asked manifest.Limits
-		if err := grant.ParseLimit(&asked, q.Subject+"="+q.Value); err != nil {
-			return nacre.Decision{}, err
+		var limits manifest.Limits
+		if err := grant.ParseLimit(&limits, q.Subject+"="+q.Value); err != nil {
+			return d, nil, err
 		}
-		for _, limit := range asked.Each() {
+		for _, limit := range limits.Each() {
 			if limit.N > 0 {
-				d, _ := auth.Limit(limit.Name, limit.N)
-				return d, nil
+				d, _ = auth.Limit(limit.Name, limit.N)
 			}
 		}
+		return d, nil, nil
 	}
-	asked := manifest.Named{Capability: q.Capability, Name: q.Subject}
+	named := manifest.Named{Capability: q.Capability, Name: q.Subject}
 	if list := narrowing[q.Capability]; list != "" && q.Value != "" {
-		asked.Lists = map[string][]string{list: {q.Value}}
+		named.Lists = map[string][]string{list: {q.Value}}
 	}
-	d, _ := auth.Named(asked)
-	return d, nil
+	d, _ = auth.Named(named)
+	return d, nil, nil
 }

@@ -17,6 +17,7 @@ import (
 	"nacre/fault"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/remedy"
 	"nacre/strict"
 )
 
@@ -51,7 +52,7 @@ func Manifest(path string) (Source, error) {
 	}
 	m, err := manifest.Parse(path, data)
 	if err != nil {
-		return Source{}, err
+		return Source{}, remedy.Hint(err)
 	}
 	sum := sha256.Sum256(data)
 	return Source{m, real, "sha256:" + hex.EncodeToString(sum[:])}, nil
@@ -82,7 +83,8 @@ func Policy(path string, owner int, granted []string) (*policy.Policy, error) {
 				WithHint("move the policy out of it, or grant a narrower folder")
 		}
 	}
-	return policy.Parse(path, data)
+	p, err := policy.Parse(path, data)
+	return p, remedy.Hint(err)
 }
 
 // read reads a regular file that was opened O_PATH, and closes it. Nothing
@@ -198,7 +200,7 @@ func trusted(path string, file, owner int) (target string, err error) {
 	if kind != unix.S_IFLNK {
 		if stat.Mode&0o022 != 0 && !sticky {
 			return "", fault.New(fault.Denied, "%s: %s can be written by others (mode %04o)", path, real, stat.Mode&0o7777).
-				WithHint("chmod go-w %s", strict.Quote(real))
+				WithHint("chmod go-w %q", real)
 		}
 		return "", nil
 	}

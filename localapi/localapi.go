@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,17 +34,20 @@ func Listen(path string) (*net.UnixListener, error) {
 	return l, os.Chmod(path, 0o600)
 }
 
-// Serve answers until the listener is closed.
+// Serve answers until the listener is closed, and returns when the last
+// answer is given.
 func (s *Server) Serve(ctx context.Context, l *net.UnixListener) {
+	var answering sync.WaitGroup
+	defer answering.Wait()
 	for {
 		c, err := l.AcceptUnix()
 		if err != nil {
 			return
 		}
-		go func() {
+		answering.Go(func() {
 			defer c.Close()
 			s.handle(ctx, c)
-		}()
+		})
 	}
 }
 

@@ -2,12 +2,14 @@ package manifest
 
 import (
 	"fmt"
-	"math/big"
+	"math"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"nacre"
+	"nacre/fault"
 )
 
 // Limits are asked for in a manifest, and are the most in a policy. What is
@@ -39,27 +41,99 @@ func (q *Quantity) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Limit is one limit with its name and how it is written.
+// Limit is one limit with its name and what it is measured in.
 type Limit struct {
 	Name    string
 	Default int64
-	Parse   func(string) (int64, error)
-	Format  func(int64) string
+	measure
 	*Amount
 }
+
+// measure is a kind of amount; without units it is a time.
+type measure struct {
+	about string
+	most  int64
+	units map[string]float64
+}
+
+var (
+	size = measure{"a size such as 512MiB or 2GiB, at most 1024TiB", 1 << 50, map[string]float64{"": 1, "B": 1, "KiB": 1 << 10,
+		"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}}
+	processors = measure{"a number of processors such as 1.5, at most 10000", 1e7, map[string]float64{"": 1000}}
+	count      = measure{"a whole number of at most 4194304", 1 << 22, map[string]float64{"": 1}}
+	duration   = measure{"a time such as 90s, 30m or 1h30m, at most a year", int64(365 * 24 * time.Hour), nil}
+)
 
 // Each lists the limits in a fixed order. The defaults are also the most that
 // is allowed where a policy states nothing.
 func (l *Limits) Each() []Limit {
 	return []Limit{
-		{"memory", 2 << 30, parseBytes, formatBytes, &l.Memory},
-		{"cpus", 2000, parseCPUs, formatCPUs, &l.CPUs},
-		{"processes", 512, parseCount, formatCount, &l.Processes},
-		{"open-files", 4096, parseCount, formatCount, &l.OpenFiles},
-		{"disk", 1 << 30, parseBytes, formatBytes, &l.Disk},
-		{"output", 256 << 20, parseBytes, formatBytes, &l.Output},
-		{"time", int64(time.Hour), parseTime, formatTime, &l.Time},
+		{"memory", 2 << 30, size, &l.Memory},
+		{"cpus", 2000, processors, &l.CPUs},
+		{"processes", 512, count, &l.Processes},
+		{"open-files", 4096, count, &l.OpenFiles},
+		{"disk", 1 << 30, size, &l.Disk},
+		{"output", 256 << 20, size, &l.Output},
+		{"time", int64(time.Hour), duration, &l.Time},
 	}
+}
+
+var number = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,3})?)(?: ?([A-Za-z]+))?$`)
+
+// Parse reads an amount as people write it: more than nothing.
+func (m measure) Parse(s string) (int64, error) {
+	var n float64
+	if m.units == nil {
+		d, _ := time.ParseDuration(s) // 0 where it is none
+		n = float64(d)
+	} else if part := number.FindStringSubmatch(s); part != nil {
+		n, _ = strconv.ParseFloat(part[1], 64) // the pattern lets nothing else through
+		if n *= m.units[part[2]]; m.units[part[2]] != 1 {
+			n = math.Round(n)
+		}
+	}
+	if n <= 0 || n > float64(m.most) || n != math.Trunc(n) {
+		return 0, fmt.Errorf("expected %s, and more than nothing; found %q", m.about, s)
+	}
+	return int64(n), nil
+}
+
+// Format writes an amount as Parse reads it.
+func (m measure) Format(n int64) string {
+	if m.units == nil {
+		return time.Duration(n).String()
+	}
+	for _, u := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if unit := int64(m.units[u]); unit > 0 && n >= unit && n%unit == 0 {
+			return strconv.FormatInt(n/unit, 10) + u
+		}
+	}
+	return strconv.FormatFloat(float64(n)/m.units[""], 'f', -1, 64)
+}
+
+// Check reads what is written.
+func (l *Limits) Check() (err error) {
+	for _, limit := range l.Each() {
+		if *limit.Amount == (Amount{}) {
+			continue
+		}
+		if limit.N, err = limit.Parse(string(limit.Text)); err != nil {
+			return Invalid(limit.Origin, "limits: %s: %v", limit.Name, err)
+		}
+	}
+	return nil
+}
+
+// ParseLimit reads NAME=AMOUNT, as on the command line, into l.
+func (l *Limits) ParseLimit(s string, from nacre.Origin) error {
+	key, text, _ := strings.Cut(s, "=")
+	for _, limit := range l.Each() {
+		if limit.Name == key && text != "" {
+			*limit.Amount = Amount{Text: Quantity(text), Origin: from}
+			return l.Check()
+		}
+	}
+	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
 }
 
 // Plan is the limits as a plan states them.
@@ -68,70 +142,3 @@ func (l *Limits) Plan() nacre.Limits {
 		Processes: l.Processes.N, OpenFiles: l.OpenFiles.N, Disk: l.Disk.N,
 		Output: l.Output.N, Time: time.Duration(l.Time.N)}
 }
-
-// FromPlan is the inverse of Plan.
-func FromPlan(p nacre.Limits) *Limits {
-	return &Limits{Memory: Amount{N: p.Memory}, CPUs: Amount{N: int64(p.CPUs*1000 + 0.5)},
-		Processes: Amount{N: p.Processes}, OpenFiles: Amount{N: p.OpenFiles}, Disk: Amount{N: p.Disk},
-		Output: Amount{N: p.Output}, Time: Amount{N: int64(p.Time)}}
-}
-
-var size = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?$`)
-
-var units = map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
-	"kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
-
-func parseBytes(s string) (int64, error) {
-	m := size.FindStringSubmatch(s)
-	if m == nil {
-		return 0, fmt.Errorf("expected a size such as 512MiB or 2GiB, found %q", s)
-	}
-	n, _ := new(big.Rat).SetString(m[1])
-	n.Mul(n, new(big.Rat).SetInt64(units[m[2]]))
-	whole := new(big.Int).Quo(n.Num(), n.Denom())
-	if !whole.IsInt64() || whole.Int64() > 1<<50 {
-		return 0, fmt.Errorf("expected a size of at most 1024TiB, found %q", s)
-	}
-	return whole.Int64(), nil
-}
-
-func formatBytes(n int64) string {
-	for _, u := range []string{"TiB", "GiB", "MiB", "KiB"} {
-		if n >= units[u] && n%units[u] == 0 {
-			return strconv.FormatInt(n/units[u], 10) + u
-		}
-	}
-	return strconv.FormatInt(n, 10)
-}
-
-var decimal = regexp.MustCompile(`^[0-9]{1,4}(\.[0-9]{1,3})?$`)
-
-func parseCPUs(s string) (int64, error) {
-	if !decimal.MatchString(s) {
-		return 0, fmt.Errorf("expected a number of processors such as 1.5, found %q", s)
-	}
-	n, err := strconv.ParseFloat(s, 64)
-	return int64(n*1000 + 0.5), err
-}
-
-func formatCPUs(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }
-
-func parseCount(s string) (int64, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n > 1<<22 {
-		return 0, fmt.Errorf("expected a whole number of at most %d, found %q", 1<<22, s)
-	}
-	return n, nil
-}
-
-func formatCount(n int64) string { return strconv.FormatInt(n, 10) }
-
-func parseTime(s string) (int64, error) {
-	d, err := time.ParseDuration(s)
-	if err != nil || d > 365*24*time.Hour {
-		return 0, fmt.Errorf("expected a time such as 90s, 30m or 1h30m, at most a year, found %q", s)
-	}
-	return int64(d), nil
-}
-
-func formatTime(n int64) string { return time.Duration(n).String() }

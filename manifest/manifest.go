@@ -11,11 +11,11 @@ import (
 
 // Manifest is a parsed agent.yaml.
 type Manifest struct {
-	Version      int                 `yaml:"version,required" about:"the version of this grammar: 1"`
+	Version      int                 `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Name         string              `yaml:"name,required" about:"what the agent calls itself: lower-case letters, digits and hyphens, at most 63"`
 	Description  string              `yaml:"description" about:"one line for people"`
 	Command      []string            `yaml:"command" about:"the program and its arguments, as a list"`
-	Image        Image               `yaml:"image" about:"the root file system: host (default), or one of directory, oci, layout, archive"`
+	Image        strict.Text         `yaml:"image" match:"^(host|oci:[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}|(directory|layout|archive):.+)$" about:"host (default), oci:NAME with its digest @sha256:…, directory:PATH, layout:PATH or archive:PATH"`
 	Workdir      string              `yaml:"workdir" about:"where the command starts, inside; default: the first granted folder, else /home/agent"`
 	Environment  map[string]Variable `yaml:"environment" about:"variables: a fixed value, or {from: owner}"`
 	Files        []File              `yaml:"files" about:"folders and files of the host, or read-only presets"`
@@ -33,19 +33,9 @@ type Capabilities struct {
 	Tools    []Tool        `yaml:"tools" about:"tool servers and their tools"`
 	Messages []Message     `yaml:"messages" about:"who may be written to, and who may write"`
 	Schedule []Job         `yaml:"schedule" about:"times at which the agent is woken"`
-	Devices  []strict.Text `yaml:"devices" about:"devices, by name"`
-	Syscalls []strict.Text `yaml:"syscalls" about:"groups of system calls beyond the base list"`
+	Devices  []strict.Text `yaml:"devices" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"devices, by name"`
+	Syscalls []strict.Text `yaml:"syscalls" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"groups of system calls beyond the base list"`
 	Limits   Limits        `yaml:"limits" about:"what the sandbox may use: asked for in a manifest, the most in a policy"`
-}
-
-// Image is the root file system that is asked for; empty is the host's.
-type Image struct {
-	Host      string `yaml:",scalar" oneof:"host"`
-	Directory string `yaml:"directory" about:"a folder that holds a root file system"`
-	OCI       string `yaml:"oci" match:"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$" about:"a registry reference with its digest: name@sha256:…"`
-	Layout    string `yaml:"layout" about:"a folder in the OCI layout"`
-	Archive   string `yaml:"archive" about:"an OCI archive"`
-	Origin    nacre.Origin
 }
 
 // Variable is one environment variable that is asked for.
@@ -68,11 +58,11 @@ type File struct {
 // Network is a destination.
 type Network struct {
 	Host    string   `yaml:"host,scalar,required" about:"a name, *.name for one label, or an address"`
-	Ports   []int    `yaml:"ports" about:"default: 443 for https, 80 for http; tcp must say"`
+	Ports   []int    `yaml:"ports,some" about:"default: 443 for https, 80 for http; tcp must say"`
 	Scheme  string   `yaml:"scheme" oneof:"https http tcp" about:"default: https"`
 	Access  string   `yaml:"access" oneof:"read write" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too"`
-	Methods []string `yaml:"methods" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods"`
-	Paths   []string `yaml:"paths" about:"such as /repos/** or /users/*/keys; default: /**"`
+	Methods []string `yaml:"methods,some" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods"`
+	Paths   []string `yaml:"paths,some" about:"such as /repos/** or /users/*/keys; default: /**"`
 	Reason  string   `yaml:"reason" about:"why"`
 	Origin  nacre.Origin
 }
@@ -80,7 +70,7 @@ type Network struct {
 // Secret is a secret that the gateway puts into requests; it stays outside.
 type Secret struct {
 	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its name in the vault"`
-	Hosts  []string `yaml:"hosts" about:"the hosts it may be sent to"`
+	Hosts  []string `yaml:"hosts,some" about:"the hosts it may be sent to"`
 	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64})$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME"`
 	Reveal bool     `yaml:"reveal" about:"true: the agent gets the value itself, with a warning"`
 	Reason string   `yaml:"reason" about:"why"`
@@ -90,10 +80,10 @@ type Secret struct {
 // Model is a model provider with models and budgets.
 type Model struct {
 	Provider string   `yaml:"provider,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the provider's name"`
-	Models   []string `yaml:"models,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
-	Requests int64    `yaml:"requests" about:"the most requests of one run"`
-	Tokens   int64    `yaml:"tokens" about:"the most tokens of one run, in and out"`
-	Cents    int64    `yaml:"cents" about:"the most money of one run, in hundredths of the provider's currency"`
+	Models   []string `yaml:"models,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
+	Requests int64    `yaml:"requests" match:"^[0-9]+$" about:"the most requests of one run"`
+	Tokens   int64    `yaml:"tokens" match:"^[0-9]+$" about:"the most tokens of one run, in and out"`
+	Cents    int64    `yaml:"cents" match:"^[0-9]+$" about:"the most money of one run, in hundredths of the provider's currency"`
 	Reason   string   `yaml:"reason" about:"why"`
 	Origin   nacre.Origin
 }
@@ -101,7 +91,7 @@ type Model struct {
 // Tool is a tool server with the tools that may be called.
 type Tool struct {
 	Server string   `yaml:"server,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the tool server's name"`
-	Tools  []string `yaml:"tools,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
+	Tools  []string `yaml:"tools,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
 	Reason string   `yaml:"reason" about:"why"`
 	Origin nacre.Origin
 }
@@ -109,7 +99,7 @@ type Tool struct {
 // Message is somebody to talk with.
 type Message struct {
 	With   string   `yaml:"with,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the other side: a channel or an agent, by the host's name for it"`
-	Access []string `yaml:"access,required" oneof:"send receive" about:"send, receive or both"`
+	Access []string `yaml:"access,required,some" oneof:"send receive" about:"send, receive or both"`
 	Reason string   `yaml:"reason" about:"why"`
 	Origin nacre.Origin
 }
@@ -117,7 +107,7 @@ type Message struct {
 // Job is a time at which the agent is woken.
 type Job struct {
 	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the job's name"`
-	When   []string `yaml:"when,required" match:"^(\\*|[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4})$" about:"five cron fields, such as 0 7 * * 1-5; * in a policy allows any"`
+	When   []string `yaml:"when,required,some" match:"^(\\*|[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4})$" about:"five cron fields, such as 0 7 * * 1-5; * in a policy allows any"`
 	Reason string   `yaml:"reason" about:"why"`
 	Origin nacre.Origin
 }
@@ -126,9 +116,6 @@ type Job struct {
 func Parse(file string, data []byte) (*Manifest, error) {
 	m := &Manifest{Loopback: true}
 	if err := strict.Decode(file, data, m); err != nil {
-		return nil, err
-	}
-	if err := m.check(); err != nil {
 		return nil, err
 	}
 	return m, nil

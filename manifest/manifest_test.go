@@ -24,7 +24,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"version":           {"version: 2\nname: a", "knows version 1"},
+		"version":           {"version: 2\nname: a", "version of this grammar: 1"},
 		"no name":           {"version: 1", `"name" is missing`},
 		"name":              {"version: 1\nname: A_b", "lower-case letters, digits and hyphens"},
 		"name long":         {"version: 1\nname: " + strings.Repeat("a", 64), "at most 63"},
@@ -35,10 +35,11 @@ func TestParseRefuses(t *testing.T) {
 		"preset write":      {"files: [{preset: go, access: write}]", "read-only"},
 		"preset at":         {"files: [{preset: go, at: /x}]", "read-only"},
 		"preset unknown":    {"files: [{preset: emacs}]", "no preset"},
-		"image two":         {"image: {directory: a, layout: b}", "one of directory"},
-		"image none":        {"image: {}", "one of directory"},
-		"image word":        {"image: alpine", "expected one of host"},
-		"image not pinned":  {"image: {oci: alpine:latest}", "with its digest"},
+		"image keys":        {"image: {directory: a}", "expected text"},
+		"image none":        {"image: \"\"", "expected host (default), oci:"},
+		"image nowhere":     {"image: \"directory:\"", "expected host (default), oci:"},
+		"image word":        {"image: alpine", "expected host (default), oci:"},
+		"image not pinned":  {"image: oci:alpine:latest", "with its digest @sha256"},
 		"env name":          {"environment: {A-B: x}", "not a variable's name"},
 		"env own":           {"environment: {HOME: /x}", "always the sandbox's own"},
 		"env number":        {"environment: {A: 1}", "expected text"},
@@ -60,12 +61,12 @@ func TestParseRefuses(t *testing.T) {
 		"host v6 long":      {"network: [\"0:0:0:0:0:0:0:1\"]", "lower-case host name"},
 		"host v6 zone":      {"network: [\"fe80::1%eth0\"]", "lower-case host name"},
 		"port":              {"network: [{host: a.io, ports: [0]}]", "1 to 65535"},
-		"ports empty":       {"network: [{host: a.io, ports: []}]", "1 to 65535"},
+		"ports empty":       {"network: [{host: a.io, ports: []}]", "ports is empty, which allows nothing"},
 		"tcp without port":  {"network: [{host: a.io, scheme: tcp}]", "1 to 65535"},
 		"tcp paths":         {"network: [{host: a.io, scheme: tcp, ports: [22], paths: [/]}]", "nothing looks inside"},
 		"access, methods":   {"network: [{host: a.io, access: read, methods: [GET]}]", "either access or methods"},
 		"methods empty":     {"network: [{host: a.io, methods: []}]", "allows nothing"},
-		"paths empty":       {"network: [{host: a.io, paths: []}]", "expected patterns"},
+		"paths empty":       {"network: [{host: a.io, paths: []}]", "paths is empty, which allows nothing"},
 		"path dots":         {"network: [{host: a.io, paths: [/a/../b]}]", "expected patterns"},
 		"path encoded":      {"network: [{host: a.io, paths: [/a%2Fb]}]", "expected patterns"},
 		"path twice slash":  {"network: [{host: a.io, paths: [/a//b]}]", "expected patterns"},
@@ -76,16 +77,19 @@ func TestParseRefuses(t *testing.T) {
 		"secret both":       {"secrets: [{name: s, hosts: [a.io], reveal: true}]", "no hosts"},
 		"secret host":       {"secrets: [{name: s, hosts: [\"*\"]}]", "lower-case host name"},
 		"model empty":       {"models: [{provider: p, models: []}]", "models is empty"},
-		"model negative":    {"models: [{provider: p, models: [m], tokens: -1}]", "less than nothing"},
+		"model negative":    {"models: [{provider: p, models: [m], tokens: -1}]", "expected the most tokens"},
 		"tool name":         {"tools: [{server: \"a;b\", tools: [x]}]", "expected the tool server's name"},
 		"message access":    {"messages: [{with: x, access: [shout]}]", "expected one of send, receive"},
 		"cron":              {"schedule: [{name: n, when: [noon]}]", "five cron fields"},
-		"device empty":      {"devices: [\"\"]", "expected a name"},
-		"device control":    {`devices: ["a\nb"]`, "expected a name"},
+		"device empty":      {"devices: [\"\"]", "expected devices, by name"},
+		"device control":    {`devices: ["a\nb"]`, "expected devices, by name"},
+		"limit empty":       {"limits: {memory: \"\"}", "expected a size"},
+		"hosts empty":       {"secrets: [{name: s, hosts: []}]", "hosts is empty"},
+		"syscalls empty":    {"syscalls: [\"\"]", "expected groups of system calls"},
 		"limit word":        {"limits: {memory: much}", "expected a size"},
 		"limit nothing":     {"limits: {cpus: 0}", "more than nothing"},
-		"limit unknown":     {"limits: {openfiles: 3}", `unknown key "openfiles"`},
-		"capability unkown": {"filez: []", `unknown key "filez"`},
+		"limit unknown":     {"limits: {openfiles: 3}", `unknown key: "openfiles"`},
+		"capability unkown": {"filez: []", `unknown key: "filez"`},
 	} {
 		text := c.text
 		if !strings.HasPrefix(text, "version") {
@@ -113,6 +117,21 @@ func TestWild(t *testing.T) {
 		{"*a", "ba", true}, {"*a", "ab", false}, {"a*b*c", "a1b2c", true}, {"a*b*c", "acb", false}, {"a*a", "a", false}, {"*a*", "bab", true}, {"**", "x", true}, {"a*b", "ab", true}} {
 		if got := Wild(c.pattern, c.s); got != c.want {
 			t.Errorf("Wild(%q, %q) = %v", c.pattern, c.s, got)
+		}
+	}
+}
+
+func TestCoversPath(t *testing.T) {
+	for _, c := range []struct {
+		rule, asked string
+		want        bool
+	}{
+		{"/**", "/", true}, {"/**", "/a/b", true}, {"/**", "/**", true}, {"/a/**", "/a/", true}, {"/a/**", "/a", false}, {"/a/**", "/ab", false},
+		{"/a/*", "/a/b", true}, {"/a/*", "/a/", false}, {"/a/*", "/a/b/c", false}, {"/a/*", "/a/**", false}, {"/a/*", "/a/*", true}, {"/a/b", "/a/*", false},
+		{"/a/*/c", "/a/b/c", true}, {"/a", "/A", false}, {"/a", "/a/", false}, {"/a/", "/a", false}, {"/a/*/**", "/a/**", false},
+	} {
+		if got := coversPath(c.rule, c.asked); got != c.want {
+			t.Errorf("coversPath(%q, %q) = %v", c.rule, c.asked, got)
 		}
 	}
 }

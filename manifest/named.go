@@ -1,15 +1,19 @@
 package manifest
 
 import (
+	_ "embed"
+	"fmt"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
 	"nacre"
+	"nacre/strict"
 )
 
-// Named is a request, or a rule, of a capability that is known by its name:
-// the common form of everything but files, network and limits.
+// Named is a request, or a rule, of a capability that is a list: the common
+// form of everything but folders and limits.
 type Named struct {
 	Capability nacre.Capability
 	Name       string
@@ -20,53 +24,101 @@ type Named struct {
 	Entry      any // the entry as written; nil: only its name
 }
 
-// Named lists the named capabilities in a fixed order.
-func (c *Capabilities) Named() []Named {
-	var all []Named
-	for _, s := range c.Secrets {
-		lists := map[string][]string{"hosts": s.Hosts, "slot": {s.Slot}}
-		if s.Reveal {
-			lists = map[string][]string{"reveal": {"true"}}
+// Entry is the common form of one entry: its first key is its name, numbers
+// with a sum to them are amounts, and all else that is stated is a list.
+func Entry(c nacre.Capability, written any) Named {
+	n := Named{Capability: c, Lists: map[string][]string{}, Amounts: map[string]int64{}, Entry: written}
+	v := reflect.ValueOf(written)
+	n.Origin = v.FieldByName("Origin").Interface().(nacre.Origin)
+	for i, f := range strict.Fields(v.Type()) {
+		value := v.FieldByIndex(f.Index)
+		switch {
+		case i == 0:
+			n.Name = value.String()
+		case f.Name == "reason":
+			n.Reason = value.String()
+		case value.Kind() == reflect.Int64:
+			n.Amounts[f.Name] = value.Int()
+		case value.IsZero():
+		case value.Kind() == reflect.Slice:
+			n.Lists[f.Name] = []string{}
+			for _, item := range value.Seq2() {
+				n.Lists[f.Name] = append(n.Lists[f.Name], fmt.Sprint(item))
+			}
+		default:
+			n.Lists[f.Name] = []string{fmt.Sprint(value)}
 		}
-		all = append(all, Named{nacre.CapSecrets, s.Name, lists, nil, s.Reason, s.Origin, s})
 	}
-	for _, m := range c.Models {
-		amounts := map[string]int64{"requests": m.Requests, "tokens": m.Tokens, "cents": m.Cents}
-		all = append(all, Named{nacre.CapModels, m.Provider, map[string][]string{"models": m.Models}, amounts, m.Reason, m.Origin, m})
-	}
-	for _, t := range c.Tools {
-		all = append(all, Named{nacre.CapTools, t.Server, map[string][]string{"tools": t.Tools}, nil, t.Reason, t.Origin, t})
-	}
-	for _, m := range c.Messages {
-		all = append(all, Named{nacre.CapMessages, m.With, map[string][]string{"access": m.Access}, nil, m.Reason, m.Origin, m})
-	}
-	for _, j := range c.Schedule {
-		all = append(all, Named{nacre.CapSchedule, j.Name, map[string][]string{"when": j.When}, nil, j.Reason, j.Origin, j})
-	}
-	for _, d := range c.Devices {
-		all = append(all, Named{Capability: nacre.CapDevices, Name: d.Value, Origin: d.Origin})
-	}
-	for _, s := range c.Syscalls {
-		all = append(all, Named{Capability: nacre.CapSyscalls, Name: s.Value, Origin: s.Origin})
+	return n
+}
+
+// Entries are the entries of one list of v, a struct of lists.
+func Entries(v any, key nacre.Capability) []Named {
+	var all []Named
+	for _, f := range strict.Fields(reflect.TypeOf(v)) {
+		if f.Name != string(key) || f.Type.Kind() != reflect.Slice {
+			continue
+		}
+		for _, written := range reflect.ValueOf(v).FieldByIndex(f.Index).Seq2() {
+			all = append(all, Entry(key, written.Interface()))
+		}
 	}
 	return all
 }
 
-// Covers tells whether the rule allows all that is asked. Names and items of
-// the rule may hold *, hosts *. for one label; a list that the rule leaves empty allows nothing.
+// Named lists the entries of all capabilities that are lists, in a fixed order.
+func (c Capabilities) Named() []Named {
+	var all []Named
+	for _, f := range strict.Fields(reflect.TypeOf(c)) {
+		all = append(all, Entries(c, nacre.Capability(f.Name))...)
+	}
+	return all
+}
+
+// Separator stands between the items of a detail; no item can hold it.
+const Separator = "; "
+
+// Detail is what narrows an entry, for a plan.
+func (n Named) Detail() map[string]string {
+	detail := map[string]string{}
+	for key, items := range n.Lists {
+		detail[key] = strings.Join(items, Separator)
+	}
+	for key, amount := range n.Amounts {
+		if amount > 0 {
+			detail[key] = fmt.Sprint(amount)
+		}
+	}
+	return detail
+}
+
+// matchers say how the items of a list are compared with a rule's; where none
+// is named, * in the rule stands for anything.
+var matchers = map[string]func(rule, asked string) bool{
+	string(nacre.CapNetwork): coversHost, "hosts": coversHost, "paths": coversPath}
+
+// matches tells whether a rule's text allows what is asked.
+func matches(key, rule, asked string) bool {
+	if match := matchers[key]; match != nil {
+		return match(rule, asked)
+	}
+	return Wild(rule, asked)
+}
+
+// Covers tells whether the rule allows all that is asked. A list that the rule
+// leaves empty allows nothing, and nothing allows a list that is asked empty.
 func (rule Named) Covers(asked Named) bool {
-	if rule.Capability != asked.Capability || !Wild(rule.Name, asked.Name) {
+	if !matches(string(asked.Capability), rule.Name, asked.Name) {
 		return false
 	}
 	for key, items := range asked.Lists {
 		for _, item := range items {
-			match := Wild
-			if key == "hosts" {
-				match = CoversHost
-			}
-			if !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return match(allowed, item) }) {
+			if !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) }) {
 				return false
 			}
+		}
+		if len(items) == 0 {
+			return false
 		}
 	}
 	for key, amount := range asked.Amounts {
@@ -77,57 +129,58 @@ func (rule Named) Covers(asked Named) bool {
 	return true
 }
 
-// CoversHost matches a host against a rule, in which *. stands for one label.
-func CoversHost(rule, asked string) bool {
+// Touches tells whether a denial meets anything that is asked, which may itself be a pattern.
+func (deny Named) Touches(asked Named) bool {
+	ports := deny.Lists["ports"]
+	return (Wild(deny.Name, asked.Name) || Wild(asked.Name, deny.Name)) && (len(ports) == 0 ||
+		slices.ContainsFunc(asked.Lists["ports"], func(p string) bool { return slices.Contains(ports, p) }))
+}
+
+// coversHost matches a host against a rule, in which *. stands for one label.
+func coversHost(rule, asked string) bool {
 	below, wild := strings.CutPrefix(rule, "*.")
 	label, rest, _ := strings.Cut(asked, ".")
 	return rule == asked || wild && rest == below && label != "*" && label != ""
 }
 
-// Wild matches s against a pattern in which * stands for anything, slashes too.
-func Wild(pattern, s string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == s
-	}
-	if !strings.HasPrefix(s, first) {
-		return false
-	}
-	s = s[len(first):]
-	parts := strings.Split(rest, "*")
-	last := parts[len(parts)-1]
-	for _, part := range parts[:len(parts)-1] {
-		i := strings.Index(s, part)
-		if i < 0 {
+// coversPath: * stands for one segment, ** at the end for all the rest.
+func coversPath(rule, asked string) bool {
+	r, a := strings.Split(rule, "/"), strings.Split(asked, "/")
+	for i, part := range r {
+		switch {
+		case i >= len(a):
+			return false
+		case part == "**":
+			return true
+		case a[i] == "**", part == "*" && a[i] == "", part != "*" && part != a[i]:
 			return false
 		}
-		s = s[i+len(part):]
 	}
-	return strings.HasSuffix(s, last)
+	return len(r) == len(a)
 }
 
-// presets are the read-only places that people's tools live in. They name
-// programs and libraries, never tokens.
-var presets = map[string][]string{
-	"nvm":    {"~/.nvm"},
-	"node":   {"~/.nvm", "~/.volta", "~/.local/share/fnm", "~/.npm-global"},
-	"rustup": {"~/.rustup", "~/.cargo/bin", "~/.cargo/registry"},
-	"pyenv":  {"~/.pyenv"},
-	"uv":     {"~/.local/share/uv", "~/.local/bin"},
-	"go":     {"/usr/local/go", "~/go/pkg/mod", "~/go/bin", "~/sdk"},
-	"opt":    {"/opt"},
-	"nix":    {"/nix/store", "/nix/var/nix/profiles"},
+// Wild matches s against a pattern in which * stands for anything, slashes too.
+func Wild(pattern, s string) bool {
+	plain := strings.NewReplacer("/", "\x00", `\`, `\\`, "?", `\?`, "[", `\[`)
+	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(s, "/", "\x00"))
+	return ok && err == nil
 }
+
+//go:embed presets.txt
+var presets string
 
 // Preset lists the places of a preset in the home folder given; nil: there is
 // no such preset.
 func Preset(name, home string) []string {
-	var places []string
-	for _, p := range presets[name] {
-		if rest, ok := strings.CutPrefix(p, "~/"); ok {
-			p = path.Join(home, rest)
+	for line := range strings.Lines(presets) {
+		if words := strings.Fields(line); words[0] == name && name != "#" {
+			for i, p := range words {
+				if rest, ok := strings.CutPrefix(p, "~/"); ok {
+					words[i] = path.Join(home, rest)
+				}
+			}
+			return words[1:]
 		}
-		places = append(places, p)
 	}
-	return places
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strings"
 
 	"nacre"
 	"nacre/strict"
@@ -100,8 +101,8 @@ func (a *Authority) block() error {
 		}
 		for _, t := range slices.Concat(l.rules.Files.Blocked, l.rules.Deny.Files) {
 			pattern := t.Value
-			if rest, ok := cutHome(pattern); ok {
-				pattern = literal(a.facts.Home) + rest
+			if rest, ok := strings.CutPrefix(pattern, "~/"); ok {
+				pattern = literal(a.facts.Home) + "/" + rest
 			}
 			a.origins[pattern] = t.Origin
 		}
@@ -138,18 +139,15 @@ func (a *Authority) judge(d nacre.Decision, deny, allow func(*Rules) rule) nacre
 	for _, l := range a.layers {
 		if r := deny(&l.rules); r.n > 0 {
 			d.Effect, d.Rule, d.Origin = nacre.Deny, fmt.Sprintf("%s.deny.%s.%d", l.name, d.Capability, r.n), r.origin
-			d.Reason, d.Remedy = "the "+l.name+" denies it, whatever else allows it", ""
+			d.Reason = "the " + l.name + " denies it, whatever else allows it"
 			return d
 		}
 	}
 	for i, l := range a.layers {
 		r := allow(&l.rules)
 		if r.n == 0 {
-			d.Effect, d.Rule, d.Origin = nacre.Deny, "default", nacre.Origin{File: nacre.OriginBuiltIn}
+			d.Effect, d.Rule, d.Origin = nacre.Deny, l.name+".default", nacre.Origin{File: nacre.OriginBuiltIn}
 			d.Reason = "no rule of the " + l.name + " allows it" + r.reason
-			if l.name == "ceiling" {
-				d.Remedy += " # in the administrator's ceiling"
-			}
 			return d
 		}
 		if i == 0 {

@@ -21,8 +21,7 @@ type sequence struct {
 	pattern  string
 	parts    []string // folded
 	anchored bool
-	// what a last part that is a glob must begin and end with
-	prefix, suffix string
+	prefix   string // what a last part that is a glob must begin with
 }
 
 // harmless are the endings of .env.* files that hold no secrets.
@@ -41,10 +40,6 @@ func NewBlocked(patterns []string) (*Blocked, error) {
 		}
 		if last := s.parts[len(s.parts)-1]; isGlob(last) {
 			s.prefix = last[:strings.IndexAny(last, meta)]
-			s.suffix = last[strings.LastIndexAny(last, meta+"]")+1:]
-			if strings.Contains(last, `\`) { // what is escaped is no plain text
-				s.suffix = ""
-			}
 			b.globs = append(b.globs, s)
 		} else {
 			b.last[last] = append(b.last[last], s)
@@ -84,7 +79,7 @@ func (b *Blocked) entry(parents []string, name string, absolute bool) (string, b
 		}
 	}
 	for _, s := range b.globs {
-		if !strings.HasPrefix(folded, s.prefix) || !strings.HasSuffix(folded, s.suffix) {
+		if !strings.HasPrefix(folded, s.prefix) {
 			continue // most names leave here
 		}
 		last := s.parts[len(s.parts)-1]

@@ -3,19 +3,14 @@ package policy
 import (
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 
 	"nacre"
 	"nacre/manifest"
-	"nacre/strict"
 )
 
 // Files decides about a folder or file of the host: an absolute, clean path.
 func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
-	root := Root{Path: path, Access: access}
-	d := nacre.Decision{Capability: nacre.CapFiles, Subject: path + " " + access.String(),
-		Remedy: "files: {roots: [" + strict.Flow(root) + "]}"}
+	d := nacre.Decision{Capability: nacre.CapFiles, Subject: path + " " + access.String()}
 	if refused, ok := a.Refused(d, path, access); ok {
 		return refused
 	}
@@ -25,18 +20,16 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 // Refused completes d where the place is reserved or its name blocked,
 // whatever the roots say.
 func (a *Authority) Refused(d nacre.Decision, path string, access nacre.Access) (nacre.Decision, bool) {
-	if why := a.never(path, access); why != "" {
-		d.Effect, d.Rule, d.Reason, d.Origin, d.Remedy = nacre.Deny, "reserved", why, nacre.Origin{File: nacre.OriginBuiltIn}, ""
-		return d, true
-	}
-	pattern, ok := a.blocked.Match(path)
-	if ok {
-		d.Effect, d.Rule, d.Reason, d.Origin, d.Remedy = nacre.Deny, "blocked."+pattern, "the name is blocked wherever it is", a.origins[pattern], ""
-		if slices.Contains(builtIn, pattern) {
-			d.Remedy = "files: {unblocked: [" + strict.Quote(pattern) + "]}"
+	why, rule, origin := a.never(path, access), "reserved", nacre.Origin{File: nacre.OriginBuiltIn}
+	if why == "" {
+		pattern, blocked := a.blocked.Match(path)
+		if !blocked {
+			return d, false
 		}
+		why, rule, origin = "the name is blocked wherever it is", "blocked."+pattern, a.origins[pattern]
 	}
-	return d, ok
+	d.Effect, d.Rule, d.Reason, d.Origin = nacre.Deny, rule, why, origin
+	return d, true
 }
 
 // best is the narrowest root around the path, if its access suffices and no
@@ -94,65 +87,48 @@ func (a *Authority) Preset(name string, places []string) nacre.Decision {
 
 // Network decides about a destination, or a single request.
 func (a *Authority) Network(asked manifest.Network) nacre.Decision {
-	d := nacre.Decision{Capability: nacre.CapNetwork, Subject: asked.Scheme + "://" + asked.Host + " " + fmt.Sprint(asked.Ports),
-		Remedy: "network: [" + strict.Flow(asked) + "]"}
+	if err := asked.Check(); err != nil {
+		return nacre.Decision{Capability: nacre.CapNetwork, Subject: asked.Host, Rule: "invalid", Reason: err.Error()}
+	}
+	d, _ := a.Named(manifest.Entry(nacre.CapNetwork, asked))
+	return d
+}
+
+// lists are where the rules about a capability stand, if not under its name.
+var lists = map[nacre.Capability]nacre.Capability{nacre.CapFiles: "presets", nacre.CapImage: "images"}
+
+// Named decides about one entry of whatever is a list. Where it allows, the
+// amounts of what it returns are the least of what was asked and allowed.
+func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
+	granted := asked
+	granted.Amounts = map[string]int64{}
+	maps.Copy(granted.Amounts, asked.Amounts)
+	key := asked.Capability
+	if list := lists[key]; list != "" {
+		key = list
+	}
+	d := nacre.Decision{Capability: asked.Capability, Subject: asked.Name}
+	if scheme := asked.Lists["scheme"]; scheme != nil {
+		d.Subject = fmt.Sprint(scheme[0], "://", asked.Name, " ", asked.Lists["ports"])
+	}
 	return a.judge(d, func(r *Rules) rule {
-		for i, deny := range r.Deny.Network {
-			if deny.touches(asked) {
+		for i, deny := range manifest.Entries(r.Deny, key) {
+			if deny.Touches(asked) {
 				return rule{n: i + 1, origin: deny.Origin}
 			}
 		}
 		return rule{}
 	}, func(r *Rules) rule {
-		for i, n := range r.Network {
-			if Covers(n, asked) {
-				return rule{i + 1, n.Origin, n.Reason}
-			}
-		}
-		return rule{}
-	})
-}
-
-// Named decides about everything that is known by its name. Where it allows,
-// the amounts of what it returns are the least of what was asked and allowed.
-func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
-	granted := asked
-	granted.Amounts = map[string]int64{}
-	maps.Copy(granted.Amounts, asked.Amounts)
-	if asked.Entry == nil {
-		asked.Entry = asked.Name
-	}
-	remedy := fmt.Sprintf("%s: [%s]", asked.Capability, strict.Flow(asked.Entry))
-	switch asked.Capability {
-	case nacre.CapFiles:
-		remedy = "files: {presets: [" + strict.Quote(asked.Name) + "]}"
-	case nacre.CapImage:
-		remedy = "images: [" + strict.Quote(asked.Name) + "]"
-	}
-	d := nacre.Decision{Capability: asked.Capability, Subject: asked.Name, Remedy: remedy}
-	return a.judge(d, func(r *Rules) rule {
-		for i, t := range r.Deny.names(asked.Capability) {
-			if manifest.Wild(t.Value, asked.Name) {
-				return rule{n: i + 1, origin: t.Origin}
-			}
-		}
-		return rule{}
-	}, func(r *Rules) rule {
-		n := 0
-		for _, allowed := range r.named() {
-			if allowed.Capability != asked.Capability {
-				continue
-			}
-			n++
+		for i, allowed := range r.entries(key) {
 			if !allowed.Covers(asked) {
 				continue
 			}
-			for key, most := range allowed.Amounts {
-				if most > 0 && (granted.Amounts[key] == 0 || most < granted.Amounts[key]) {
-					granted.Amounts[key] = most
+			for name, most := range allowed.Amounts {
+				if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
+					granted.Amounts[name] = most
 				}
 			}
-			return rule{n, allowed.Origin, allowed.Reason}
+			return rule{i + 1, allowed.Origin, allowed.Reason}
 		}
 		return rule{}
 	}), granted
@@ -166,39 +142,24 @@ func (a *Authority) Tier(t nacre.Tier) nacre.Decision {
 
 // Limit decides about an amount of one limit, and says what the most is.
 func (a *Authority) Limit(name string, amount int64) (nacre.Decision, int64) {
-	d := nacre.Decision{Capability: nacre.CapLimits, Subject: name, Effect: nacre.Allow}
+	d := nacre.Decision{Capability: nacre.CapLimits, Subject: name, Rule: "default", Reason: "there is no such limit"}
 	most := int64(0)
-	for i, l := range a.layers {
+	for _, l := range a.layers {
 		for _, limit := range l.rules.Limits.Each() {
 			if limit.Name != name {
 				continue
 			}
-			d.Subject = name + " " + limit.Format(amount)
-			bound, origin, rule := limit.N, limit.Origin, l.name+".limits."+name
-			if bound == 0 {
-				bound, origin, rule = limit.Default, nacre.Origin{File: nacre.OriginBuiltIn}, "default.limits."+name
+			if limit.N == 0 {
+				limit.Amount = &manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
 			}
-			if i == 0 || bound < most {
-				most, d.Origin, d.Rule, d.Reason = bound, origin, rule, "the most is "+limit.Format(bound)
-			}
-			if amount > bound && d.Effect == nacre.Allow {
-				d.Effect, d.Remedy = nacre.Deny, fmt.Sprintf("limits: {%s: %s}", name, limit.Format(amount))
-				if l.name == "ceiling" {
-					d.Remedy += " # in the administrator's ceiling"
-				}
+			if most == 0 || limit.N < most {
+				most, d.Subject, d.Origin = limit.N, name+" "+limit.Format(amount), limit.Origin
+				d.Rule, d.Reason = l.name+".limits."+name, "the most is "+limit.Format(most)
 			}
 		}
 	}
-	if d.Rule == "" {
-		return nacre.Decision{Capability: nacre.CapLimits, Subject: name, Rule: "default", Reason: "there is no such limit"}, 0
+	if amount <= most && most > 0 {
+		d.Effect = nacre.Allow
 	}
 	return d, most
-}
-
-// cutHome cuts ~ from ~/….
-func cutHome(p string) (string, bool) {
-	if rest, ok := strings.CutPrefix(p, "~"); ok && strings.HasPrefix(rest, "/") {
-		return rest, true
-	}
-	return p, false
 }

@@ -14,7 +14,7 @@ import (
 
 // Policy is a parsed policy.yaml.
 type Policy struct {
-	Version int         `yaml:"version,required" about:"the version of this grammar: 1"`
+	Version int         `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Rules               // for every agent
 	Agents  []AgentRule `yaml:"agents" about:"further rules, each for one agent only"`
 	Origin  nacre.Origin
@@ -74,7 +74,7 @@ type Deny struct {
 // DenyHost is a host that nobody reaches.
 type DenyHost struct {
 	Host   string `yaml:"host,scalar,required" about:"a name, *.name for all below it, an address, or *"`
-	Ports  []int  `yaml:"ports" about:"default: all"`
+	Ports  []int  `yaml:"ports,some" about:"default: all"`
 	Origin nacre.Origin
 }
 
@@ -84,42 +84,34 @@ func Parse(file string, data []byte) (*Policy, error) {
 	if err := strict.Decode(file, data, p); err != nil {
 		return nil, err
 	}
-	if p.Version != 1 {
-		return nil, manifest.Invalid(p.Origin, "version is %d; this Nacre knows version 1", p.Version)
-	}
-	if err := p.Rules.check(); err != nil {
-		return nil, err
-	}
-	for i := range p.Agents {
-		a := &p.Agents[i]
-		if ways := slices.DeleteFunc([]string{a.Manifest, a.Digest, a.Lock}, func(s string) bool { return s == "" }); len(ways) != 1 {
-			return nil, manifest.Invalid(a.Origin, "agents: expected exactly one of manifest, digest, lock")
-		}
-		if err := a.Rules.check(); err != nil {
-			return nil, err
-		}
-	}
 	return p, nil
 }
 
-func (r *Rules) check() error {
-	for i := range r.Files.Roots {
-		root := &r.Files.Roots[i]
-		f := manifest.File{Path: root.Path, Access: root.Access, Origin: root.Origin}
-		if err := f.Check(); err != nil {
-			return err
-		}
-		root.Access = f.Access
-		if _, err := Resolve(root.Path, "", "/", root.Origin); err != nil {
-			return err
-		}
+// Check refuses rules that are for no one agent.
+func (a *AgentRule) Check() error {
+	if !manifest.One(a.Manifest, a.Digest, a.Lock) {
+		return manifest.Invalid(a.Origin, "agents: expected exactly one of manifest, digest, lock")
 	}
+	return a.Rules.Check()
+}
+
+// Check completes the defaults and refuses what cannot be meant.
+func (r *Root) Check() error {
+	f := manifest.File{Path: r.Path, Access: r.Access, Origin: r.Origin}
+	if err := f.Check(); err != nil {
+		return err
+	}
+	r.Access = f.Access
+	_, err := Resolve(r.Path, "", "/", r.Origin)
+	return err
+}
+
+// Check refuses what cannot be meant.
+func (r *Rules) Check() error {
 	for _, u := range r.Files.Unblocked {
 		if !slices.Contains(builtIn, u.Value) {
-			f := manifest.Invalid(u.Origin, "unblocked: %q is not one of the built-in names", u.Value)
-			if near := strict.Near(u.Value, builtIn); near != "" {
-				f = f.WithHint("did you mean %q?", near)
-			}
+			f := manifest.Invalid(u.Origin, "unblocked: not one of the built-in names")
+			f.Cause = &strict.Unknown{Word: u.Value, Known: builtIn}
 			return f
 		}
 	}
@@ -138,28 +130,15 @@ func (r *Rules) check() error {
 			return manifest.Invalid(m.Origin, "models: expected a budget: requests, tokens or cents")
 		}
 	}
-	return r.Capabilities.Check()
+	return nil
 }
 
-// named is every allowance that is known by its name.
-func (r *Rules) named() []manifest.Named {
-	all := r.Capabilities.Named()
-	for kind, texts := range map[nacre.Capability][]strict.Text{nacre.CapEnvironment: r.Environment,
-		nacre.CapImage: r.Images, nacre.CapFiles: r.Files.Presets, capTier: r.Accept} {
-		for _, t := range texts {
-			all = append(all, manifest.Named{Capability: kind, Name: t.Value, Origin: t.Origin})
-		}
+// entries are what the rules allow of one list.
+func (r *Rules) entries(key nacre.Capability) []manifest.Named {
+	if key == "presets" {
+		return manifest.Entries(r.Files, key)
 	}
-	return all
-}
-
-// names is what is denied by name.
-func (d *Deny) names(c nacre.Capability) []strict.Text {
-	return map[nacre.Capability][]strict.Text{
-		nacre.CapEnvironment: d.Environment, nacre.CapImage: d.Images, nacre.CapSecrets: d.Secrets,
-		nacre.CapModels: d.Models, nacre.CapTools: d.Tools, nacre.CapMessages: d.Messages,
-		nacre.CapSchedule: d.Schedule, nacre.CapDevices: d.Devices, nacre.CapSyscalls: d.Syscalls,
-	}[c]
+	return manifest.Entries(*r, key)
 }
 
 // merge appends the lists of src to those of dst; what else src states

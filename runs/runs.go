@@ -40,16 +40,21 @@ type Record struct {
 // Store is the folder of all runs of one user.
 type Store struct{ dir string }
 
-// Open opens or makes the store: /run/nacre for root, else nacre under
+// Folder is where an owner's store is: /run/nacre for root, else nacre under
 // $XDG_RUNTIME_DIR, else under the state folder.
-func Open(uid int, runtimeDir, stateDir string) (*Store, error) {
-	dir := filepath.Join(stateDir, "run")
+func Folder(uid int, runtimeDir, stateDir string) string {
 	switch {
 	case uid == 0:
-		dir = "/run/nacre"
+		return "/run/nacre"
 	case runtimeDir != "":
-		dir = filepath.Join(runtimeDir, "nacre")
+		return filepath.Join(runtimeDir, "nacre")
+	default:
+		return filepath.Join(stateDir, "run")
 	}
+}
+
+// Open opens or makes a store that belongs to a user.
+func Open(uid int, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the folder of running sandboxes").
 			WithHint("make %s writable for you", dir)

@@ -23,7 +23,11 @@ func (d decoder) value(n *yaml.Node, v reflect.Value) error {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		return d.structure(n, v)
+		err := d.structure(n, v)
+		if c, ok := v.Addr().Interface().(interface{ Check() error }); ok && err == nil {
+			err = c.Check()
+		}
+		return err
 	case reflect.Map:
 		return d.mapping(n, v)
 	case reflect.Slice:
@@ -133,6 +137,9 @@ func (d decoder) field(n *yaml.Node, v reflect.Value, f Field) error {
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = n.Content
+		if f.Some && len(items) == 0 {
+			return d.node(n, "%s is empty, which allows nothing", f.Name)
+		}
 	}
 	for _, c := range items {
 		if len(f.OneOf) > 0 && !slices.Contains(f.OneOf, c.Value) {
@@ -145,18 +152,17 @@ func (d decoder) field(n *yaml.Node, v reflect.Value, f Field) error {
 	return nil
 }
 
+// unknown refuses a key; its cause lists those that are known.
 func (d decoder) unknown(key *yaml.Node, fields []Field) error {
-	names := []string{}
+	u := &Unknown{Word: key.Value}
 	for _, f := range fields {
 		if f.Name != "" && f.Refused == "" {
-			names = append(names, f.Name)
+			u.Known = append(u.Known, f.Name)
 		}
 	}
-	fault := d.node(key, "unknown key %q", key.Value)
-	if near := Near(key.Value, names); near != "" {
-		return fault.WithHint("did you mean %q?", near)
-	}
-	return fault.WithHint("the keys here are %s", strings.Join(names, ", "))
+	f := d.node(key, "unknown key")
+	f.Cause = u
+	return f.WithHint("the keys here are %s", strings.Join(u.Known, ", "))
 }
 
 func (d decoder) wrong(n *yaml.Node, want string) error {

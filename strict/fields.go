@@ -12,6 +12,7 @@ type Field struct {
 	Type     reflect.Type
 	Required bool
 	Scalar   bool // a bare value in place of keys stands for this field
+	Some     bool // a list that may not be empty
 	OneOf    []string
 	Match    string // a regular expression for the text, or each item
 	Refused  string
@@ -32,6 +33,7 @@ func Fields(t reflect.Type) []Field {
 			Name: name, Index: f.Index, Type: f.Type,
 			Required: strings.Contains(options, ",required,"),
 			Scalar:   strings.Contains(options, ",scalar,"),
+			Some:     strings.Contains(options, ",some,"),
 			OneOf:    strings.Fields(f.Tag.Get("oneof")),
 			Match:    f.Tag.Get("match"),
 			Refused:  f.Tag.Get("refused"),
@@ -39,39 +41,4 @@ func Fields(t reflect.Type) []Field {
 		})
 	}
 	return fields
-}
-
-// Near is the candidate within two edits of s, or "".
-func Near(s string, candidates []string) string {
-	best, found := 3, ""
-	for _, c := range candidates {
-		if d := distance(s, c); d < best && d < len(c) {
-			best, found = d, c
-		}
-	}
-	return found
-}
-
-// distance is the Levenshtein distance, at most 3: all that Near needs.
-func distance(a, b string) int {
-	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
-		return 3
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

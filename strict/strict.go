@@ -4,13 +4,15 @@
 // was expected there. The struct tags that drive the decoder also drive the
 // JSON Schema:
 //
-//	yaml:"name[,required][,scalar]"  the key; scalar: a bare value stands for it
-//	oneof:"a b c"                    the only values
-//	match:"regexp"                   the form of the text, or of each item
-//	refused:"why"                    a key that is known, and refused
-//	about:"one line"                 what it means, for people
+//	yaml:"name[,required][,scalar][,some]"  the key; scalar: a bare value stands for it; some: a list that may not be empty
+//	oneof:"a b c"                           the only values
+//	match:"regexp"                          the form of the text, or of each item
+//	refused:"why"                           a key that is known, and refused
+//	about:"one line"                        what it means, for people
 //
-// A struct with a field Origin of type nacre.Origin learns where it was written.
+// A struct with a field Origin of type nacre.Origin learns where it was written,
+// and one with a method Check() error is asked, once decoded, whether it makes
+// sense: it completes its defaults there.
 package strict
 
 import (
@@ -39,6 +41,14 @@ type Text struct {
 	Value  string `yaml:",scalar"`
 	Origin nacre.Origin
 }
+
+// Unknown is the cause of a fault about a word that is none of those known.
+type Unknown struct {
+	Word  string
+	Known []string
+}
+
+func (u *Unknown) Error() string { return strconv.Quote(u.Word) }
 
 // Decode reads the one document in data into v, a pointer to a struct. The
 // file's name is only for messages and origins. A byte order mark and CRLF

@@ -1,4 +1,4 @@
-package strict
+package strict_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/remedy"
+	"nacre/strict"
 )
 
 type pair struct {
@@ -17,7 +19,7 @@ type pair struct {
 }
 
 type shared struct {
-	Tags []Text `yaml:"tags"`
+	Tags []strict.Text `yaml:"tags"`
 }
 
 type sample struct {
@@ -29,6 +31,7 @@ type sample struct {
 	Vars    map[string]pair `yaml:"vars"`
 	Access  nacre.Access    `yaml:"access" oneof:"read write"`
 	Banned  string          `yaml:"banned" refused:"it is dangerous"`
+	Words   []string        `yaml:"words,some"`
 	shared0
 	Origin nacre.Origin
 }
@@ -38,9 +41,19 @@ type shared0 = Shared
 // Shared is embedded, and so exported.
 type Shared shared
 
+func (p *pair) Check() error {
+	if p.Value > 9 {
+		return fault.New(fault.Invalid, "%s: the value is too large", p.Origin)
+	}
+	if p.Value == 0 {
+		p.Value = 1 // the default
+	}
+	return nil
+}
+
 func decode(s string) (sample, error) {
 	var v sample
-	err := Decode("f.yaml", []byte(s), &v)
+	err := strict.Decode("f.yaml", []byte(s), &v)
 	return v, err
 }
 
@@ -48,8 +61,8 @@ func TestDecode(t *testing.T) {
 	const text = "version: 1\nname: a b\nswitch: true\ncount: -5\naccess: write\npairs: [x, {key: y, value: 2}]\nvars:\n  A: z\ntags:\n  - one\n"
 	at := func(line, column int) nacre.Origin { return nacre.Origin{File: "f.yaml", Line: line, Column: column} }
 	want := sample{Version: 1, Name: "a b", On: true, Count: -5, Access: nacre.Write, Origin: at(1, 1),
-		Pairs: []pair{{"x", 0, at(6, 9)}, {"y", 2, at(6, 12)}}, Vars: map[string]pair{"A": {"z", 0, at(8, 6)}},
-		shared0: shared0{Tags: []Text{{"one", at(10, 5)}}}}
+		Pairs: []pair{{"x", 1, at(6, 9)}, {"y", 2, at(6, 12)}}, Vars: map[string]pair{"A": {"z", 1, at(8, 6)}},
+		shared0: shared0{Tags: []strict.Text{{"one", at(10, 5)}}}}
 	for name, s := range map[string]string{
 		"plain": text, "BOM": "\ufeff" + text, "CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "document start": "---\n" + text,
 	} {
@@ -70,7 +83,7 @@ func TestFaults(t *testing.T) {
 	for _, c := range []struct{ name, text, where, what, hint string }{
 		{"empty", "", "1:1", "empty", ""},
 		{"only a comment", "# nothing\n", "1:1", "empty", ""},
-		{"unknown key", "version: 1\nnmae: x\n", "2:1", `unknown key "nmae"`, `did you mean "name"?`},
+		{"unknown key", "version: 1\nnmae: x\n", "2:1", `unknown key: "nmae"`, `did you mean "name"?`},
 		{"unknown, not near", "version: 1\nzzzzzzzz: x\n", "2:1", "unknown key", "the keys here are version, name"},
 		{"near does not offer a refused key", "version: 1\nbannd: x\n", "2:1", "unknown key", "the keys here"},
 		{"key in another case", "Version: 1\n", "1:1", "unknown key", `did you mean "version"?`},
@@ -99,6 +112,9 @@ func TestFaults(t *testing.T) {
 		{"not one of", "version: 1\naccess: none\n", "2:9", "expected one of read, write", ""},
 		{"not an access", "version: 1\naccess: rwx\n", "2:9", `not "rwx"`, ""},
 		{"wrong form", "version: 1\npairs: [UPPER]\n", "2:9", "expected lower-case letters", ""},
+		{"empty list", "version: 1\nwords: []\n", "2:8", "words is empty", ""},
+		{"refused by its check", "version: 1\npairs: [{key: a, value: 10}]\n", "2:9", "too large", ""},
+		{"refused by its check, in a map", "version: 1\nvars: {A: {key: a, value: 10}}\n", "2:11", "too large", ""},
 		{"anchor", "version: &a 1\n", "1:10", "anchors and aliases", ""},
 		{"alias", "version: 1\nname: &x a\nvars: *x\n", "2:7", "anchors and aliases", ""},
 		{"alias to itself", "&a [*a]\n", "1:1", "anchors", ""},
@@ -117,7 +133,7 @@ func TestFaults(t *testing.T) {
 		{"control", "version: 1\nname: \x1b[2J\n", "1:1", "control characters", ""},
 		{"tab", "version: 1\nvars:\n\tA: x\n", "3:1", "not valid YAML", "spaces, not tabs"},
 		{"syntax", "version: [1\n", "1:1", "not valid YAML", ""},
-		{"too large", strings.Repeat("#", MaxBytes+1), "1:1", "larger than 1 MiB", ""},
+		{"too large", strings.Repeat("#", strict.MaxBytes+1), "1:1", "larger than 1 MiB", ""},
 		{"deep", "version: 1\nvars: " + strings.Repeat("[", 40) + strings.Repeat("]", 40), "2:39", "deeper than 32", ""},
 		{"very deep", strings.Repeat("[", 20000), "1:1", "max depth", ""},
 	} {
@@ -132,35 +148,10 @@ func TestFaults(t *testing.T) {
 			if !strings.HasPrefix(err.Error(), "f.yaml:"+c.where+": ") || !strings.Contains(err.Error(), c.what) {
 				t.Errorf("got %q, want it at %s with %q", err, c.where, c.what)
 			}
-			if hint := fault.HintOf(err); !strings.Contains(hint, c.hint) {
+			if hint := fault.HintOf(remedy.Hint(err)); !strings.Contains(hint, c.hint) {
 				t.Errorf("hint %q, want %q", hint, c.hint)
 			}
 		})
-	}
-}
-
-func TestNear(t *testing.T) {
-	names := []string{"files", "tools", "models", "on"}
-	for s, want := range map[string]string{"file": "files", "fiels": "files", "toosl": "tools", "mdls": "models", "xy": "", "network": "", "": ""} {
-		if got := Near(s, names); got != want {
-			t.Errorf("Near(%q) = %q, want %q", s, got, want)
-		}
-	}
-}
-
-func TestFlow(t *testing.T) {
-	for _, name := range []string{"plain", "true", "~", "~/x", "a: b", "*", "&a", "#x", " lead", "", "1", "é", "\x7f", "\n\t\"\\", "[x]", "null", "x,y", "😀", "\u0085", "\ufeff"} {
-		v := sample{Version: 1, Name: name, Count: 3, Access: nacre.Write, Vars: map[string]pair{"k" + name: {Key: "a"}},
-			shared0: shared0{Tags: []Text{{Value: name}}}}
-		line := Flow(v)
-		got, err := decode(line)
-		if err != nil {
-			t.Errorf("%q: %s: %v", name, line, err)
-			continue
-		}
-		if strings.Contains(line, "\n") || got.Name != name || got.Tags[0].Value != name || got.Vars["k"+name].Key != "a" || got.Count != 3 || got.Access != nacre.Write {
-			t.Errorf("%q: %s: %+v", name, line, got)
-		}
 	}
 }
 
@@ -171,19 +162,19 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var v sample
-		err := Decode("f", data, &v)
+		err := strict.Decode("f", data, &v)
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "f:") {
 				t.Fatalf("not a proper fault: %v", err)
 			}
 			return
 		}
-		again, err := decode(Flow(v))
+		again, err := decode(remedy.Flow(v))
 		if err != nil {
-			t.Fatalf("%s: %v", Flow(v), err)
+			t.Fatalf("%s: %v", remedy.Flow(v), err)
 		}
-		if Flow(again) != Flow(v) || fmt.Sprint(again.Version) != fmt.Sprint(v.Version) {
-			t.Fatalf("%s\n%s", Flow(v), Flow(again))
+		if remedy.Flow(again) != remedy.Flow(v) || fmt.Sprint(again.Version) != fmt.Sprint(v.Version) {
+			t.Fatalf("%s\n%s", remedy.Flow(v), remedy.Flow(again))
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -32,9 +33,9 @@ type box struct {
 	recorded chan error // the audit's answer to the start record
 	mapping  sandbox.Mapping
 	spec     blueprint.Spec
-	filter   string     // digest of the system call filter
-	files    []*os.File // handed to init
-	held     []*os.File // closed at the end
+	filter   string      // digest of the system call filter
+	files    []*os.File  // handed to init
+	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *cgroup.Watchdog
 	process  *sandbox.Process
@@ -53,6 +54,9 @@ type box struct {
 
 // ID is the sandbox's identifier.
 func (b *box) ID() string { return b.id }
+
+// PID is the process id of its first process.
+func (b *box) PID() int { return b.process.PID }
 
 // limit makes the control group, or accepts that there is none.
 func (b *box) limit(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,7 +22,7 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
-// Engine starts native sandboxes. All fields but Alias and Images are required.
+// Engine starts native sandboxes. Alias, Images and Registered may be empty.
 type Engine struct {
 	Init   string         // path of nacre-init
 	Runs   *runs.Store    // where running sandboxes are registered
@@ -29,24 +30,28 @@ type Engine struct {
 	Caller nacre.Caller   // on whose behalf
 	Alias  string         // the owner's name for the sandbox, unique among those running; may be empty
 	Images Images         // prepares images; without it only the host's can be used
+	// Registered, if set, is told of each sandbox before anything of it is
+	// started, so that its control socket is there from the beginning.
+	Registered func(runs.Record) error
 }
 
-// Images gives the folder of an image's root file system.
+// Images gives the folder of an image's root file system, which stays as it is
+// until it is closed.
 type Images interface {
-	Prepare(context.Context, nacre.Image) (folder string, err error)
+	Prepare(context.Context, nacre.Image) (folder string, held io.Closer, err error)
 }
 
 // Name is "native".
 func (e *Engine) Name() string { return "native" }
 
-// FindInit returns the nacre-init that belongs to a nacre program: beside it,
-// or in ../libexec/nacre.
-func FindInit(program string) (string, error) {
+// FindInit returns the nacre-init that belongs to a nacre program.
+func FindInit(program string) (string, error) { return FindBeside(program, "nacre-init") }
+
+// FindBeside returns another program of Nacre's: beside this one, or in
+// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
+func FindBeside(program, name string) (string, error) {
 	dir := filepath.Dir(program)
-	for _, candidate := range []string{
-		filepath.Join(dir, "nacre-init"),
-		filepath.Join(dir, "..", "libexec", "nacre", "nacre-init"),
-	} {
+	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
 		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
 			if st.Mode().Perm()&0o022 != 0 {
 				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
@@ -55,8 +60,8 @@ func FindInit(program string) (string, error) {
 			return candidate, nil
 		}
 	}
-	return "", fault.New(fault.NotFound, "nacre-init is missing beside %s", program).
-		WithHint("reinstall Nacre: make install puts both programs in place")
+	return "", fault.New(fault.NotFound, "%s is missing beside %s", name, program).
+		WithHint("reinstall Nacre: make install puts its programs in place")
 }
 
 // NewID makes an identifier for a sandbox.
@@ -135,6 +140,11 @@ func (b *box) register(ctx context.Context) error {
 		return err
 	}
 	b.entry = entry
+	if b.engine.Registered != nil {
+		if err := b.engine.Registered(entry.Record); err != nil {
+			return err
+		}
+	}
 	b.recorded = make(chan error, 1)
 	event := b.event("sandbox.start", nacre.Allow, "plan accepted", map[string]string{
 		"command":  strings.Join(b.plan.Command, " "),

@@ -205,10 +205,8 @@ func (b *box) release() error {
 	if b.group != nil {
 		errs = append(errs, b.group.Destroy())
 	}
-	for _, f := range b.held {
-		if f != nil {
-			_ = f.Close()
-		}
+	for _, h := range b.held {
+		_ = h.Close()
 	}
 	if b.entry != nil && errors.Join(errs...) == nil {
 		errs = append(errs, b.entry.Close())

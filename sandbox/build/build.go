@@ -121,6 +121,7 @@ func awaitBuild() error {
 // identity becomes the agent's user. The capabilities in our own user
 // namespace stay: none of the ids involved is its root.
 func (b *builder) identity() error {
+	unix.Umask(0o022) // the owner's is theirs
 	uid := uintptr(b.spec.UID)
 	if b.spec.Regroup {
 		if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); e != 0 {
@@ -177,10 +178,8 @@ func rawUnshare(flags uintptr) error {
 // become executes the reaper from the read-only mount of this very program:
 // the mount is attached nowhere, so nothing inside can name or change it.
 func (b *builder) become(stage2 []string) error {
-	for _, fd := range []uintptr{blueprint.ControlFD} {
-		if _, err := unix.FcntlInt(fd, unix.F_SETFD, 0); err != nil {
-			return err
-		}
+	if _, err := unix.FcntlInt(blueprint.ControlFD, unix.F_SETFD, 0); err != nil {
+		return err
 	}
 	argv, err := syscall.SlicePtrFromStrings(stage2)
 	if err != nil {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,12 +30,7 @@ func newTime() error {
 		}
 		offsets += fmt.Sprintf("%s -%d 0\n", name, now.Sec)
 	}
-	fd, err := unix.Open("/proc/self/timens_offsets", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return writeAll(fd, offsets)
+	return os.WriteFile("/proc/self/timens_offsets", []byte(offsets), 0)
 }
 
 // reaches tells whether a kernel's release is a version or newer. What cannot

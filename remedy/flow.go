@@ -1,4 +1,4 @@
-package strict
+package remedy
 
 import (
 	"encoding"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nacre/strict"
 )
 
 // plain is text that YAML reads as text without quotes, in flow style too.
@@ -16,8 +18,8 @@ var plain = regexp.MustCompile(`^([A-Za-z/]|~/)[A-Za-z0-9_./@+-]*$`)
 // words are plain to look at, but YAML (or an older YAML) reads something else.
 var words = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
 
-// Flow writes v, a value of a type that Decode can read, as one line of YAML.
-// What is zero is left out; Decode reads the rest back as it was.
+// Flow writes v, a value of a type that strict.Decode can read, as one line of YAML.
+// What is zero is left out; strict.Decode reads the rest back as it was.
 func Flow(v any) string { return flow(reflect.ValueOf(v)) }
 
 func flow(v reflect.Value) string {
@@ -54,7 +56,7 @@ func flow(v reflect.Value) string {
 
 func flowStruct(v reflect.Value) string {
 	items, bare := []string{}, "{}"
-	for _, f := range Fields(v.Type()) {
+	for _, f := range strict.Fields(v.Type()) {
 		value := v.FieldByIndex(f.Index)
 		switch {
 		case f.Name == "" && value.IsZero():

@@ -1,0 +1,27 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// newExitCodes is a topic of nacre help.
+func newExitCodes() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit codes mean",
+		Long: `run and exec end as the program did, as docker run does:
+
+  the program's own code    where it ended by itself
+  128 + N                   where signal N ended it: 130 is Ctrl-C, 137 a kill,
+                            143 a stop. A run that is over its time, its output
+                            or its memory ends so too, and says why
+  125                       nacre itself failed, or refused to run it
+  126                       the program cannot be executed
+  127                       the program was not found in the sandbox
+
+All other commands:
+
+  0      it was done; or the answer is yes
+  1      the answer is no: explain (denied), doctor (something is lacking),
+         posture (something is not as planned), plan --diff (authority is added)
+  125    nacre failed or refused; the lines "error:" and "hint:" say why`,
+	}
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"nacre"
+	"nacre/compile"
+	"nacre/fault"
+	"nacre/terminal"
+)
+
+// Exit codes beside those of the agent's command, which are passed on as they
+// are (docker run uses the same).
+const (
+	exitNo       = 1   // the answer is no: explain, doctor, posture, plan --diff
+	exitFault    = 125 // Nacre itself failed, or refused
+	exitNotExec  = 126 // the command cannot be executed
+	exitNotFound = 127 // the command was not found
+)
+
+// status carries an exit code through cobra: nothing is to be printed.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// statusCode is how a program ended, as our own exit code.
+func statusCode(e nacre.Exit) error {
+	if e.Code == 0 {
+		return nil
+	}
+	return status(e.Code)
+}
+
+// statusOf is the status of a yes or a no.
+func statusOf(yes bool) error {
+	if yes {
+		return nil
+	}
+	return status(exitNo)
+}
+
+// report prints an error in two lines and gives its exit code.
+func (app *App) report(err error) int {
+	var code status
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		code := 0
+		for _, e := range joined.Unwrap() {
+			code = max(code, app.report(e))
+		}
+		return code
+	}
+	var refusal *compile.Refusal
+	if errors.As(err, &refusal) {
+		app.refusal(err, refusal.Decisions)
+		return exitFault
+	}
+	fmt.Fprintln(app.Err, "error:", oneLine(err.Error()))
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintln(app.Err, "hint:", oneLine(hint))
+	}
+	return exitCode(err)
+}
+
+// exitCode maps kinds of faults, once.
+func exitCode(err error) int {
+	switch fault.KindOf(err) {
+	case fault.Command:
+		return exitNotExec
+	case fault.Missing:
+		return exitNotFound
+	default:
+		return exitFault
+	}
+}
+
+// refusal prints everything that was denied, each with what would allow it.
+func (app *App) refusal(err error, denied []nacre.Decision) {
+	var f *fault.Fault
+	what := err.Error()
+	if errors.As(err, &f) {
+		what = f.What // the file, and that the policy does not allow
+	}
+	if len(denied) == 1 {
+		d := denied[0]
+		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), oneLine(remedyOf(d)))
+		return
+	}
+	fmt.Fprintf(app.Err, "error: %s %d things:\n", oneLine(what), len(denied))
+	for _, d := range denied {
+		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(remedyOf(d)))
+	}
+	fmt.Fprintln(app.Err, "hint: nacre policy allow writes such lines into your policy; nacre explain says more about each")
+}
+
+func refused(d nacre.Decision) string {
+	s := fmt.Sprintf("%s %s: %s", d.Capability, d.Subject, d.Reason)
+	if d.Origin.Line > 0 {
+		s += " (" + d.Origin.String() + ")"
+	}
+	return s
+}
+
+func remedyOf(d nacre.Decision) string {
+	if d.Remedy == "" {
+		return "no policy can allow this; ask for less"
+	}
+	return "the policy would allow it with: " + d.Remedy
+}
+
+// oneLine makes a message safe for a terminal, on one line.
+func oneLine(s string) string { return terminal.Clean(strings.TrimSpace(s)) }

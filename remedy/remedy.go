@@ -1,0 +1,74 @@
+// Package remedy says what to do about a refusal: the policy's line that would
+// allow what was denied, the known word that an unknown one is near to. It
+// decides nothing: the core has decided by then.
+package remedy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nacre"
+	"nacre/compile"
+	"nacre/fault"
+	"nacre/policy"
+)
+
+// Compile is compile.Compile, whose refusals say what would allow it.
+func Compile(in compile.Input) (nacre.Plan, error) {
+	p, err := compile.Compile(in)
+	var refusal *compile.Refusal
+	var f *fault.Fault
+	if !errors.As(err, &refusal) || !errors.As(err, &f) {
+		return p, err
+	}
+	var lines []string
+	for i := range refusal.Decisions {
+		d := &refusal.Decisions[i]
+		d.Remedy = Line(*d, refusal.Asked[i])
+		if d.Remedy != "" && !slices.Contains(lines, d.Remedy) {
+			lines = append(lines, d.Remedy)
+		}
+	}
+	if len(lines) == 0 {
+		return p, f.WithHint("no policy can allow this; ask for less")
+	}
+	return p, f.WithHint("the policy would allow it with: %s", strings.Join(lines, "\n"))
+}
+
+// Line is the policy's line that would allow what was denied, given the entry
+// that was asked for, as written, or nil where it is only a name. It is empty
+// where no line would.
+func Line(d nacre.Decision, asked any) string {
+	if pattern, ok := strings.CutPrefix(d.Rule, "blocked."); ok {
+		if !slices.Contains(policy.BuiltIn(), pattern) {
+			return ""
+		}
+		return "files: {unblocked: [" + Quote(pattern) + "]}"
+	}
+	if d.Effect == nacre.Allow || d.Rule == "reserved" || d.Rule == "invalid" || strings.Contains(d.Rule, ".deny.") {
+		return ""
+	}
+	entry := Quote(d.Subject)
+	if asked != nil {
+		entry = Flow(asked)
+	}
+	line := fmt.Sprintf("%s: [%s]", d.Capability, entry)
+	switch d.Capability {
+	case nacre.CapLimits:
+		name, amount, _ := strings.Cut(d.Subject, " ")
+		line = fmt.Sprintf("limits: {%s: %s}", name, amount)
+	case nacre.CapImage:
+		line = "images: [" + entry + "]"
+	case nacre.CapFiles:
+		line = "files: {roots: [" + entry + "]}"
+		if name, ok := strings.CutPrefix(d.Subject, "preset "); ok {
+			line = "files: {presets: [" + Quote(name) + "]}"
+		}
+	}
+	if strings.HasPrefix(d.Rule, "ceiling.") {
+		line += " # in the administrator's ceiling"
+	}
+	return line
+}

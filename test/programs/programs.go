@@ -1,0 +1,73 @@
+// Package programs gives tests the programs of this tree, built once.
+package programs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Dir is a folder with nacre, nacre-init and nacre-attack: the one that
+// $NACRE_BIN names, else a new one. Call remove at the end of TestMain.
+func Dir() (dir string, remove func(), err error) {
+	if dir := os.Getenv("NACRE_BIN"); dir != "" {
+		return dir, func() {}, nil
+	}
+	if dir, err = os.MkdirTemp("", "nacre-programs-"); err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir+"/", "nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-attack")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		remove()
+		return "", nil, err
+	}
+	// nacre refuses programs that others can write to.
+	for _, name := range []string{"nacre", "nacre-init", "nacre-attack"} {
+		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {
+			remove()
+			return "", nil, err
+		}
+	}
+	return dir, remove, nil
+}
+
+// Needs skips a test where a program of the machine's is missing.
+func Needs(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("needs %s: %v", name, err)
+		}
+	}
+}
+
+// Tiers are the lower tiers that are accepted in tests: those that
+// $NACRE_TEST_ACCEPT lists, else what a plain user may lack: where a machine has
+// more to offer, accepting changes nothing.
+func Tiers() (flags []string) {
+	if list, set := os.LookupEnv("NACRE_TEST_ACCEPT"); set {
+		for _, name := range strings.Fields(list) {
+			flags = append(flags, "--accept", name)
+		}
+		return flags
+	}
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return []string{"--accept", "limits-watchdog", "--accept", "owner-uid"}
+}
+
+// Home is a home folder that outlives no test; its path leads through no link.
+func Home(t testing.TB) string {
+	t.Helper()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return home
+}

@@ -1,0 +1,298 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer is a package's place in docs/ARCHITECTURE.md. An import may only point
+// down or sideways.
+type layer int
+
+const (
+	vocabulary layer = iota // L0
+	core                    // L1
+	engines                 // L2
+	doors                   // L3: command line, control socket, terminal
+	commands                // L4
+	beside                  // tests and tools, which nothing imports
+)
+
+// place is one package: its layer, and its ceiling in lines of code if it is
+// trusted. What is trusted must be read by whoever wants to trust it.
+type place struct {
+	layer   layer
+	ceiling int // 0: not part of the trusted core
+}
+
+// places lists every package. A new one gets a line here, and with it a layer.
+var places = map[string]place{
+	".":     {vocabulary, 300},
+	"fault": {vocabulary, 75},
+	"api":   {vocabulary, 105},
+
+	"strict":            {core, 330},
+	"manifest":          {core, 430},
+	"policy":            {core, 510},
+	"grant":             {core, 45},
+	"compile":           {core, 380},
+	"seccomp":           {core, 430},
+	"sandbox":           {core, 370},
+	"sandbox/blueprint": {core, 165},
+	"sandbox/build":     {core, 740},
+	"sandbox/reap":      {core, 190},
+	"sandbox/cgroup":    {core, 560},
+	"posture":           {core, 125},
+	"audit":             {core, 420},
+	"engine/native":     {engines, 800},
+	"cmd/nacre-init":    {commands, 25},
+
+	"explain":     {core, 0},
+	"schema":      {core, 0},
+	"attack/wire": {core, 0},
+	"runs":        {engines, 0},
+	"image":       {engines, 0},
+	"doctor":      {doors, 0},
+	"attack":      {engines, 0},
+	"load":        {doors, 0},
+	"terminal":    {doors, 0},
+	"client":      {doors, 0},
+	"localapi":    {doors, 0},
+	"cli":         {doors, 0},
+
+	"cmd/nacre":              {commands, 0},
+	"cmd/nacre-attack":       {commands, 0},
+	"cmd/nacre-attack-judge": {commands, 0},
+
+	"attack/attacktest": {beside, 0},
+	"demo":              {beside, 0},
+	"examples":          {beside, 0},
+	"test/boundary":     {beside, 0},
+	"test/programs":     {beside, 0},
+	"test/rules":        {beside, 0},
+	"test/run":          {beside, 0},
+	"test/vm":           {beside, 0},
+	"test/vm/guest":     {beside, 0},
+	"test/vm/job":       {beside, 0},
+	"test/vm/machine":   {beside, 0},
+}
+
+// coreCeiling bounds all trusted packages together.
+const coreCeiling = 6000
+
+// TestCeilings keeps the trusted core small enough to be read in an afternoon.
+// Counted are lines of code: no blank lines, comments, tests, generated files.
+func TestCeilings(t *testing.T) {
+	packages := tree(t)
+	var code, all int
+	for name, where := range places {
+		if where.ceiling == 0 {
+			continue
+		}
+		p, ok := packages[name]
+		if !ok {
+			t.Errorf("%s is not there: take it out of the table", name)
+			continue
+		}
+		c, a := p.sum()
+		code, all = code+c, all+a
+		t.Logf("%-18s %5d of %5d lines of code, %5d lines in all", name, c, where.ceiling, a)
+		if c > where.ceiling {
+			t.Errorf("%s has %d lines of code, over its ceiling of %d", name, c, where.ceiling)
+		}
+	}
+	promised := 0
+	for _, where := range places {
+		promised += where.ceiling
+	}
+	if promised > coreCeiling {
+		t.Errorf("the packages' ceilings add up to %d, over %d", promised, coreCeiling)
+	}
+	t.Logf("%-18s %5d of %5d lines of code, %5d lines in all", "the core", code, coreCeiling, all)
+	if code > coreCeiling {
+		t.Errorf("the core has %d lines of code, over its ceiling of %d", code, coreCeiling)
+	}
+}
+
+// module is what import paths of this tree begin with.
+const module = "nacre"
+
+// inside turns an import path into a folder of this tree.
+func inside(path string) (folder string, ok bool) {
+	if path == module {
+		return ".", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+// TestLayers: every package has a layer, and imports nothing above it.
+func TestLayers(t *testing.T) {
+	for name, p := range tree(t) {
+		here, ok := places[name]
+		if !ok {
+			t.Errorf("%s has no layer: give it one in test/rules and in docs/ARCHITECTURE.md", name)
+			continue
+		}
+		for path, where := range p.imports() {
+			folder, ours := inside(path)
+			if !ours {
+				continue
+			}
+			if there, known := places[folder]; known && there.layer > here.layer {
+				t.Errorf("%s imports %s, which lies above it", where, path)
+			} else if here.ceiling > 0 && there.ceiling == 0 && !slices.Contains(untrusted[name], folder) {
+				t.Errorf("%s is of the trusted core and imports %s, which is not", where, path)
+			}
+		}
+	}
+}
+
+// untrusted are packages outside the core that packages of the core may use.
+var untrusted = map[string][]string{
+	"engine/native": {"runs"}, // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+}
+
+// ban is imports that some packages may not have.
+type ban struct {
+	of      func(name string) bool
+	imports []string // a path, or a path/... with all below
+	reason  string
+}
+
+func oneOf(names ...string) func(string) bool {
+	return func(name string) bool { return slices.Contains(names, name) }
+}
+
+func trusted(name string) bool { return places[name].ceiling > 0 }
+
+var bans = []ban{
+	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp"),
+		[]string{"os/...", "net", "net/http/...", "syscall", "path/filepath", "io/fs", "io/ioutil", "crypto/rand", "math/rand/...", "runtime/..."},
+		"it decides, and does no input or output: the same question always has the same answer"},
+	{trusted, []string{"log/...", "flag", "net/http/...", "plugin", "testing", "html/template", "text/template", "database/sql", "net/rpc", "encoding/gob", "os/user"},
+		"the core has no logger, no flags, no web server, and no decoder of more than it must"},
+	{oneOf(".", "fault", "api"), []string{"golang.org/...", "github.com/...", "go.yaml.in/..."},
+		"the vocabulary is for everybody: standard library only"},
+	{func(name string) bool { return places[name].layer < commands && name != "cli" }, []string{"github.com/spf13/..."},
+		"the command line is one package"},
+	{func(name string) bool { return !strings.HasPrefix(name, "cmd/nacre-attack") }, []string{"unsafe"}, "dangerous code is named: list the file in danger_test.go"},
+	{func(string) bool { return true }, []string{"C"}, "Nacre is built without C"},
+}
+
+// excused are imports that a ban would hit, each with its reason.
+var excused = map[string]string{
+	"engine/native os/user": "the remedy for missing subordinate ids names the user who lacks them",
+}
+
+// TestBans: nobody imports what they may not have.
+func TestBans(t *testing.T) {
+	used := map[string]bool{}
+	for name, p := range tree(t) {
+		for path, where := range p.imports() {
+			for _, b := range bans {
+				if !b.of(name) || !slices.ContainsFunc(b.imports, func(pattern string) bool { return covers(pattern, path) }) {
+					continue
+				}
+				if _, ok := excused[name+" "+path]; ok {
+					used[name+" "+path] = true
+					continue
+				}
+				if _, ok := unsafeFiles[where]; ok && path == "unsafe" {
+					continue
+				}
+				t.Errorf("%s imports %s: %s", where, path, b.reason)
+			}
+		}
+	}
+	for excuse := range excused {
+		if !used[excuse] {
+			t.Errorf("%q is no longer needed: take it out", excuse)
+		}
+	}
+}
+
+func covers(pattern, path string) bool {
+	if folder, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == folder || strings.HasPrefix(path, folder+"/")
+	}
+	return pattern == path
+}
+
+// foreign are the modules that the trusted core uses, and where. Each is told
+// of in docs/DEPENDENCIES.md.
+var foreign = map[string][]string{
+	"strict":         {"go.yaml.in/yaml/v3"},
+	"policy":         {},
+	"seccomp":        {"golang.org/x/sys/unix"},
+	"audit":          {"golang.org/x/sys/unix"},
+	"engine/native":  {"golang.org/x/sys/unix"},
+	"sandbox/cgroup": {"github.com/godbus/dbus/v5", "github.com/opencontainers/cgroups", "github.com/opencontainers/cgroups/fscommon", "golang.org/x/sys/unix"},
+}
+
+// TestForeign: the core uses no module but those it is known to use.
+func TestForeign(t *testing.T) {
+	for name, p := range tree(t) {
+		if !trusted(name) {
+			continue
+		}
+		allowed := foreign[name]
+		if strings.HasPrefix(name, "sandbox") {
+			allowed = append(slices.Clone(allowed), "golang.org/x/sys/unix")
+		}
+		for path, where := range p.imports() {
+			host, _, _ := strings.Cut(path, "/")
+			if strings.Contains(host, ".") && !slices.Contains(allowed, path) {
+				t.Errorf("%s imports %s, which the core does not use so far", where, path)
+			}
+		}
+	}
+}
+
+// initImports are all packages outside the standard library that nacre-init is
+// made of, and all of the standard library that these import themselves. What
+// runs inside the boundary can be read whole.
+var initImports = []string{
+	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
+	"bytes", "encoding/json", "errors", "fmt", "os", "os/signal", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
+}
+
+// TestInitDependencies: an exact list, so that nothing slips into init.
+func TestInitDependencies(t *testing.T) {
+	packages := tree(t)
+	found := map[string]bool{}
+	queue := []string{module + "/cmd/nacre-init"}
+	for len(queue) > 0 {
+		path := queue[0]
+		queue = queue[1:]
+		if found[path] {
+			continue
+		}
+		found[path] = true
+		if folder, ours := inside(path); ours {
+			for next := range packages[folder].imports() {
+				queue = append(queue, next)
+			}
+		}
+	}
+	for path := range found {
+		if !slices.Contains(initImports, path) {
+			t.Errorf("nacre-init has come to depend on %s", path)
+		}
+	}
+	for _, path := range initImports {
+		if !found[path] {
+			t.Errorf("nacre-init no longer depends on %s: take it out", path)
+		}
+	}
+}
+
+// TestTable: the table names only what exists.
+func TestTable(t *testing.T) {
+	packages := tree(t)
+	for name := range places {
+		if _, ok := packages[name]; !ok {
+			t.Errorf("%s is in the table and not in the tree: take it out", name)
+		}
+	}
+}
