@@ -10,9 +10,8 @@
 package build
 
 import (
+	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -28,9 +27,10 @@ type failure struct {
 }
 
 // Main builds what the supervisor sent and does not return: it becomes the
-// reaper, or reports what failed and ends with status 1.
+// reaper, or reports what failed and ends with status 1. The calling goroutine
+// must be locked to the process's first thread: that is the one whose time
+// namespace /proc/self shows.
 func Main(stage2 []string) {
-	runtime.LockOSThread()
 	f := run(stage2)
 	message := blueprint.Message{Kind: blueprint.Failed, Layer: f.layer, Error: f.err.Error()}
 	_ = blueprint.Send(blueprint.ControlFD, message)
@@ -38,6 +38,9 @@ func Main(stage2 []string) {
 }
 
 func run(stage2 []string) *failure {
+	if unix.Gettid() != unix.Getpid() {
+		return &failure{"thread", errors.New("not the process's first")}
+	}
 	// Nothing but the two protocol descriptors survives the exec below.
 	if err := unix.CloseRange(blueprint.ControlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return &failure{"descriptors", err}
@@ -163,24 +166,6 @@ func (b *builder) namespaces() error {
 		return fmt.Errorf("domain name: %w", err)
 	}
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-}
-
-// newTime starts the sandbox's uptime at zero, where the kernel can: that of
-// the host identifies it. Children are born into the namespace; so is what
-// follows an execve, since Linux 6.3.
-func newTime() error {
-	if err := rawUnshare(unix.CLONE_NEWTIME); err != nil {
-		return nil // a kernel without time namespaces; nothing else relies on them
-	}
-	var offsets string
-	for name, clock := range map[string]int32{"monotonic": unix.CLOCK_MONOTONIC, "boottime": unix.CLOCK_BOOTTIME} {
-		var now unix.Timespec
-		if err := unix.ClockGettime(clock, &now); err != nil {
-			return err
-		}
-		offsets += fmt.Sprintf("%s -%d 0\n", name, now.Sec)
-	}
-	return os.WriteFile("/proc/self/timens_offsets", []byte(offsets), 0)
 }
 
 func rawUnshare(flags uintptr) error {

@@ -104,12 +104,14 @@ func sameInode(walked, checked int) error {
 	return nil
 }
 
+// setattr also takes a mount out of its peer group: under systemd the host's
+// mounts are shared, and what is laid over a shared one appears on the host.
 func setattr(fd int, attr uint64, recursive bool) error {
 	flags := uint(unix.AT_EMPTY_PATH)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: attr})
+	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: attr, Propagation: unix.MS_PRIVATE})
 }
 
 // configure sets one option; without a value it is a flag.

@@ -50,7 +50,7 @@ var places = map[string]place{
 	"posture":           {layer: core, ceiling: 125},
 	"audit":             {layer: core, ceiling: 420},
 	"engine/native":     {layer: engines, ceiling: 800},
-	"cmd/nacre-init":    {layer: commands, ceiling: 20},
+	"cmd/nacre-init":    {layer: commands, ceiling: 25},
 
 	"explain":     {layer: core},
 	"remedy":      {layer: core},
