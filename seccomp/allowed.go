@@ -16,7 +16,9 @@ type entry struct {
 var allowed = []entry{
 	// Input and output on descriptors.
 	{"read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2", "plain input and output", nil},
-	{"close close_range dup dup2 dup3 fcntl lseek pipe pipe2 flock", "descriptors of the caller's own", nil},
+	{"close close_range dup dup2 dup3 lseek pipe pipe2 flock", "descriptors of the caller's own", nil},
+	{"fcntl", "flags and locks; a lease would let a reader of a granted folder hold up everybody who opens its files outside",
+		unless(unix.EINVAL, "without F_SETLEASE and F_NOTIFY", is(1, unix.F_SETLEASE, unix.F_NOTIFY))},
 	{"fsync fdatasync sync syncfs sync_file_range msync", "durability: databases, package managers", nil},
 	{"ftruncate truncate fallocate fadvise64 readahead", "size and read-ahead of files already open or writable", nil},
 	{"sendfile splice tee copy_file_range", "copies without a detour: cp, Go and Node servers", nil},
