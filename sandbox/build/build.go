@@ -134,6 +134,10 @@ func (b *builder) identity() error {
 	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); e != 0 {
 		return fmt.Errorf("setresuid: %w", e)
 	}
+	// An owner who runs without address randomisation does not mean the agent to.
+	if _, _, e := unix.RawSyscall(unix.SYS_PERSONALITY, 0, 0, 0); e != 0 {
+		return fmt.Errorf("personality: %w", e)
+	}
 	// A change of credentials clears both (prctl(2)); our own /proc files have
 	// to be ours until the layers are on.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {

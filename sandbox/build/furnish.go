@@ -129,6 +129,10 @@ func privatePart(fs int, name string, pl blueprint.Place) error {
 	return place(mount, pl.Path, true)
 }
 
+// maxTerminals bounds what one sandbox takes of a number that all sandboxes and
+// containers of a machine share (kernel.pty.max less kernel.pty.reserve: 3072).
+const maxTerminals = "128"
+
 // devices makes a fresh /dev; its nodes are trees of the host's.
 func (b *builder) devices() error {
 	dev, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode", "0755", "size", "65536", "nr_inodes", "64")
@@ -140,7 +144,7 @@ func (b *builder) devices() error {
 	}
 	b.dev = dev
 	pts, err := newFS("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
-		"newinstance", "", "ptmxmode", "0666", "mode", "0620")
+		"newinstance", "", "ptmxmode", "0666", "mode", "0620", "max", maxTerminals)
 	if err != nil {
 		return fmt.Errorf("devpts: %w", err)
 	}

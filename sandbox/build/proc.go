@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,9 @@ func (b *builder) proc() error {
 			return err
 		}
 	}
+	if err := boundWatchers(); err != nil {
+		return fmt.Errorf("inotify: %w", err)
+	}
 	if err := b.trimProc(fs); err != nil {
 		return err
 	}
@@ -47,6 +51,31 @@ func (b *builder) proc() error {
 // forbidUserNamespaces needs the capabilities that are about to be dropped.
 func forbidUserNamespaces() error {
 	return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
+}
+
+// boundWatchers leaves the owner most of the inotify instances and watches. They
+// are counted for whoever made the user namespace too, so that a sandbox without
+// a bound of its own could use up those of the owner's session, or of root's
+// services.
+func boundWatchers() error {
+	for _, kind := range []string{"instances", "watches"} {
+		b, err := os.ReadFile("/proc/sys/fs/inotify/max_user_" + kind)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without inotify
+		}
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil {
+			return err
+		}
+		share := strconv.Itoa(n / 4)
+		if err := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(share), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // trimProc lays blanks and synthetic files over what tells of the host. What a
