@@ -31,8 +31,8 @@ type Guard struct {
 }
 
 // Guarded tells whether an entry of a writable folder is guarded; parents are
-// the names from the folder down, without the folder's own.
-type Guarded func(parents []string, name string) (guarded, readOnly bool)
+// the names of the folders above it, as for Blocked.
+type Guarded func(parents []string, name string, dir bool) (guarded, readOnly bool)
 
 // Findings are what a scan found, parents before what they hold.
 type Findings struct {
@@ -54,7 +54,6 @@ func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findin
 		return Findings{}, nil
 	}
 	s := scanner{ctx: ctx, blocked: blocked, guarded: guarded, hidden: map[inode]string{}, parents: components(p.Path)}
-	s.above = len(s.parents)
 	top, err := openDir(int(p.File.Fd()), ".")
 	if err != nil {
 		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", p.Path)
@@ -83,7 +82,6 @@ type scanner struct {
 	blocked Blocked
 	guarded Guarded
 	parents []string // names of the folders down to the one being read
-	above   int      // how many of them lead to the scanned folder itself
 	seen    int
 	masks   []Mask
 	guards  []Guard
@@ -136,7 +134,7 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		return nil
 	}
 	if s.guarded != nil && e.Type()&fs.ModeSymlink == 0 {
-		if guarded, readOnly := s.guarded(s.parents[s.above:], e.Name()); guarded {
+		if guarded, readOnly := s.guarded(s.parents, e.Name(), e.IsDir()); guarded {
 			s.guards = append(s.guards, Guard{name, readOnly})
 		}
 	}
