@@ -42,11 +42,16 @@ type box struct {
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 
-	mu     sync.Mutex
-	jobs   map[int]*job
-	last   int    // the last job's number
-	reason string // why it was ended from outside, if so
-	output int64  // bytes written so far
+	mu      sync.Mutex
+	jobs    map[int]*job
+	last    int               // the last job's number
+	reason  string            // why it was ended from outside, if so
+	output  int64             // bytes written so far
+	outputs map[*os.File]bool // pipes being read
+
+	line   sync.RWMutex  // held while the control socket is used
+	closed bool          // the control socket is
+	heard  chan struct{} // closed once nothing more is to be heard
 
 	ended chan struct{} // closed once everything is torn down
 	exit  nacre.Exit
@@ -192,7 +197,7 @@ func (b *box) expected() posture.Expect {
 // Signal sends a signal to the command.
 func (b *box) Signal(signal int) error {
 	m := blueprint.Message{Kind: blueprint.Signal, Number: signal}
-	return blueprint.Send(b.process.Control, m)
+	return b.send(m)
 }
 
 // Stop asks the command to end, and kills everything after the grace.

@@ -28,6 +28,7 @@ type job struct {
 // begin starts the plan's command and everything that watches it.
 func (b *box) begin(s nacre.Streams) error {
 	b.ended = make(chan struct{})
+	b.heard = make(chan struct{})
 	go b.listen()
 	ctx, cancel := context.WithCancel(context.Background())
 	j, err := b.run(b.plan.Command, s)
@@ -77,7 +78,7 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = blueprint.Send(b.process.Control, m, fds...)
+	err = b.send(m, fds...)
 	blueprint.CloseAll(fds)
 	if err != nil {
 		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
@@ -91,6 +92,7 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 // listen is told what happens inside. Once the agent runs, nothing that comes
 // from there is believed beyond the sandbox itself.
 func (b *box) listen() {
+	defer close(b.heard)
 	for {
 		m, fds, err := blueprint.Receive(b.process.Control)
 		if err != nil {
@@ -185,6 +187,7 @@ func (b *box) finish(j *job) {
 	status, known := <-j.ended
 	b.process.Kill()
 	_, waitErr := b.process.Wait()
+	b.hurry()
 	j.copying.Wait()
 	b.exit = b.exitOf(status, known)
 	b.err = errors.Join(waitErr, b.release())
@@ -200,7 +203,7 @@ func (b *box) finish(j *job) {
 func (b *box) release() error {
 	var errs []error
 	if b.process != nil {
-		unix.Close(b.process.Control)
+		b.hangUp()
 	}
 	if b.group != nil {
 		errs = append(errs, b.group.Destroy())
@@ -215,6 +218,28 @@ func (b *box) release() error {
 		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
 	}
 	return nil
+}
+
+// send tells init something. After the end there is no one to tell, and the
+// socket's number may be another's.
+func (b *box) send(m blueprint.Message, fds ...int) error {
+	b.line.RLock()
+	defer b.line.RUnlock()
+	if b.closed {
+		return blueprint.ErrClosed
+	}
+	return blueprint.Send(b.process.Control, m, fds...)
+}
+
+// hangUp closes the control socket of an init that is gone.
+func (b *box) hangUp() {
+	if b.heard != nil {
+		<-b.heard
+	}
+	b.line.Lock()
+	defer b.line.Unlock()
+	b.closed = true
+	unix.Close(b.process.Control)
 }
 
 // abandon undoes a start that failed, and has the failure recorded.
