@@ -38,6 +38,7 @@ var places = map[string]place{
 	"grant":             {core, 45},
 	"compile":           {core, 380},
 	"seccomp":           {core, 430},
+	"settings":          {core, 35},
 	"sandbox":           {core, 370},
 	"sandbox/blueprint": {core, 165},
 	"sandbox/build":     {core, 740},
@@ -45,14 +46,17 @@ var places = map[string]place{
 	"sandbox/cgroup":    {core, 560},
 	"posture":           {core, 125},
 	"audit":             {core, 420},
-	"engine/native":     {engines, 800},
+	"engine/native":     {engines, 765},
 	"cmd/nacre-init":    {commands, 20},
 
 	"explain":     {core, 0},
 	"schema":      {core, 0},
+	"remedy":      {core, 0},
+	"auditlog":    {core, 0},
 	"attack/wire": {core, 0},
 	"runs":        {engines, 0},
 	"image":       {engines, 0},
+	"traps":       {engines, 0},
 	"doctor":      {doors, 0},
 	"attack":      {engines, 0},
 	"load":        {doors, 0},
@@ -167,7 +171,7 @@ func oneOf(names ...string) func(string) bool {
 func trusted(name string) bool { return places[name].ceiling > 0 }
 
 var bans = []ban{
-	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp"),
+	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp", "settings", "remedy"),
 		[]string{"os/...", "net", "net/http/...", "syscall", "path/filepath", "io/fs", "io/ioutil", "crypto/rand", "math/rand/...", "runtime/..."},
 		"it decides, and does no input or output: the same question always has the same answer"},
 	{trusted, []string{"log/...", "flag", "net/http/...", "plugin", "testing", "html/template", "text/template", "database/sql", "net/rpc", "encoding/gob", "os/user"},
