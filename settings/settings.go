@@ -8,30 +8,34 @@ package settings
 
 import "slices"
 
-// The lists. They are never changed.
-var (
-	// Hooks are run by git, where its configuration names them.
-	Hooks = []string{".husky", ".githooks", ".pre-commit-config.yaml"}
-	// Editors hold tasks, extensions and containers that an editor starts.
-	Editors = []string{".vscode", ".idea", ".zed", ".fleet", ".devcontainer"}
-	// Style is obeyed by editors, and runs nothing.
-	Style = []string{".editorconfig"}
-	// Agents hold hooks, tool servers and permissions of coding agents.
-	Agents = []string{".claude", ".codex", ".gemini", ".qwen", ".cursor", ".opencode", ".pi", ".cline", ".roo", ".kiro",
-		".windsurf", ".continue", ".agents", ".openclaw", ".mcp.json", ".aider.conf.yml"}
-	// Instructions are read by coding agents as if their owner had said them.
-	Instructions = []string{"claude.md", "claude.local.md", "agents.md", "agent.md", "gemini.md", "qwen.md",
-		"copilot-instructions.md", ".cursorrules", ".windsurfrules", ".clinerules"}
-	// Entering is run by a shell that enters the folder.
-	Entering = []string{".envrc"}
+// Kind is what reads a setting.
+type Kind uint8
+
+// The kinds.
+const (
+	Hooks        Kind = iota // run by git, where its configuration names them
+	Editors                  // tasks, extensions and containers that an editor starts
+	Style                    // obeyed by editors, and runs nothing
+	Agents                   // hooks, tool servers and permissions of coding agents
+	Instructions             // read by coding agents as if their owner had said them
+	Entering                 // run by a shell that enters the folder
 )
+
+var lists = [...][]string{
+	Hooks:   {".husky", ".githooks", ".pre-commit-config.yaml"},
+	Editors: {".vscode", ".idea", ".zed", ".fleet", ".devcontainer"},
+	Style:   {".editorconfig"},
+	Agents: {".claude", ".codex", ".gemini", ".qwen", ".cursor", ".opencode", ".pi", ".cline", ".roo", ".kiro",
+		".windsurf", ".continue", ".agents", ".openclaw", ".mcp.json", ".aider.conf.yml"},
+	Instructions: {"claude.md", "claude.local.md", "agents.md", "agent.md", "gemini.md", "qwen.md",
+		"copilot-instructions.md", ".cursorrules", ".windsurfrules", ".clinerules"},
+	Entering: {".envrc"},
+}
+
+// Names lists the settings of a kind.
+func (k Kind) Names() []string { return slices.Clone(lists[k]) }
 
 // Has tells whether a name, in lower case, is in one of the lists.
 func Has(folded string) bool {
-	for _, list := range [][]string{Hooks, Editors, Style, Agents, Instructions, Entering} {
-		if slices.Contains(list, folded) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(lists[:], func(list []string) bool { return slices.Contains(list, folded) })
 }

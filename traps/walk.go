@@ -17,9 +17,9 @@ import (
 const (
 	maxEntries = 5_000_000 // as of the scan before a run
 	maxDepth   = 200       // folders, each of which holds a descriptor
-	maxPath    = 3584 // bytes: below PATH_MAX with any name
-	maxStamps  = 64 << 20 // bytes, roughly, that the stamps may take
-	stampSize  = 256      // of them for one, beside its path
+	maxPath    = 3584      // bytes: below PATH_MAX with any name
+	maxStamps  = 64 << 20  // bytes, roughly, that the stamps may take
+	stampSize  = 256       // of them for one, beside its path
 )
 
 // errCut ends a walk that met a bound.
