@@ -17,13 +17,14 @@ import (
 // event is one line of --json-events.
 type event struct {
 	Time    time.Time   `json:"time"`
-	Event   string      `json:"event"` // planned, warning, started, refused, ended
+	Event   string      `json:"event"` // planned, warning, started, refused, ended, planted
 	Name    string      `json:"name,omitempty"`
 	Plan    string      `json:"plan,omitempty"` // digest
 	Command []string    `json:"command,omitempty"`
 	Detail  string      `json:"detail,omitempty"`
 	ID      string      `json:"id,omitempty"`
 	PID     int         `json:"pid,omitempty"`
+	Path    string      `json:"path,omitempty"`
 	Error   string      `json:"error,omitempty"`
 	Hint    string      `json:"hint,omitempty"`
 	Exit    *nacre.Exit `json:"exit,omitempty"`
@@ -85,4 +86,9 @@ func (e *events) ended(exit nacre.Exit)      { e.emit(event{Event: "ended", Exit
 
 func (e *events) refused(err error) {
 	e.emit(event{Event: "refused", Error: err.Error(), Hint: fault.HintOf(err)})
+}
+
+func (e *events) planted(p planted) {
+	detail := p.Severity.String() + ", " + string(p.Change) + ": " + p.Why
+	e.emit(event{Event: "planted", Name: string(p.Kind), Path: p.path(), Detail: detail})
 }

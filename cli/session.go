@@ -39,6 +39,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer s.log.close()
 	signals := watchSignals(cancel)
 	defer signals.close()
+	folders := watch(ctx, s.plan)
+	defer unwatch(folders)
 	box, err := engine.Start(ctx, s.plan, s.streams())
 	if err != nil {
 		close(s.ready)
@@ -52,7 +54,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, errors.Join(err, box.Stop(0))
 	}
 	defer stop()
-	return s.wait()
+	exit, err := s.wait()
+	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
 
 // serve makes the sandbox reachable for ps, exec and the others.

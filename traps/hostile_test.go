@@ -1,7 +1,6 @@
 package traps
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -58,7 +57,7 @@ func TestDeep(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		levels int
-	}{{strings.Repeat("d", 250), 40}, {"d", 1500}} {
+	}{{strings.Repeat("d", 250), 40}, {"d", 400}} {
 		f := newFolder(t)
 		r := f.after(func() { deep(t, f, c.name, c.levels) })
 		if len(r.Findings) != 1 || r.Findings[0].Kind != Unseen || r.Findings[0].Severity != High || len(r.Findings[0].Path) > 4096 {
@@ -85,13 +84,13 @@ func TestMany(t *testing.T) {
 	r := f.after(func() {
 		dir := f.path("flood")
 		f.must(os.Mkdir(dir, 0o755))
-		for i := range 100_000 {
+		for i := range 10_000 {
 			f.must(os.Symlink("/etc", dir+"/"+strconv.Itoa(i)))
 		}
 		f.write(".envrc", "x")
 		f.write("out", "->/root")
 	})
-	if len(r.Findings) != 1+maxOfKind || r.More[LinkOut] != 100_001-maxOfKind || r.Cut != "" {
+	if len(r.Findings) != 1+maxOfKind || r.More[LinkOut] != 10_001-maxOfKind || r.Cut != "" {
 		t.Errorf("%d findings, %v more, cut: %q", len(r.Findings), r.More, r.Cut)
 	}
 	if r.Findings[0].Path != ".envrc" || r.Findings[1].Path != "out" {
@@ -197,7 +196,7 @@ func FuzzNames(f *testing.F) {
 		w := &walker{plain: plain, git: git}
 		found, _ := w.match(place{name: parent}, strings.ToLower(name))
 		upper, _ := w.match(place{name: parent}, strings.ToLower(strings.ToUpper(name)))
-		if found != upper && bytes.Equal([]byte(name), []byte(strings.ToValidUTF8(name, ""))) && isASCII(name) {
+		if found != upper && isASCII(name) {
 			t.Errorf("%q depends on case", name)
 		}
 		inside, _ := w.match(place{name: parent, git: 3, hidden: true}, strings.ToLower(name))
