@@ -17,11 +17,7 @@ import (
 // event is one line of --json-events.
 type event struct {
 	Time    time.Time   `json:"time"`
-<<<<<<< HEAD
 	Event   string      `json:"event"` // planned, warning, started, ended, failed
-=======
-	Event   string      `json:"event"` // planned, warning, started, refused, ended, planted
->>>>>>> traps
 	Name    string      `json:"name,omitempty"`
 	Plan    string      `json:"plan,omitempty"` // digest
 	Command []string    `json:"command,omitempty"`

@@ -43,27 +43,13 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer s.closeLog()
 	signals := watchSignals(cancel)
 	defer signals.close()
-<<<<<<< HEAD
 	engine.Registered = func(r runs.Record) (err error) {
 		s.log.open(r.ID)
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err
 	}
-	folders, err := s.snare(ctx)
-	defer func() {
-		for _, w := range folders {
-			w.pin.File.Close()
-		}
-	}()
-=======
 	folders := watch(ctx, s.plan)
 	defer unwatch(folders)
-	box, err := engine.Start(ctx, s.plan, s.streams())
->>>>>>> traps
-	if err != nil {
-		close(s.ready)
-		return nacre.Exit{}, err
-	}
 	box, err := engine.Start(ctx, s.plan, s.streams())
 	s.box = box
 	close(s.ready)
@@ -72,17 +58,11 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.log.discard()
 		return signals.interrupted(err)
 	}
-<<<<<<< HEAD
 	signals.forward(box)
 	s.events.started(box)
 	defer s.serve(ctx)()
 	exit, err := s.wait()
-	return exit, errors.Join(err, s.planted(context.WithoutCancel(ctx), audit, folders))
-=======
-	defer stop()
-	exit, err := s.wait()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
->>>>>>> traps
 }
 
 func (s *session) close() {

@@ -3,24 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-<<<<<<< HEAD
-
-	"nacre"
-	"nacre/sandbox"
-	"nacre/traps"
-)
-
-// watched is a writable folder, as it was before the run.
-type watched struct {
-	pin    *sandbox.Pin
-	before traps.Snapshot
-}
-
-// snare looks at every folder that the plan lets the agent write, so that what
-// is planted there can be told from what was there.
-func (s *session) snare(ctx context.Context) (list []watched, err error) {
-	for _, g := range s.plan.Files {
-=======
 	"maps"
 	"path"
 	"slices"
@@ -59,56 +41,10 @@ func (p planted) path() string { return terminal.Clean(path.Join(p.folder, p.Pat
 // be opened is left to the engine, which refuses it. Unwatch what it returns.
 func watch(ctx context.Context, p nacre.Plan) (list []watched) {
 	for _, g := range p.Files {
->>>>>>> traps
 		if g.Access != nacre.Write {
 			continue
 		}
 		pin, err := sandbox.OpenPin(g.Host)
-<<<<<<< HEAD
-		if err != nil {
-			return list, err
-		}
-		if !pin.Dir {
-			pin.File.Close()
-			continue
-		}
-		before, err := traps.Take(ctx, pin.File)
-		if err != nil {
-			pin.File.Close()
-			return list, err
-		}
-		list = append(list, watched{pin, before})
-	}
-	return list, nil
-}
-
-// planted reports what the run left that could run or mislead later. It is in
-// the record before it is shown.
-func (s *session) planted(ctx context.Context, record nacre.Recorder, list []watched) error {
-	for _, w := range list {
-		report, err := traps.Changes(ctx, w.before, w.pin.File)
-		if err != nil {
-			return err
-		}
-		for _, f := range report.Findings {
-			if f.Severity != traps.High {
-				continue
-			}
-			detail := map[string]string{"folder": w.pin.Path, "path": f.Path, "kind": string(f.Kind), "change": string(f.Change)}
-			e := nacre.Event{Kind: "sandbox.trap", Sandbox: s.box.ID(), Plan: s.plan.Digest, Subject: s.plan.Subject.String(),
-				Decision: nacre.Allow, Rule: "files.write", Reason: f.Why, Detail: detail}
-			if err := record.Record(ctx, e); err != nil {
-				return err
-			}
-			s.events.emit(event{Event: "planted", Name: string(f.Kind), Detail: f.Path})
-			s.app.note("planted: %s (%s %s): %s", f.Path, f.Change, f.Kind, f.Why)
-		}
-		if report.Cut != "" || len(report.More) > 0 {
-			s.app.note("planted: %s", fmt.Sprintf("not all of %s is listed: %s %v", w.pin.Path, report.Cut, report.More))
-		}
-	}
-	return nil
-=======
 		switch {
 		case err != nil:
 			continue
@@ -200,5 +136,4 @@ func (s *session) trapsEvent(caller nacre.Caller, found []planted, gaps []string
 		Caller: caller, Decision: nacre.Allow,
 		Reason: "the agent left it in a folder that it may write", Detail: detail,
 	}
->>>>>>> traps
 }

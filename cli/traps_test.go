@@ -11,10 +11,10 @@ import (
 	"nacre"
 )
 
-// ended is a sandbox of which only the name is left.
-type ended struct{ nacre.Sandbox }
+// endedBox is a sandbox of which only the name is left.
+type endedBox struct{ nacre.Sandbox }
 
-func (ended) ID() string { return "box" }
+func (endedBox) ID() string { return "box" }
 
 // recorder notes what had been printed when an event came.
 type recorder struct {
@@ -64,7 +64,7 @@ func TestTraps(t *testing.T) {
 			}
 			defer out.Close()
 			plan := nacre.Plan{Digest: "sha256:x", Files: []nacre.FileGrant{{Host: dir, Access: nacre.Write}, {Host: "/", Access: nacre.Read}}}
-			s := &session{app: &App{Err: out}, plan: plan, box: ended{}}
+			s := &session{app: &App{Err: out}, plan: plan, box: endedBox{}}
 			folders := watch(context.Background(), plan)
 			defer unwatch(folders)
 			if len(folders) != 1 {

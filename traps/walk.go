@@ -14,17 +14,9 @@ import (
 )
 
 const (
-<<<<<<< HEAD
-	maxEntries = 5_000_000 // as of the scan before a run
-	maxDepth   = 200       // folders, each of which holds a descriptor
-	maxPath    = 3584      // bytes: below PATH_MAX with any name
-	maxStamps  = 64 << 20  // bytes, roughly, that the stamps may take
-	stampSize  = 256       // of them for one, beside its path
-=======
 	maxDepth  = 200  // folders, each of which holds a descriptor
 	maxPath   = 3584 // bytes: below PATH_MAX with any name
 	stampSize = 256  // bytes that a stamp takes, roughly, beside its path
->>>>>>> traps
 )
 
 // bounds are those of one look.
