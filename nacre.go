@@ -422,8 +422,6 @@ type Expectation struct {
 type Engine interface {
 	// Name is the engine's name in output and audit.
 	Name() string
-	// Checks reports what the engine needs and what this machine has.
-	Checks(context.Context) []Check
 	// Start starts the plan's command. It returns once the command runs with
 	// every layer in place and read back, or with the reason why it does not.
 	Start(context.Context, Plan, Streams) (Sandbox, error)

@@ -61,13 +61,10 @@ func unlock(f *os.File) {
 // follows links that stay inside), nobody else's, and not renamed meanwhile.
 func check(dir *os.Root, f *os.File, owner int) error {
 	named, err := dir.Lstat(fileName)
-	if err != nil {
-		return err
-	}
-	opened, err := f.Stat()
+	opened, err2 := f.Stat()
 	switch {
-	case err != nil:
-		return err
+	case err != nil || err2 != nil:
+		return errors.Join(err, err2)
 	case !named.Mode().IsRegular():
 		return fault.New(fault.Invalid, "audit %s is not a regular file", f.Name()).WithHint("move it away")
 	case !os.SameFile(named, opened):
@@ -79,39 +76,27 @@ func check(dir *os.Root, f *os.File, owner int) error {
 // trust refuses what another user owns, or what others may touch.
 func trust(st fs.FileInfo, path string, owner int, forbidden fs.FileMode) error {
 	uid, perm := int(st.Sys().(*syscall.Stat_t).Uid), st.Mode().Perm()
-	switch {
-	case owner == anybody:
+	if owner == anybody || uid == owner && perm&forbidden == 0 {
 		return nil
-	case uid != owner:
-		return fault.New(fault.Invalid, "audit %s belongs to user %d, not %d", path, uid, owner).
-			WithHint("choose a state folder of your own")
-	case perm&forbidden != 0:
-		return fault.New(fault.Invalid, "audit %s is open to other users (mode %04o)", path, perm).
-			WithHint("see who changed it, then: chmod %04o %s", perm&^forbidden, path)
 	}
-	return nil
+	return fault.New(fault.Invalid, "audit %s has owner %d and mode %04o, where owner %d and %04o are trusted",
+		path, uid, perm, owner, perm&^forbidden).
+		WithHint("see who changed it and put that right, or choose a state folder of your own")
 }
 
 // failed gives an error of the system, which names its path, a kind and a hint.
 func failed(err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	var number unix.Errno
-	errors.As(err, &number)
-	switch number {
+	kind, hint := fault.Invalid, "a folder with a regular file "+fileName+" is expected, open to its owner, on a disk that works"
+	switch number, _ := errors.AsType[unix.Errno](err); number {
 	case unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.ENFILE, unix.EMFILE, unix.ENOMEM:
-		return fault.Wrap(fault.Exhausted, err, "audit").
-			WithHint("make room there: without a record nothing new may start")
+		kind, hint = fault.Exhausted, "make room there: without a record nothing new may start"
 	case unix.ENOENT:
-		return fault.Wrap(fault.NotFound, err, "audit").WithHint("nothing was recorded there")
-	case unix.EROFS, unix.EACCES, unix.EPERM:
-		return fault.Wrap(fault.Invalid, err, "audit").
-			WithHint("give its owner access, or choose another state folder")
+		kind, hint = fault.NotFound, "nothing was recorded there"
 	}
-	return fault.Wrap(fault.Invalid, err, "audit").
-		WithHint("a folder with a regular file %s is expected, on a disk that works", fileName)
+	return fault.Wrap(kind, err, "audit").WithHint("%s", hint)
 }
 
 // tampered is the fault of a record that is not as it was written.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,16 +37,16 @@ type Log struct {
 // Open opens the audit in dir, creating what is missing. The folder and the
 // file must belong to the user owner, and nobody else may write there.
 func Open(dir string, owner int) (*Log, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, failed(err)
+	l := &Log{owner: owner, now: time.Now, last: head{hash: noHash}}
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		l.dir, err = os.OpenRoot(dir)
 	}
-	root, err := os.OpenRoot(dir)
+	if err == nil {
+		err = l.prepare(dir)
+	}
 	if err != nil {
-		return nil, failed(err)
-	}
-	l := &Log{dir: root, owner: owner, now: time.Now, last: head{hash: noHash}}
-	if err := l.prepare(dir); err != nil {
-		root.Close()
+		l.Close()
 		return nil, failed(err)
 	}
 	return l, nil
@@ -54,10 +55,10 @@ func Open(dir string, owner int) (*Log, error) {
 // prepare checks the folder, makes the file, and sees that both will last.
 func (l *Log) prepare(dir string) error {
 	st, err := l.dir.Stat(".")
-	if err != nil {
-		return err
+	if err == nil {
+		err = trust(st, dir, l.owner, 0o022)
 	}
-	if err := trust(st, dir, l.owner, 0o022); err != nil {
+	if err != nil {
 		return err
 	}
 	f, err := open(context.Background(), l.dir, os.O_RDWR|os.O_CREATE, unix.LOCK_EX, l.owner)
@@ -70,11 +71,11 @@ func (l *Log) prepare(dir string) error {
 	}
 	for _, path := range []string{dir, filepath.Dir(dir)} {
 		d, err := os.Open(path)
-		if err != nil {
-			return err
+		if err == nil {
+			err = d.Sync()
+			d.Close()
 		}
-		defer d.Close()
-		if err := d.Sync(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -117,7 +118,7 @@ func (l *Log) Record(ctx context.Context, e nacre.Event) error {
 	if h.seq < l.last.seq || h.seq == l.last.seq && h != l.last {
 		return tampered(f.Name(), "record %d is gone or changed since this process wrote it", l.last.seq)
 	}
-	h, lines, err := compose(h, torn, e, l.now())
+	h, lines, err := h.compose(torn, e, l.now())
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "audit")
 	}
@@ -128,23 +129,26 @@ func (l *Log) Record(ctx context.Context, e nacre.Event) error {
 	return nil
 }
 
-// compose makes the bytes that record e, and before it what is torn, after h.
-func compose(h head, torn []byte, e nacre.Event, now time.Time) (_ head, crash []byte, err error) {
+// compose makes the bytes that record e after h, and before it what is torn.
+func (h head) compose(torn []byte, e nacre.Event, now time.Time) (_ head, lines []byte, err error) {
+	events := []nacre.Event{e}
 	if len(torn) > 0 {
-		torn = append(torn, mark...)
-		h, crash, err = h.next(nacre.Event{
+		torn, lines = append(torn, mark...), []byte(mark)
+		events = []nacre.Event{{
 			Kind:   kindCrash,
 			Caller: nacre.Caller{UID: os.Getuid(), PID: os.Getpid(), Name: "audit"},
 			Reason: "a writer was interrupted: its record is torn and was never confirmed",
 			Detail: map[string]string{"bytes": strconv.Itoa(len(torn)), "sha256": digest(torn)},
-		}, now)
-		if err != nil {
+		}, e}
+	}
+	for _, e := range events {
+		var line []byte
+		if h, line, err = h.next(e, now); err != nil {
 			return h, nil, err
 		}
-		crash = append([]byte(mark), crash...)
+		lines = append(lines, line...)
 	}
-	h, line, err := h.next(e, now)
-	return h, append(crash, line...), err
+	return h, lines, nil
 }
 
 // write appends b in one piece and syncs it, or undoes what it did.
@@ -165,46 +169,32 @@ func isTorn(line []byte) bool {
 	return bytes.HasSuffix(line, []byte(mark)) || bytes.IndexByte(line, 0) >= 0 || !bytes.HasSuffix(line, []byte("\n"))
 }
 
-// tail finds the newest record, the torn bytes after it, and the file's size,
-// reading no more of the file than it needs.
+// tail finds the newest record (of sequence 0 where there is none), the torn
+// bytes after it, and the file's size.
 func tail(f *os.File) (h head, torn []byte, size int64, err error) {
-	st, err := f.Stat()
-	if err != nil {
+	if size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return h, nil, 0, err
 	}
-	size = st.Size()
-	for n := int64(4 << 10); n <= window; n *= 4 {
-		b := make([]byte, min(n, size))
-		if _, err := f.ReadAt(b, size-int64(len(b))); err != nil {
-			return h, nil, 0, err
-		}
-		if n < size {
-			_, b, _ = bytes.Cut(b, []byte("\n")) // what comes first may be half a line
-		}
-		h, torn, err := lastIn(b)
-		if err != nil {
-			return h, nil, 0, tampered(f.Name(), "its last record is %v", err)
-		}
-		if h.seq > 0 || n >= size {
-			return h, torn, size, nil
-		}
+	b := make([]byte, min(window, size))
+	if _, err := f.ReadAt(b, size-int64(len(b))); err != nil {
+		return h, nil, 0, err
 	}
-	return h, nil, 0, tampered(f.Name(), "no record within its last %d bytes", window)
-}
-
-// lastIn finds the last record in b, and what is torn after it. Where there is
-// none, the sequence is 0.
-func lastIn(b []byte) (head, []byte, error) {
+	if size > window {
+		_, b, _ = bytes.Cut(b, []byte("\n")) // what comes first may be half a line
+	}
 	for end := len(b); end > 0; {
 		start := bytes.LastIndexByte(b[:end-1], '\n') + 1
-		if end-start > maxLine {
-			return head{}, nil, errors.New("longer than any record")
-		}
-		if line := b[start:end]; !isTorn(line) {
+		if line := b[start:end]; !isTorn(line) || len(line) > maxLine {
 			r, err := decode(line)
-			return head{r.Seq, r.Hash}, b[end:], err
+			if err != nil {
+				err = tampered(f.Name(), "its last record is %v", err)
+			}
+			return head{r.Seq, r.Hash}, b[end:], size, err
 		}
 		end = start
 	}
-	return head{hash: noHash}, b, nil
+	if size > window {
+		err = tampered(f.Name(), "no record within its last %d bytes", window)
+	}
+	return head{hash: noHash}, b, size, err
 }

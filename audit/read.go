@@ -10,26 +10,22 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// pollEvery is how often Follow looks for more.
-const pollEvery = 100 * time.Millisecond
-
-// Report is what reading the whole chain showed.
+// Report is what reading the chain showed.
 type Report struct {
 	Records  uint64 `json:"records"`  // lines that are records
 	Seq      uint64 `json:"seq"`      // of the last one
-	Head     string `json:"head"`     // hash of the last one
+	Head     string `json:"head"`     // hash of the last one; empty where that is no record
 	Torn     bool   `json:"torn"`     // torn record after Seq: a crash, which the next writer will seal
-	Notes    int    `json:"notes"`    // records with a note
 	Problems int    `json:"problems"` // places that were tampered with
 	BadSeq   uint64 `json:"bad_seq"`  // the first of them: the sequence that belongs there
 	Bad      string `json:"bad"`      // and what is wrong there
+
+	file fs.FileInfo // what was read
+	end  int64       // and how far
 }
 
 // Verify reads the whole chain. Where anything was tampered with, the error is
@@ -42,152 +38,107 @@ func Verify(dir string) (Report, error) {
 // those with a Problem too. An error of emit ends it. It trusts nothing about
 // dir, so that a copy can be read as well.
 func Read(dir string, emit func(Record) error) (Report, error) {
-	s, err := newScanner(dir, emit)
-	if err != nil {
-		return Report{}, err
-	}
-	defer s.dir.Close()
-	err = s.more(context.Background())
-	r := s.report
-	r.Seq, r.Head, r.Torn = s.head.seq, s.head.hash, s.size > 0
-	if err == nil && r.Problems > 0 {
-		err = tampered(dir, "at record %d: %s", r.BadSeq, r.Bad)
-	}
-	return r, err
+	return Continue(context.Background(), dir, Report{}, emit)
 }
 
-// Follow is Read that waits for more until ctx ends, which is not an error.
-func Follow(ctx context.Context, dir string, emit func(Record) error) error {
-	s, err := newScanner(dir, emit)
-	if err != nil {
-		return err
-	}
-	defer s.dir.Close()
-	for {
-		if err := s.more(ctx); err != nil && ctx.Err() == nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pollEvery):
-		}
-	}
-}
-
-// scanner follows the chain from its first line.
-type scanner struct {
-	dir    *os.Root
-	emit   func(Record) error
-	report Report
-	file   fs.FileInfo // as last seen
-	offset int64       // how much of it was read
-	head   head        // its hash is empty where its line is no record
-	time   time.Time
-	torn   hash.Hash // over the torn bytes after head
-	size   int64     // of those
-}
-
-func newScanner(dir string, emit func(Record) error) (*scanner, error) {
+// Continue is Read of what was added since another reading, whose report is
+// from; ctx bounds the wait for writers. The error is of kind Tampered for new
+// problems only.
+func Continue(ctx context.Context, dir string, from Report, emit func(Record) error) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, failed(err)
+		return from, failed(err)
 	}
-	return &scanner{dir: root, emit: emit, head: head{hash: noHash}, torn: sha256.New()}, nil
-}
-
-// more scans what was added since the last time. Under the lock no write is
-// under way, so that what is unfinished then is a crash.
-func (s *scanner) more(ctx context.Context) error {
-	f, err := open(ctx, s.dir, os.O_RDONLY, unix.LOCK_SH, anybody)
+	defer root.Close()
+	f, err := open(ctx, root, os.O_RDONLY, unix.LOCK_SH, anybody)
 	if err != nil {
-		return err
+		return from, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
+	st, err := f.Stat() // under the lock no write is under way: what is unfinished then is a crash
 	unix.Flock(int(f.Fd()), unix.LOCK_UN)
 	if err != nil {
-		return failed(err)
+		return from, failed(err)
 	}
-	if s.file != nil && !os.SameFile(s.file, st) || st.Size() < s.offset {
-		return tampered(f.Name(), "replaced or cut short while it was being read")
+	if from.file != nil && !os.SameFile(from.file, st) || st.Size() < from.end {
+		return from, tampered(f.Name(), "replaced or cut short while it was being read")
 	}
-	s.file = st
-	in := bufio.NewReaderSize(io.NewSectionReader(f, s.offset, st.Size()-s.offset), maxLine)
+	s := scanner{Report: from, emit: emit, torn: sha256.New()}
+	if s.file = st; s.Seq == 0 {
+		s.Head = noHash
+	}
+	err = s.scan(bufio.NewReaderSize(io.NewSectionReader(f, s.end, st.Size()-s.end), maxLine))
+	s.Torn = s.size > 0
+	if err == nil && s.Problems > from.Problems {
+		err = tampered(dir, "at record %d: %s", s.BadSeq, s.Bad)
+	}
+	return s.Report, err
+}
+
+// scanner follows the chain, of which its Report is what was seen so far.
+type scanner struct {
+	Report
+	emit func(Record) error
+	torn hash.Hash // over the torn bytes after the last line
+	size int64     // of those
+}
+
+func (s *scanner) scan(in *bufio.Reader) error {
 	for {
-		line, err := in.ReadSlice('\n')
-		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+		line, err := in.ReadSlice('\n') // or a piece of one that is too long for any record
+		switch {
+		case err != nil && err != io.EOF && err != bufio.ErrBufferFull:
 			return failed(err)
-		}
-		if len(line) == 0 {
+		case len(line) == 0:
 			return nil
-		}
-		s.offset += int64(len(line))
-		if err := s.line(line, err == bufio.ErrBufferFull); err != nil {
-			return err
+		case err != bufio.ErrBufferFull && isTorn(line):
+			s.torn.Write(line)
+			s.size += int64(len(line))
+		default:
+			if err := s.line(line); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// line takes one line, or a piece of one that is too long for any record.
-func (s *scanner) line(line []byte, long bool) error {
-	if !long && isTorn(line) {
-		s.torn.Write(line)
-		s.size += int64(len(line))
-		return nil
-	}
+// line takes a line that is not torn. Where it cannot stand, the scan goes on
+// as if it could, so that one fault is not told again for every record after.
+func (s *scanner) line(line []byte) error {
+	expected := s.Seq + 1
 	r, err := decode(line)
-	expected := s.head.seq + 1
 	if err != nil {
-		s.head = head{seq: expected}
-		r.Seq, r.Problem = expected, err.Error()
+		r = Record{Seq: expected, Problem: err.Error()}
 	} else {
+		s.Records++
 		r.Problem = s.wrong(r)
-		r.Note = s.note(r)
-		s.head, s.time, s.size = head{r.Seq, r.Hash}, r.Time, 0
-		s.torn.Reset()
 	}
-	s.count(r, expected)
+	if r.Problem != "" {
+		if s.Problems++; s.Problems == 1 {
+			s.BadSeq, s.Bad = expected, r.Problem
+		}
+	}
+	s.Seq, s.Head, s.end, s.size = r.Seq, r.Hash, s.end+s.size+int64(len(line)), 0
+	s.torn.Reset()
 	return s.emit(r)
 }
 
-// wrong says why r cannot stand where it stands. The scan goes on from r as
-// if it could, so that one fault is not told again for every record after it.
+// wrong says why r cannot stand where it stands.
 func (s *scanner) wrong(r Record) string {
-	size, sum := strconv.FormatInt(s.size, 10), hex.EncodeToString(s.torn.Sum(nil))
-	switch crash := r.Kind == kindCrash; {
-	case !crash && s.size > 0:
-		return fmt.Sprintf("%s bytes after record %d that no crash record tells of", size, s.head.seq)
-	case crash && (s.size == 0 || r.Detail["bytes"] != size || r.Detail["sha256"] != sum):
-		return fmt.Sprintf("what is torn after record %d is not what the crash record tells of", s.head.seq)
-	case r.Seq != s.head.seq+1:
-		return fmt.Sprintf("record %d where %d belongs: missing, moved or added", r.Seq, s.head.seq+1)
-	case s.head.hash != "" && r.Prev != s.head.hash:
-		return fmt.Sprintf("does not follow record %d: one of the two was changed", s.head.seq)
+	var told, torn string
+	if r.Kind == kindCrash {
+		told = r.Detail["bytes"] + " bytes, sha256:" + r.Detail["sha256"]
+	}
+	if s.size > 0 {
+		torn = fmt.Sprintf("%d bytes, sha256:%s", s.size, hex.EncodeToString(s.torn.Sum(nil)))
+	}
+	switch {
+	case told != torn:
+		return fmt.Sprintf("torn after record %d is %q, but a crash record tells of %q", s.Seq, torn, told)
+	case r.Seq != s.Seq+1:
+		return fmt.Sprintf("record %d where %d belongs: missing, moved or added", r.Seq, s.Seq+1)
+	case s.Head != "" && r.Prev != s.Head:
+		return fmt.Sprintf("does not follow record %d: one of the two was changed", s.Seq)
 	}
 	return ""
-}
-
-func (s *scanner) note(r Record) (text string) {
-	if r.Kind == kindCrash {
-		text = fmt.Sprintf("torn record after sequence %d: crash, sealed; ", s.head.seq)
-	}
-	if r.Time.Before(s.time) {
-		text += fmt.Sprintf("the clock went back by %v", s.time.Sub(r.Time))
-	}
-	return strings.TrimSuffix(text, "; ")
-}
-
-func (s *scanner) count(r Record, expected uint64) {
-	if r.Version > 0 {
-		s.report.Records++
-	}
-	if r.Note != "" {
-		s.report.Notes++
-	}
-	if r.Problem != "" {
-		if s.report.Problems++; s.report.Problems == 1 {
-			s.report.BadSeq, s.report.Bad = expected, r.Problem
-		}
-	}
 }

@@ -37,9 +37,11 @@ type Record struct {
 	nacre.Event
 	Hash string `json:"hash"`
 
-	Note    string `json:"-"` // a crash before this record, or a step back of the clock
 	Problem string `json:"-"` // where set, this place was tampered with: trust no other field
 }
+
+// Crash reports whether r tells of a torn record before it, which it seals.
+func (r Record) Crash() bool { return r.Kind == kindCrash }
 
 // head is the newest record, as far as the next one needs to know it.
 type head struct {
@@ -90,10 +92,8 @@ func decode(line []byte) (Record, error) {
 	if string(line[n:]) != ending(digest(line[:n])) {
 		return r, errors.New("changed: its hash is not that of its content")
 	}
-	if err := json.Unmarshal(line, &r); err != nil {
-		return Record{}, fmt.Errorf("not a record: %q", err.Error())
-	}
-	again, err := r.body()
+	err := json.Unmarshal(line, &r)
+	again, _ := r.body() // where it fails, it is not the same either
 	hidden := strings.IndexFunc(fmt.Sprint(r), func(c rune) bool { return !plain(c) })
 	if err != nil || r.Version != version || !bytes.Equal(again, line[:n]) || hidden >= 0 {
 		return Record{}, fmt.Errorf("not a record of version %d as this program writes it", version)
@@ -123,19 +123,18 @@ func tame(e nacre.Event, limit int) nacre.Event {
 // writes a lone backslash, so that no text can pass for an escape or a cut.
 func visible(s string, limit int) string {
 	var b strings.Builder
-	for kept := s[:min(len(s), limit)]; len(kept) > 0; {
-		r, n := utf8.DecodeRuneInString(kept)
-		switch {
+	kept := s[:min(len(s), limit)]
+	for i, r := range kept {
+		switch invalid := r == utf8.RuneError && !strings.HasPrefix(kept[i:], "\ufffd"); {
 		case r == '\\':
 			b.WriteString(`\\`)
-		case n == 1 && (r == utf8.RuneError || !plain(r)):
-			fmt.Fprintf(&b, `\x%02x`, kept[0])
+		case invalid || r < utf8.RuneSelf && !plain(r):
+			fmt.Fprintf(&b, `\x%02x`, kept[i])
 		case !plain(r):
 			fmt.Fprintf(&b, `\u{%x}`, r)
 		default:
-			b.WriteString(kept[:n])
+			b.WriteRune(r)
 		}
-		kept = kept[n:]
 	}
 	if len(s) > limit {
 		fmt.Fprintf(&b, `\cut{%d bytes, sha256:%s}`, len(s), digest([]byte(s)))

@@ -171,11 +171,11 @@ func TestTornAtEveryByte(t *testing.T) {
 		}
 		record(t, openTest(t, dir), "after")
 		records, report := all(t, dir)
-		if fmt.Sprint(subjects(records)) != "[a b c d  after]" || report.Torn || report.Notes != 1 {
+		if fmt.Sprint(subjects(records)) != "[a b c d  after]" || report.Torn || crashes(records) != 1 {
 			t.Fatalf("cut at %d: %q %+v", cut, subjects(records), report)
 		}
 		crash := records[4]
-		if crash.Kind != kindCrash || crash.Note != "torn record after sequence 4: crash, sealed" || !bytes.HasPrefix(content(t, dir), torn) {
+		if !crash.Crash() || crash.Seq != 5 || !bytes.HasPrefix(content(t, dir), torn) {
 			t.Fatalf("cut at %d: %+v", cut, crash)
 		}
 	}
@@ -192,7 +192,7 @@ func TestTornWithZerosInside(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	record(t, openTest(t, dir), "after")
-	if _, report := all(t, dir); report.Seq != 6 || report.Torn || report.Notes != 1 {
+	if records, report := all(t, dir); report.Seq != 6 || report.Torn || crashes(records) != 1 {
 		t.Errorf("%+v", report)
 	}
 }
@@ -211,7 +211,7 @@ func TestTornSeal(t *testing.T) {
 		os.WriteFile(path(dir), torn, 0o600)
 		record(t, openTest(t, dir), "kept")
 		records, report := all(t, dir)
-		if records[len(records)-1].Subject != "kept" || report.Notes < 1 || !bytes.HasPrefix(content(t, dir), torn) {
+		if records[len(records)-1].Subject != "kept" || crashes(records) < 1 || !bytes.HasPrefix(content(t, dir), torn) {
 			t.Fatalf("cut at %d: %q, %+v", cut, subjects(records), report)
 		}
 	}
@@ -258,65 +258,45 @@ func TestCutAtBoundaryIsNotSeen(t *testing.T) {
 	}
 }
 
-func TestFollow(t *testing.T) {
-	dir, _ := sample(t)
+// A reading can be gone on with at any time, also where a crash shows in between.
+func TestContinue(t *testing.T) {
+	dir, lines := sample(t)
+	whole := bytes.Join(lines, nil)
 	l := openTest(t, dir)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	seen, done := make(chan Record), make(chan error, 1)
-	go func() { done <- Follow(ctx, dir, func(r Record) error { seen <- r; return nil }) }()
-	expect := func(want string) {
-		t.Helper()
-		if r := <-seen; r.Subject != want || r.Problem != "" {
-			t.Fatalf("got %+v, want %q", r, want)
-		}
+	var got []Record
+	var report Report
+	more := func() (err error) {
+		report, err = Continue(t.Context(), dir, report, func(r Record) error { got = append(got, r); return nil })
+		return err
 	}
-	for _, s := range []string{"a", "b", "c", "d", "e"} {
-		expect(s)
-	}
-	record(t, l, "f", "g")
-	expect("f")
-	expect("g")
-	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	f.WriteString(`{"v":1,"se`)
-	time.Sleep(2 * pollEvery) // let it be seen torn; it must do either way
-	record(t, l, "h")
-	if r := <-seen; r.Kind != kindCrash || r.Problem != "" {
-		t.Fatalf("got %+v, want a crash", r)
-	}
-	expect("h")
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestFollowNoticesTheFileGoing(t *testing.T) {
-	for name, do := range map[string]func(string){
-		"shortened": func(dir string) { os.Truncate(path(dir), 10) },
-		"replaced": func(dir string) {
-			os.WriteFile(path(dir)+".new", bytes.Repeat([]byte("x"), 10_000), 0o600)
-			os.Rename(path(dir)+".new", path(dir))
-		},
+	for _, step := range []func(){
+		func() { os.WriteFile(path(dir), append(whole[:len(whole):len(whole)], `{"v":1,"se`...), 0o600) },
+		func() { record(t, l, "f") }, func() {}, func() { record(t, l, "g", "h") },
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir, _ := sample(t)
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			err := Follow(ctx, dir, func(r Record) error {
-				if r.Seq == 5 {
-					do(dir)
-				}
-				return nil
-			})
-			if fault.KindOf(err) != fault.Tampered || err == nil {
-				t.Errorf("got %v", err)
-			}
-		})
+		if err := more(); err != nil {
+			t.Fatal(err)
+		}
+		step()
+	}
+	if err := more(); err != nil || fmt.Sprint(subjects(got)) != "[a b c d e  f g h]" || crashes(got) != 1 {
+		t.Fatalf("got %q, %v", subjects(got), err)
+	}
+	straight, err := Verify(dir)
+	if report.file = straight.file; err != nil || report != straight {
+		t.Errorf("%+v in pieces, %+v at once, %v", report, straight, err)
+	}
+	bad, _ := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	bad.WriteString("hello\n")
+	bad.Close()
+	if err := more(); fault.KindOf(err) != fault.Tampered || report.BadSeq != 10 {
+		t.Errorf("added text: %+v, %v", report, err)
+	}
+	if err := more(); err != nil {
+		t.Errorf("told a second time: %v", err)
+	}
+	os.Truncate(path(dir), 10)
+	if err := more(); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("cut short: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/audit"
+	"nacre/auditlog"
 	"nacre/fault"
 )
 
@@ -16,6 +17,7 @@ type auditOptions struct {
 	asJSON  bool
 	sandbox string
 	last    int
+	notes   auditlog.Notes
 }
 
 func newAudit(app *App) *cobra.Command {
@@ -95,7 +97,7 @@ func (o *auditOptions) follow(ctx context.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	return audit.Follow(ctx, dir, func(r audit.Record) error {
+	return auditlog.Follow(ctx, dir, func(r audit.Record) error {
 		if !o.wanted(r) {
 			return nil
 		}

@@ -11,19 +11,20 @@ import (
 
 // print writes one record; a JSON line has what was found beside what stands there.
 func (o *auditOptions) print(r audit.Record) error {
+	note := o.notes.Of(r)
 	if o.asJSON {
 		return json.NewEncoder(o.app.Out).Encode(struct {
 			audit.Record
 			Note    string `json:"note,omitempty"`
 			Problem string `json:"problem,omitempty"`
-		}{r, r.Note, r.Problem})
+		}{r, note, r.Problem})
 	}
 	line := fmt.Sprintf("%6d  %s  %-16s  %-8s  %-5s  %s", r.Seq, r.Time.Local().Format(time.DateTime), r.Kind, r.Sandbox, r.Decision, r.Reason)
 	if command := r.Detail["command"]; command != "" {
 		line += ": " + command
 	}
-	if r.Note != "" {
-		line += "  [" + r.Note + "]"
+	if note != "" {
+		line += "  [" + note + "]"
 	}
 	if r.Problem != "" {
 		line = fmt.Sprintf("%6d  TAMPERED: %s", r.Seq, r.Problem)

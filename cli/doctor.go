@@ -9,6 +9,7 @@ import (
 
 	"nacre"
 	"nacre/audit"
+	"nacre/doctor"
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/load"
@@ -41,7 +42,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := (&native.Engine{}).Checks(ctx)
+	list := doctor.Checks()
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
 	list = append(list, o.app.trial(ctx, who, list))
 	good := true

@@ -12,6 +12,7 @@ import (
 	"nacre/load"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/strict"
 )
 
 // input is the flags of everything that makes a plan.
@@ -128,25 +129,23 @@ func (in *input) manifest(_ *App, o owner, c *compile.Input) error {
 	return err
 }
 
-// imageOf reads the value of --image.
-func (in *input) imageOf(o owner) (i manifest.Image, err error) {
+// imageOf reads the value of --image: oci: may be left out.
+func (in *input) imageOf(o owner) (i strict.Text, err error) {
 	i.Origin.File = nacre.OriginCommandLine
-	kind, rest, _ := strings.Cut(in.image, ":")
-	place := map[string]*string{"directory": &i.Directory, "layout": &i.Layout, "archive": &i.Archive}[kind]
-	switch {
-	case in.image == "host":
-		i.Host = in.image
-	case place != nil:
-		if *place, err = policy.Resolve(rest, o.cwd, o.home, i.Origin); err != nil {
+	i.Value = in.image
+	kind, place, _ := strings.Cut(in.image, ":")
+	switch kind {
+	case "host":
+		return i, nil
+	case "oci":
+	case "directory", "layout", "archive":
+		if place, err = policy.Resolve(place, o.cwd, o.home, i.Origin); err != nil {
 			return i, flagFault("--image", err)
 		}
-		in.imageName = kind + ":" + *place
+		i.Value = kind + ":" + place
 	default:
-		i.OCI = strings.TrimPrefix(in.image, "oci:")
-		in.imageName = "oci:" + i.OCI
+		i.Value = "oci:" + in.image
 	}
-	if err := i.Check(); err != nil {
-		return i, flagFault("--image", err)
-	}
+	in.imageName = i.Value
 	return i, nil
 }

@@ -83,7 +83,7 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 }
 
 func (app *App) runs(o owner) (*runs.Store, error) {
-	return runs.Open(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state)
+	return runs.Open(o.uid, runs.Folder(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state))
 }
 
 // getenv is the value of one of the owner's variables.

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
-	"nacre/engine/native"
+	"nacre/doctor"
 	"nacre/fault"
 	"nacre/load"
 	"nacre/policy"
@@ -57,7 +57,7 @@ func (o *policyOptions) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := starter + lackingLines((&native.Engine{}).Checks(ctx))
+	text := starter + lackingLines(doctor.Checks())
 	if _, err := policy.Parse(path, []byte(text)); err != nil {
 		return err
 	}

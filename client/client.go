@@ -9,13 +9,19 @@ import (
 	"nacre"
 	"nacre/api"
 	"nacre/fault"
+	"nacre/runs"
 )
 
 // Client reaches one sandbox.
 type Client struct{ Socket string }
 
 func (c Client) dial() (*net.UnixConn, error) {
-	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: c.Socket, Net: "unixpacket"})
+	var conn *net.UnixConn
+	short, done, err := runs.Short(c.Socket)
+	if err == nil {
+		defer done()
+		conn, err = net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: short, Net: "unixpacket"})
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "cannot reach the sandbox").
 			WithHint("it may just have ended: nacre ps")

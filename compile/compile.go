@@ -202,32 +202,33 @@ func (c *compiler) identity() error {
 }
 
 func (c *compiler) image() (err error) {
-	from := c.Manifest.Image.Origin
+	asked := c.Manifest.Image
 	d, image := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.Image{Kind: nacre.ImageHost}
-	form, place := c.Manifest.Image.Form()
-	if form != "host" {
-		local := form != "oci"
-		if local {
-			if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, from); err != nil {
-				return err
-			}
-		}
-		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
-		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok && local {
-			d = refused
+	form, place, _ := strings.Cut(asked.Value, ":")
+	switch form {
+	case "", "host":
+	case "oci":
+		image.Kind, image.Reference = nacre.ImageOCI, place
+		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: asked.Value})
+	case "directory", "layout", "archive":
+		if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
+			return err
 		}
 		image.Kind, image.Reference = nacre.ImageOCI, form+":"+place
-		switch form {
-		case "directory":
+		if form == "directory" {
 			image.Kind, image.Reference = nacre.ImageDirectory, place
-		case "oci":
-			image.Reference = place
 		}
+		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
+		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
+			d = refused
+		}
+	default:
+		return manifest.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
 	}
-	if from.File == "" {
-		from = d.Origin
+	if asked.Value == "" {
+		asked.Origin = d.Origin
 	}
-	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", from)
+	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", asked.Origin)
 	c.plan.Image = image
 	return nil
 }

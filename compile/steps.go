@@ -57,18 +57,15 @@ const nestedSandbox = "nested-sandbox"
 
 // named compiles everything that is a list.
 func (c *compiler) named() error {
-	for _, key := range []nacre.Capability{nacre.CapNetwork, nacre.CapSecrets, nacre.CapModels, nacre.CapTools,
-		nacre.CapMessages, nacre.CapSchedule, nacre.CapDevices, nacre.CapSyscalls} {
-		for _, asked := range manifest.Entries(c.Manifest.Capabilities, key) {
-			if _, known := c.Owner.Groups[asked.Name]; key == nacre.CapSyscalls && !known {
-				return manifest.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
-					WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
-			}
-			d, granted := c.auth.Named(asked)
-			detail := granted.Detail()
-			if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
-				c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, asked.Entry)
-			}
+	for _, asked := range c.Manifest.Capabilities.Named() {
+		if _, known := c.Owner.Groups[asked.Name]; asked.Capability == nacre.CapSyscalls && !known {
+			return manifest.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
+				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
+		}
+		d, granted := c.auth.Named(asked)
+		detail := granted.Detail()
+		if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
+			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, asked.Entry)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"nacre"
 	"nacre/api"
 	"nacre/fault"
+	"nacre/runs"
 )
 
 // Server answers for one sandbox.
@@ -25,13 +26,20 @@ type Server struct {
 	UID  int // the owner
 }
 
-// Listen makes the socket.
+// Listen makes the socket. Its file is removed with its folder, not when the
+// listener is closed.
 func Listen(path string) (*net.UnixListener, error) {
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	short, done, err := runs.Short(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: short, Net: "unixpacket"})
 	if err != nil {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the control socket")
 	}
-	return l, os.Chmod(path, 0o600)
+	l.SetUnlinkOnClose(false)
+	return l, os.Chmod(short, 0o600)
 }
 
 // Serve answers until the listener is closed, and returns when the last

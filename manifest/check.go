@@ -76,24 +76,6 @@ func One(texts ...string) bool {
 	return len(slices.DeleteFunc(texts, func(s string) bool { return s == "" })) == 1
 }
 
-// Form is the one way in which an image is given, and its text.
-func (i *Image) Form() (form, text string) {
-	for form, text := range map[string]string{"oci": i.OCI, "directory": i.Directory, "layout": i.Layout, "archive": i.Archive} {
-		if text != "" {
-			return form, text
-		}
-	}
-	return "host", ""
-}
-
-// Check refuses an image that is not one thing.
-func (i *Image) Check() error {
-	if !One(i.Host, i.Directory, i.OCI, i.Layout, i.Archive) {
-		return Invalid(i.Origin, "image: expected host, or one of directory, oci, layout, archive")
-	}
-	return nil
-}
-
 // Check completes the defaults and refuses what cannot be meant.
 func (s *Secret) Check() error {
 	switch {

@@ -15,7 +15,7 @@ type Manifest struct {
 	Name         string              `yaml:"name,required" about:"what the agent calls itself: lower-case letters, digits and hyphens, at most 63"`
 	Description  string              `yaml:"description" about:"one line for people"`
 	Command      []string            `yaml:"command" about:"the program and its arguments, as a list"`
-	Image        Image               `yaml:"image" about:"the root file system: host (default), or one of directory, oci, layout, archive"`
+	Image        strict.Text         `yaml:"image" match:"^(host|oci:[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}|(directory|layout|archive):.+)$" about:"host (default), oci:NAME with its digest @sha256:…, directory:PATH, layout:PATH or archive:PATH"`
 	Workdir      string              `yaml:"workdir" about:"where the command starts, inside; default: the first granted folder, else /home/agent"`
 	Environment  map[string]Variable `yaml:"environment" about:"variables: a fixed value, or {from: owner}"`
 	Files        []File              `yaml:"files" about:"folders and files of the host, or read-only presets"`
@@ -36,16 +36,6 @@ type Capabilities struct {
 	Devices  []strict.Text `yaml:"devices" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"devices, by name"`
 	Syscalls []strict.Text `yaml:"syscalls" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"groups of system calls beyond the base list"`
 	Limits   Limits        `yaml:"limits" about:"what the sandbox may use: asked for in a manifest, the most in a policy"`
-}
-
-// Image is the root file system that is asked for; empty is the host's.
-type Image struct {
-	Host      string `yaml:",scalar" oneof:"host"`
-	Directory string `yaml:"directory" about:"a folder that holds a root file system"`
-	OCI       string `yaml:"oci" match:"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$" about:"a registry reference with its digest: name@sha256:…"`
-	Layout    string `yaml:"layout" about:"a folder in the OCI layout"`
-	Archive   string `yaml:"archive" about:"an OCI archive"`
-	Origin    nacre.Origin
 }
 
 // Variable is one environment variable that is asked for.

@@ -66,6 +66,15 @@ func Entries(v any, key nacre.Capability) []Named {
 	return all
 }
 
+// Named lists the entries of all capabilities that are lists, in a fixed order.
+func (c Capabilities) Named() []Named {
+	var all []Named
+	for _, f := range strict.Fields(reflect.TypeOf(c)) {
+		all = append(all, Entries(c, nacre.Capability(f.Name))...)
+	}
+	return all
+}
+
 // Separator stands between the items of a detail; no item can hold it.
 const Separator = "; "
 

@@ -24,6 +24,9 @@ func (r *reader) mounts(e Expect) {
 		}
 		point, options := unescape(f[4]), strings.Split(f[5], ",")
 		seen[point] = f[5] // the last one at a place is on top
+		if shared(f[6:]) {
+			wrong = append(wrong, point+" shares mounts with the host")
+		}
 		if problem := e.problem(point, options); problem != "" {
 			wrong = append(wrong, point+" "+problem)
 		}
@@ -36,8 +39,22 @@ func (r *reader) mounts(e Expect) {
 		r.add("mounts", place, "writable", orElse(seen[place], "not mounted"),
 			slices.Contains(strings.Split(seen[place], ","), "rw"))
 	}
-	r.add("mounts", "all others", "read-only, nosuid, nodev",
-		orElse(strings.Join(wrong, "; "), "read-only, nosuid, nodev"), len(wrong) == 0)
+	const good = "read-only, nosuid, nodev; none shared"
+	r.add("mounts", "all others", good, orElse(strings.Join(wrong, "; "), good), len(wrong) == 0)
+}
+
+// shared looks for a peer group among a mount's optional fields, which end at a
+// hyphen (proc_pid_mountinfo(5)).
+func shared(optional []string) bool {
+	for _, f := range optional {
+		switch {
+		case f == "-":
+			return false
+		case strings.HasPrefix(f, "shared:"), strings.HasPrefix(f, "master:"):
+			return true
+		}
+	}
+	return true // a line without its end
 }
 
 func (e Expect) problem(point string, options []string) string {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Mount is a mount of the host's.
@@ -69,4 +71,14 @@ func octal(s string) string {
 		out.WriteByte(s[i])
 	}
 	return out.String()
+}
+
+// LandlockABI is the version of Landlock that the kernel has; an error where it
+// has none, or it is switched off.
+func LandlockABI() (int, error) {
+	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
+		return 0, e
+	}
+	return int(abi), nil
 }

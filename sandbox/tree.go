@@ -30,7 +30,9 @@ func DetachMapped(p *Pin, m Mapping, init string) (*os.File, error) {
 		return nil, fault.Wrap(fault.Unsupported, err, "cannot take %s out of the host's tree", p.Path)
 	}
 	tree := os.NewFile(uintptr(fd), p.Path)
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users.Fd())}
+	// Private: a clone of a shared mount is its peer, so that masks laid over it
+	// would appear on the host, and the host's later mounts in the sandbox.
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Propagation: unix.MS_PRIVATE, Userns_fd: uint64(users.Fd())}
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &attr); err != nil {
 		tree.Close()
 		return nil, fault.Wrap(fault.Unsupported, err, "the file system of %s has no idmapped mounts", p.Path).

@@ -6,16 +6,22 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	"nacre/sandbox/build"
 	"nacre/sandbox/reap"
 )
+
+// init runs on the process's first thread, and keeps main there: package build
+// needs it.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "build":
 		build.Main([]string{"nacre-init", "reap"})
 	case len(os.Args) == 2 && os.Args[1] == "reap":
+		runtime.UnlockOSThread()
 		os.Exit(reap.Main())
 	case len(os.Args) == 2 && os.Args[1] == "hold":
 		// Keeps a user namespace alive until the supervisor holds it; see

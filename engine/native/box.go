@@ -20,6 +20,7 @@ import (
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
+	"nacre/sandbox/watchdog"
 )
 
 // box is a sandbox from its plan to its end.
@@ -37,7 +38,7 @@ type box struct {
 	files    []*os.File  // handed to init
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
-	watchdog *cgroup.Watchdog
+	watchdog *watchdog.Watchdog
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 
@@ -88,7 +89,7 @@ func (b *box) join(pid int) error {
 	if b.group != nil {
 		return b.group.AddAgent(pid)
 	}
-	b.watchdog = &cgroup.Watchdog{
+	b.watchdog = &watchdog.Watchdog{
 		Init: pid, Limits: b.plan.Limits, Every: 100 * time.Millisecond,
 		Kill: func(reason string) { b.end(reason) },
 	}
@@ -230,17 +231,15 @@ func (b *box) Usage() (nacre.Usage, error) {
 	b.mu.Lock()
 	u.Output = b.output
 	b.mu.Unlock()
-	var now cgroup.Usage
 	switch {
 	case b.group != nil:
-		var err error
-		if now, err = b.group.Usage(); err != nil {
-			return u, err
-		}
+		now, err := b.group.Usage()
+		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		return u, err
 	case b.watchdog != nil:
-		now = b.watchdog.Usage()
+		now := b.watchdog.Usage()
+		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
 	}
-	u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
 	return u, nil
 }
 

@@ -133,7 +133,7 @@ func (b *box) register(ctx context.Context) error {
 	record := runs.Record{
 		ID: b.id, Name: b.engine.Alias, Agent: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
-		Groups: cgroup.State{ID: b.id},
+		Groups: cgroup.Planned(b.id), // stored before launch makes any of it
 	}
 	entry, err := b.engine.Runs.Add(record)
 	if err != nil {

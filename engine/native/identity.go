@@ -33,15 +33,15 @@ func (b *box) identify() (m sandbox.Mapping, err error) {
 	if len(b.plan.Files) > 0 || b.plan.Image.Kind != nacre.ImageHost {
 		return owner, nil // its files are the owner's
 	}
-	sub, problem := subordinate()
+	first, count, problem := Subordinate()
 	if problem != nil {
 		if slices.Contains(b.plan.Accepted, nacre.TierOwnerUID) {
 			return owner, nil
 		}
 		return sandbox.Mapping{}, problem
 	}
-	n, err := b.number(sub.count)
-	return sandbox.Mapping{Inside: inside, UID: sub.uid + n, GID: sub.gid + n, Helper: true, Regroup: true}, err
+	n, err := b.number(count)
+	return sandbox.Mapping{Inside: inside, UID: first + n, GID: first + n, Helper: true, Regroup: true}, err
 }
 
 // number reserves a number below count that no other running sandbox has.
@@ -53,22 +53,21 @@ func (b *box) number(count int) (int, error) {
 	return n, err
 }
 
-// subordinates are the ids that an administrator gave to the owner.
-type subordinates struct{ uid, gid, count int }
-
-// subordinate reads subuid(5) and subgid(5).
-func subordinate() (s subordinates, err error) {
+// Subordinate is the range of ids that an administrator gave to the owner, for
+// users and groups alike (subuid(5), subgid(5)).
+func Subordinate() (first, count int, err error) {
 	for _, program := range []string{"newuidmap", "newgidmap"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return s, noSubordinates(program + " is not installed")
+			return 0, 0, noSubordinates(program + " is not installed")
 		}
 	}
 	uid, uids := firstRange("/etc/subuid")
 	gid, gids := firstRange("/etc/subgid")
-	if uids == 0 || gids == 0 {
-		return s, noSubordinates("/etc/subuid or /etc/subgid has no range for you")
+	first, count = max(uid, gid), min(uid+uids, gid+gids)-max(uid, gid)
+	if count <= 0 {
+		return 0, 0, noSubordinates("/etc/subuid and /etc/subgid have no range in common for you")
 	}
-	return subordinates{uid, gid, min(uids, gids)}, nil
+	return first, count, nil
 }
 
 func noSubordinates(reason string) error {

@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"nacre"
 	"nacre/fault"
 	"nacre/policy"
@@ -39,7 +37,7 @@ func (b *box) prepare(ctx context.Context) (err error) {
 
 // landlock says which ABI init must find.
 func (b *box) landlock() (blueprint.Landlock, error) {
-	abi, err := landlockABI()
+	abi, err := sandbox.LandlockABI()
 	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
 	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
 	switch {
@@ -55,14 +53,6 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
 	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
-}
-
-func landlockABI() (int, error) {
-	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		return 0, e
-	}
-	return int(abi), nil
 }
 
 func filterOf(p nacre.Plan, watched bool) (code []byte, digest string, err error) {
@@ -129,11 +119,11 @@ func (b *box) folders(ctx context.Context) error {
 
 // scan finds what to mask and to guard in a folder.
 func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
-	guards := guarded
-	if !t.Write {
-		guards = nil
+	var guarded sandbox.Guarded
+	if t.Write {
+		guarded = guards()
 	}
-	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guards)
+	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guarded)
 	for _, m := range found.Masks {
 		t.Masks = append(t.Masks, m.Path)
 	}

@@ -10,8 +10,8 @@
 package build
 
 import (
+	"errors"
 	"fmt"
-	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -27,9 +27,10 @@ type failure struct {
 }
 
 // Main builds what the supervisor sent and does not return: it becomes the
-// reaper, or reports what failed and ends with status 1.
+// reaper, or reports what failed and ends with status 1. The calling goroutine
+// must be locked to the process's first thread: that is the one whose time
+// namespace /proc/self shows.
 func Main(stage2 []string) {
-	runtime.LockOSThread()
 	f := run(stage2)
 	message := blueprint.Message{Kind: blueprint.Failed, Layer: f.layer, Error: f.err.Error()}
 	_ = blueprint.Send(blueprint.ControlFD, message)
@@ -37,6 +38,9 @@ func Main(stage2 []string) {
 }
 
 func run(stage2 []string) *failure {
+	if unix.Gettid() != unix.Getpid() {
+		return &failure{"thread", errors.New("not the process's first")}
+	}
 	// Nothing but the two protocol descriptors survives the exec below.
 	if err := unix.CloseRange(blueprint.ControlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return &failure{"descriptors", err}
@@ -117,6 +121,7 @@ func awaitBuild() error {
 // identity becomes the agent's user. The capabilities in our own user
 // namespace stay: none of the ids involved is its root.
 func (b *builder) identity() error {
+	unix.Umask(0o022) // the owner's is theirs
 	uid := uintptr(b.spec.UID)
 	if b.spec.Regroup {
 		if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); e != 0 {
@@ -163,29 +168,6 @@ func (b *builder) namespaces() error {
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 }
 
-// newTime starts the sandbox's uptime at zero, where the kernel can: that of
-// the host identifies it. Children are born into the namespace; so is what
-// follows an execve, since Linux 6.3.
-func newTime() error {
-	if err := rawUnshare(unix.CLONE_NEWTIME); err != nil {
-		return nil // a kernel without time namespaces; nothing else relies on them
-	}
-	var offsets string
-	for name, clock := range map[string]int32{"monotonic": unix.CLOCK_MONOTONIC, "boottime": unix.CLOCK_BOOTTIME} {
-		var now unix.Timespec
-		if err := unix.ClockGettime(clock, &now); err != nil {
-			return err
-		}
-		offsets += fmt.Sprintf("%s -%d 0\n", name, now.Sec)
-	}
-	fd, err := unix.Open("/proc/self/timens_offsets", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return writeAll(fd, offsets)
-}
-
 func rawUnshare(flags uintptr) error {
 	if _, _, e := unix.RawSyscall(unix.SYS_UNSHARE, flags, 0, 0); e != 0 {
 		return e
@@ -196,10 +178,8 @@ func rawUnshare(flags uintptr) error {
 // become executes the reaper from the read-only mount of this very program:
 // the mount is attached nowhere, so nothing inside can name or change it.
 func (b *builder) become(stage2 []string) error {
-	for _, fd := range []uintptr{blueprint.ControlFD} {
-		if _, err := unix.FcntlInt(fd, unix.F_SETFD, 0); err != nil {
-			return err
-		}
+	if _, err := unix.FcntlInt(blueprint.ControlFD, unix.F_SETFD, 0); err != nil {
+		return err
 	}
 	argv, err := syscall.SlicePtrFromStrings(stage2)
 	if err != nil {

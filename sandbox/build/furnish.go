@@ -3,63 +3,32 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/sandbox/blueprint"
 )
 
-// folder opens a folder of the new root, making it and its parents where they
-// are missing. An image may have put a symbolic link in the way: that is
-// refused, since what we mount must be where we say it is.
-func folder(name string, mode uint32) (int, error) {
-	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
+// folder makes a folder of the new root where it is missing, and opens it. An
+// image may have put a symbolic link in the way: opening refuses it, since what
+// we mount must be where we say it is.
+func folder(name string) (int, error) {
+	if err := os.MkdirAll(name, 0o755); err != nil {
 		return -1, err
 	}
-	for _, part := range strings.Split(strings.Trim(path.Clean(name), "/"), "/") {
-		if part == "" {
-			continue
-		}
-		next, err := enter(at, part, mode)
-		unix.Close(at)
-		if err != nil {
-			return -1, fmt.Errorf("%s: %w", name, err)
-		}
-		at = next
-	}
-	return at, nil
-}
-
-func enter(at int, part string, mode uint32) (int, error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: closed}
-	fd, err := unix.Openat2(at, part, &how)
-	if errors.Is(err, unix.ENOENT) {
-		if err := unix.Mkdirat(at, part, mode); err != nil {
-			return -1, err
-		}
-		fd, err = unix.Openat2(at, part, &how)
-	}
-	return fd, err
+	return openBeneathRoot(name)
 }
 
 // place hangs a mount on a path, making the folder or file to hang it on.
 func place(mount int, name string, dir bool) error {
+	open := file
 	if dir {
-		at, err := folder(name, 0o755)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(at)
-		return attachAt(mount, at)
+		open = folder
 	}
-	if err := write(blueprint.File{Path: name, Mode: 0o444}); err != nil && !errors.Is(err, unix.EEXIST) {
-		return err
-	}
-	at, err := existing(name)
+	at, err := open(name)
 	if err != nil {
 		return err
 	}
@@ -67,74 +36,55 @@ func place(mount int, name string, dir bool) error {
 	return attachAt(mount, at)
 }
 
-// existing opens what is there, whatever it is, but through no link.
-func existing(name string) (int, error) {
-	return openBeneathRoot(path.Clean(name))
+// file makes an empty file where there is none, and opens it likewise.
+func file(name string) (int, error) {
+	if err := os.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return -1, err
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o444)
+	if err == nil {
+		f.Close()
+	} else if !errors.Is(err, os.ErrExist) {
+		return -1, err
+	}
+	return openBeneathRoot(name)
 }
 
-// write makes a file; an existing one of an image is replaced.
+// write makes a file; that of an image is replaced.
 func write(f blueprint.File) error {
-	dir, err := folder(path.Dir(f.Path), 0o755)
-	if err != nil {
+	if err := os.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
-	defer unix.Close(dir)
-	base := path.Base(f.Path)
-	if f.Content != "" {
-		_ = unix.Unlinkat(dir, base, 0)
-	}
-	fd, err := unix.Openat(dir, base, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_WRONLY|unix.O_CLOEXEC, f.Mode)
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Path, err)
-	}
-	defer unix.Close(fd)
-	return writeAll(fd, f.Content)
-}
-
-func writeAll(fd int, content string) error {
-	for len(content) > 0 {
-		n, err := unix.Write(fd, []byte(content))
-		if err != nil {
-			return err
-		}
-		content = content[n:]
-	}
-	return nil
+	_ = os.Remove(f.Path)
+	return os.WriteFile(f.Path, []byte(f.Content), os.FileMode(f.Mode))
 }
 
 // furnish makes the plain folders, links and files.
 func (b *builder) furnish() error {
 	for _, dir := range b.spec.Dirs {
-		fd, err := folder(dir, 0o755)
-		if err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		unix.Close(fd)
 	}
 	for _, f := range b.spec.Files {
 		if err := write(f); err != nil {
 			return err
 		}
 	}
-	for _, l := range b.spec.Links {
-		if err := link(l); err != nil {
-			return fmt.Errorf("%s: %w", l.Path, err)
+	return links(b.spec.Links)
+}
+
+// links makes symbolic links; where an image brought its own, that stays.
+func links(list []blueprint.Link) error {
+	for _, l := range list {
+		if err := os.MkdirAll(path.Dir(l.Path), 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink(l.Target, l.Path); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
 		}
 	}
 	return nil
-}
-
-func link(l blueprint.Link) error {
-	dir, err := folder(path.Dir(l.Path), 0o755)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dir)
-	err = unix.Symlinkat(l.Target, dir, path.Base(l.Path))
-	if errors.Is(err, unix.EEXIST) {
-		return nil // an image brought its own
-	}
-	return err
 }
 
 // private makes all private writable places out of one sized file system, so
@@ -203,18 +153,13 @@ func (b *builder) devices() error {
 	if err := write(blueprint.File{Path: blueprint.LandlockProbe, Content: "Landlock is off.\n", Mode: 0o444}); err != nil {
 		return err
 	}
-	for _, l := range []blueprint.Link{
+	return links([]blueprint.Link{
 		{Path: "/dev/ptmx", Target: "pts/ptmx"},
 		{Path: "/dev/fd", Target: "/proc/self/fd"},
 		{Path: "/dev/stdin", Target: "/proc/self/fd/0"},
 		{Path: "/dev/stdout", Target: "/proc/self/fd/1"},
 		{Path: "/dev/stderr", Target: "/proc/self/fd/2"},
-	} {
-		if err := link(l); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // placeTrees hangs the host's folders where the plan says, and masks what is

@@ -121,7 +121,7 @@ func (b *builder) landlockRules(can uint64) error {
 		rules = append(rules, rule{t.Inside, access})
 	}
 	for _, r := range rules {
-		fd, err := existing(r.path)
+		fd, err := openBeneathRoot(r.path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.path, err)
 		}

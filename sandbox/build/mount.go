@@ -104,12 +104,14 @@ func sameInode(walked, checked int) error {
 	return nil
 }
 
+// setattr also takes a mount out of its peer group: under systemd the host's
+// mounts are shared, and what is laid over a shared one appears on the host.
 func setattr(fd int, attr uint64, recursive bool) error {
 	flags := uint(unix.AT_EMPTY_PATH)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: attr})
+	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: attr, Propagation: unix.MS_PRIVATE})
 }
 
 // configure sets one option; without a value it is a flag.
@@ -146,19 +148,7 @@ func (b *builder) root() error {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
 	// Any folder will do to hang the new root on: the old tree goes with it.
-	if err := unix.MoveMount(base, "", unix.AT_FDCWD, "/usr", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("attach: %w", err)
-	}
-	if err := unix.Fchdir(base); err != nil {
-		return err
-	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot_root: %w", err)
-	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("leave the host's tree: %w", err)
-	}
-	if err := unix.Chdir("/"); err != nil {
+	if err := enterRoot(base, "/usr"); err != nil {
 		return err
 	}
 	if b.spec.Overlay {
@@ -193,10 +183,7 @@ func (b *builder) blanks() error {
 	if err := setattr(fs, unix.MOUNT_ATTR_RDONLY, false); err != nil {
 		return err
 	}
-	if err := unix.Mkdir(blankPlace, 0); err != nil {
-		return err
-	}
-	return attach(fs, blankPlace)
+	return place(fs, blankPlace, true)
 }
 
 // blankPlace is where the blanks hang while the sandbox is built.
@@ -228,18 +215,13 @@ func (b *builder) overlay() error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{"/lower", "/layer", "/root"} {
-		if err := unix.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	if err := attach(b.trees[0], "/lower"); err != nil {
+	if err := place(b.trees[0], "/lower", true); err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
-	if err := attach(upper, "/layer"); err != nil {
+	if err := place(upper, "/layer", true); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/layer/upper", "/layer/work"} {
+	for _, dir := range []string{"/layer/upper", "/layer/work", "/root"} {
 		if err := unix.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
@@ -249,17 +231,23 @@ func (b *builder) overlay() error {
 	if err != nil {
 		return fmt.Errorf("overlayfs: %w", err)
 	}
-	if err := attach(fs, "/root"); err != nil {
-		return err
+	return enterRoot(fs, "/root")
+}
+
+// enterRoot hangs a mount on a folder, makes it the root and leaves the tree
+// that was there for good.
+func enterRoot(mount int, at string) error {
+	if err := attach(mount, at); err != nil {
+		return fmt.Errorf("attach: %w", err)
 	}
-	if err := unix.Fchdir(fs); err != nil {
+	if err := unix.Fchdir(mount); err != nil {
 		return err
 	}
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("pivot_root: %w", err)
 	}
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return err
+		return fmt.Errorf("leave the old tree: %w", err)
 	}
 	return unix.Chdir("/")
 }

@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ func (b *builder) proc() error {
 		return err
 	}
 	if !b.spec.Nested {
-		if err := forbidUserNamespaces(fs); err != nil {
+		if err := forbidUserNamespaces(); err != nil {
 			return err
 		}
 	}
@@ -44,17 +45,8 @@ func (b *builder) proc() error {
 }
 
 // forbidUserNamespaces needs the capabilities that are about to be dropped.
-func forbidUserNamespaces(proc int) error {
-	const name = "sys/user/max_user_namespaces"
-	fd, err := unix.Openat(proc, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	defer unix.Close(fd)
-	if err := writeAll(fd, "0"); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
+func forbidUserNamespaces() error {
+	return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
 }
 
 // trimProc lays blanks and synthetic files over what tells of the host. What a

@@ -1,7 +1,8 @@
-package native
+// Package doctor looks at what the native engine needs and what this machine
+// has. It changes nothing and decides nothing: the engine refuses by itself.
+package doctor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,13 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/engine/native"
+	"nacre/sandbox"
 	"nacre/sandbox/cgroup"
 )
 
-// Checks reports what the engine needs and what this machine has.
-func (e *Engine) Checks(context.Context) []nacre.Check {
-	list := []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck()}
-	return append(list, cgroup.Detect().Checks()...)
+// Checks lists the requirements, with what was found and the remedy.
+func Checks() []nacre.Check {
+	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
+		cgroup.Detect().Check()}
 }
 
 func kernel() nacre.Check {
@@ -72,7 +75,7 @@ func filters() nacre.Check {
 }
 
 func landlockCheck() nacre.Check {
-	abi, err := landlockABI()
+	abi, err := sandbox.LandlockABI()
 	switch {
 	case err != nil:
 		return nacre.Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,
@@ -89,12 +92,12 @@ func identityCheck() nacre.Check {
 	if os.Geteuid() == 0 {
 		return c
 	}
-	s, err := subordinate()
+	first, count, err := native.Subordinate()
 	if err != nil {
 		c.OK, c.Found, c.Tier = false, err.Error(), nacre.TierOwnerUID
 		c.Remedy = "install uidmap and give the user a range in /etc/subuid and /etc/subgid"
 		return c
 	}
-	c.Found = fmt.Sprintf("%d subordinate ids from %d", s.count, s.uid)
+	c.Found = fmt.Sprintf("%d subordinate ids from %d", count, first)
 	return c
 }

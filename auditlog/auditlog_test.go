@@ -1,0 +1,159 @@
+package auditlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"nacre"
+	"nacre/audit"
+	"nacre/fault"
+)
+
+func record(t *testing.T, l *audit.Log, subjects ...string) {
+	t.Helper()
+	for _, s := range subjects {
+		if err := l.Record(context.Background(), nacre.Event{Kind: "test.event", Subject: s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// sample is a log of five records.
+func sample(t *testing.T) (dir string, l *audit.Log) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "audit")
+	l, err := audit.Open(dir, os.Getuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	record(t, l, "a", "b", "c", "d", "e")
+	return dir, l
+}
+
+func path(dir string) string { return filepath.Join(dir, "audit.jsonl") }
+
+func TestFollow(t *testing.T) {
+	dir, l := sample(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	seen, done := make(chan audit.Record), make(chan error, 1)
+	go func() { done <- Follow(ctx, dir, func(r audit.Record) error { seen <- r; return nil }) }()
+	expect := func(want string) {
+		t.Helper()
+		if r := <-seen; r.Subject != want || r.Problem != "" {
+			t.Fatalf("got %+v, want %q", r, want)
+		}
+	}
+	for _, s := range []string{"a", "b", "c", "d", "e"} {
+		expect(s)
+	}
+	record(t, l, "f", "g")
+	expect("f")
+	expect("g")
+	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.WriteString(`{"v":1,"se`)
+	time.Sleep(2 * pollEvery) // let it be seen torn; it must do either way
+	record(t, l, "h")
+	if r := <-seen; !r.Crash() || r.Problem != "" {
+		t.Fatalf("got %+v, want a crash", r)
+	}
+	expect("h")
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFollowNoticesTheFileGoing(t *testing.T) {
+	for name, do := range map[string]func(string){
+		"shortened": func(dir string) { os.Truncate(path(dir), 10) },
+		"replaced": func(dir string) {
+			os.WriteFile(path(dir)+".new", bytes.Repeat([]byte("x"), 10_000), 0o600)
+			os.Rename(path(dir)+".new", path(dir))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, _ := sample(t)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			err := Follow(ctx, dir, func(r audit.Record) error {
+				if r.Seq == 5 {
+					do(dir)
+				}
+				return nil
+			})
+			if fault.KindOf(err) != fault.Tampered || err == nil {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// Damage is shown, and what follows it is too.
+func TestFollowGoesOnAfterDamage(t *testing.T) {
+	dir, _ := sample(t)
+	b, err := os.ReadFile(path(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	os.WriteFile(path(dir), b, 0o600)
+	stop, n, bad := errors.New("stop"), 0, 0
+	err = Follow(t.Context(), dir, func(r audit.Record) error {
+		if n++; r.Problem != "" {
+			bad++
+		}
+		if n == 5 {
+			f, _ := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+			defer f.Close()
+			f.WriteString("hello\n")
+		}
+		if n == 6 {
+			return stop
+		}
+		return nil
+	})
+	if err != stop || bad != 2 {
+		t.Errorf("%d records, %d bad, %v", n, bad, err)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	dir, l := sample(t)
+	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.WriteString(`{"v":1,"se`)
+	f.Close()
+	record(t, l, "f")
+	var notes Notes
+	var got []string
+	if _, err := audit.Read(dir, func(r audit.Record) error { got = append(got, notes.Of(r)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 7 || got[5] != "torn record after sequence 5: crash, sealed" || got[6] != "" {
+		t.Errorf("%q", got)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	notes = Notes{}
+	for i, want := range []string{"", "the clock went back by 1h0m0s", ""} {
+		at := now.Add([]time.Duration{0, -time.Hour, time.Second}[i])
+		if got := notes.Of(audit.Record{Time: at}); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := notes.Of(audit.Record{Problem: "x"}); got != "" || notes.Of(audit.Record{Time: now.Add(time.Second)}) != "" {
+		t.Errorf("a record that cannot be trusted was: %q", got)
+	}
+}

@@ -1,0 +1,166 @@
+package boundary
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nacre/test/programs"
+)
+
+// refused is nacre's exit code where it refuses or fails itself.
+const refused = 125
+
+// owner is somebody with a home who runs nacre.
+type owner struct {
+	t    *testing.T
+	home string
+}
+
+func newOwner(t *testing.T) owner { return owner{t, programs.Home(t)} }
+
+func (o owner) write(name, content string) string {
+	o.t.Helper()
+	path := filepath.Join(o.home, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		o.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	return path
+}
+
+// nacre runs it, with the lower tiers of a plain user accepted where it runs
+// something, and returns what it printed and its exit code.
+func (o owner) nacre(args ...string) (out string, code int) {
+	o.t.Helper()
+	if args[0] == "run" {
+		args = append(append([]string{"run"}, programs.Tiers()...), args[1:]...)
+	}
+	return o.bare(args...)
+}
+
+func (o owner) bare(args ...string) (out string, code int) {
+	o.t.Helper()
+	cmd := exec.Command(filepath.Join(bin, "nacre"), args...)
+	cmd.Dir = o.home
+	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "CANARY=canary-in-the-environment"}
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	err := cmd.Run()
+	if _, ended := err.(*exec.ExitError); err != nil && !ended {
+		o.t.Fatal(err)
+	}
+	return b.String(), cmd.ProcessState.ExitCode()
+}
+
+// watched tells whether this user's sandboxes have a watchdog in place of
+// control groups.
+func (o owner) watched() bool {
+	out, code := o.bare("run", "-q", "--accept", "owner-uid", "--", "true")
+	return code != 0 && strings.Contains(out, "limits-watchdog")
+}
+
+// TestWhatNothingEnforcesIsRefused: a grant that no layer can enforce yet is
+// not ignored: the run is refused, though the policy allows it.
+func TestWhatNothingEnforcesIsRefused(t *testing.T) {
+	for name, grant := range map[string]string{
+		"network":  "network: [{host: example.com}]",
+		"secrets":  "secrets: [{name: token, hosts: [example.com]}]",
+		"models":   "models: [{provider: some, models: [one], tokens: 10}]",
+		"tools":    "tools: [{server: some, tools: [one]}]",
+		"messages": "messages: [{with: family, access: [send]}]",
+		"schedule": "schedule: [{name: daily, when: [\"0 7 * * *\"]}]",
+		"devices":  "devices: [dri]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOwner(t)
+			manifest := o.write("agents/a/agent.yaml", "version: 1\nname: a\ncommand: [echo, it ran]\n"+grant+"\n")
+			policy := o.write("policy/policy.yaml", "version: 1\nagents: [{manifest: ~/agents/a/agent.yaml, "+grant+"}]\n")
+			if out, code := o.nacre("plan", "--policy", policy, "--agent", manifest); code != 0 {
+				t.Fatalf("the plan itself: %d\n%s", code, out)
+			}
+			out, code := o.nacre("run", "--policy", policy, "--agent", manifest)
+			if code != refused || strings.Contains(out, "it ran\n") {
+				t.Errorf("ended with %d:\n%s", code, out)
+			}
+		})
+	}
+}
+
+// TestNoRecordNoStart: where the audit cannot be written, nothing runs.
+func TestNoRecordNoStart(t *testing.T) {
+	o := newOwner(t)
+	if out, code := o.nacre("run", "-q", "--", "echo", "it ran"); code != 0 || out != "it ran\n" {
+		t.Fatalf("with an audit: %d %q", code, out)
+	}
+	record := filepath.Join(o.home, ".local/state/nacre/audit/audit.jsonl")
+	if err := os.Remove(record); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(record, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out, code := o.nacre("run", "-q", "--", "echo", "it ran")
+	if code != refused || strings.Contains(out, "it ran") {
+		t.Errorf("without an audit: %d\n%s", code, out)
+	}
+}
+
+// TestTheMostIsThePolicys: a manifest cannot ask for more time, memory or
+// processes than the policy allows, or than the default where it says nothing.
+func TestTheMostIsThePolicys(t *testing.T) {
+	for limit, more := range map[string]string{"time": "2h", "memory": "64GiB", "processes": "100000", "output": "1TiB", "cpus": "64"} {
+		for _, policy := range []string{"version: 1\n", "version: 1\nlimits: {time: 1m, memory: 64MiB, processes: 16, output: 1KiB, cpus: 0.5}\n"} {
+			o := newOwner(t)
+			manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [echo, it ran]\nlimits: {"+limit+": "+more+"}\n")
+			out, code := o.nacre("run", "--policy", o.write("p/policy.yaml", policy), "--agent", manifest)
+			if code != refused || strings.Contains(out, "it ran\n") {
+				t.Errorf("%s: %s under %q: %d\n%s", limit, more, policy, code, out)
+			}
+		}
+	}
+}
+
+// TestMissingLayerRefuses: where this user on this machine cannot have a
+// layer, nothing runs until its tier is accepted by name; then it runs and the
+// plan says so.
+func TestMissingLayerRefuses(t *testing.T) {
+	o := newOwner(t)
+	out, code := o.bare("run", "-q", "--", "echo", "it ran")
+	if code == 0 {
+		t.Skip("needs a user who lacks control groups or subordinate ids")
+	}
+	if code != refused || strings.Contains(out, "it ran") || !strings.Contains(out, "limits-watchdog") && !strings.Contains(out, "owner-uid") {
+		t.Errorf("ended with %d, and must refuse with the tier to accept:\n%s", code, out)
+	}
+	out, code = o.nacre("run", "--", "echo", "it ran")
+	if code != 0 || !strings.Contains(out, "accepts-limits-watchdog") {
+		t.Errorf("with tiers accepted: %d\n%s", code, out)
+	}
+}
+
+// TestNothingIsInherited: no variable, no descriptor and no folder of the
+// owner's, in any process inside.
+func TestNothingIsInherited(t *testing.T) {
+	o := newOwner(t)
+	secret := o.write("secret", "canary-in-a-file")
+	f, err := os.Open(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	script := `env; cat /proc/*/environ; ls -l /proc/self/fd /proc/1/fd; cat <&3; cat ` + secret + `; pwd; ls -a`
+	args := append(append([]string{"run", "-q"}, programs.Tiers()...), "--", "sh", "-c", script)
+	cmd := exec.Command(filepath.Join(bin, "nacre"), args...)
+	cmd.Dir, cmd.ExtraFiles = o.home, []*os.File{f}
+	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH"), "CANARY=canary-in-the-environment"}
+	out, _ := cmd.CombinedOutput()
+	if strings.Contains(string(out), "canary") || strings.Contains(string(out), o.home+"\n") || !strings.Contains(string(out), "/home/agent") {
+		t.Errorf("something of the owner's is inside:\n%s", out)
+	}
+}
