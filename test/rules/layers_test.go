@@ -76,6 +76,7 @@ var places = map[string]place{
 	"test/vm/guest":     {beside, 0},
 	"test/vm/job":       {beside, 0},
 	"test/vm/machine":   {beside, 0},
+	"test/vm/matrix":    {beside, 0},
 }
 
 // coreCeiling bounds all trusted packages together.
