@@ -65,6 +65,7 @@ func unknown(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	f := fault.New(fault.Usage, "%s has no command %q", cmd.CommandPath(), args[0])
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return f.WithHint("did you mean %s %s?", cmd.CommandPath(), near[0])
 	}

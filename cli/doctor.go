@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +12,6 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/load"
-	"nacre/remedy"
 )
 
 type doctorOptions struct {
@@ -123,41 +121,4 @@ func (app *App) auditFine(who owner) nacre.Check {
 		_, err = audit.Verify(who.auditDir())
 	}
 	return found("audit", who.auditDir(), err)
-}
-
-// trial runs a program in a sandbox, with whatever the checks found lacking.
-func (app *App) trial(ctx context.Context, who owner, checks []nacre.Check) nacre.Check {
-	in := input{name: fmt.Sprintf("doctor-%d", os.Getpid())}
-	fine := "a program ran in a sandbox with every layer"
-	for _, c := range checks {
-		if !c.OK && c.Tier != "" {
-			in.accept = append(in.accept, string(c.Tier))
-			fine = fmt.Sprintf("a program ran in a sandbox without %v", in.accept)
-		}
-	}
-	c, err := in.gather(app, who, []string{"true"})
-	if err != nil {
-		return found("trial", "", err)
-	}
-	p, err := remedy.Compile(c)
-	if err != nil {
-		return found("trial", "", err)
-	}
-	engine, log, err := app.engine(who)
-	if err != nil {
-		return found("trial", "", err)
-	}
-	defer log.Close()
-	err = app.patiently("trying a sandbox", func() error {
-		box, err := engine.Start(ctx, p, nacre.Streams{})
-		if err != nil {
-			return err
-		}
-		exit, err := box.Wait()
-		if err == nil && exit.Code != 0 {
-			err = fault.New(fault.Internal, "true ended with %d (%s)", exit.Code, exit.Reason)
-		}
-		return err
-	})
-	return found("trial", fine, err)
 }

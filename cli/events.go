@@ -80,8 +80,15 @@ func (e *events) planned(p nacre.Plan) {
 	}
 }
 
-func (e *events) started(id string, pid int) { e.emit(event{Event: "started", ID: id, PID: pid}) }
-func (e *events) ended(exit nacre.Exit)      { e.emit(event{Event: "ended", Exit: &exit}) }
+func (e *events) started(box nacre.Sandbox) {
+	v := event{Event: "started", ID: box.ID()}
+	if b, ok := box.(interface{ PID() int }); ok {
+		v.PID = b.PID()
+	}
+	e.emit(v)
+}
+
+func (e *events) ended(exit nacre.Exit) { e.emit(event{Event: "ended", Exit: &exit}) }
 
 func (e *events) failed(err error) {
 	e.emit(event{Event: "failed", Error: err.Error(), Hint: fault.HintOf(err)})

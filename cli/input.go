@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,8 +12,6 @@ import (
 	"nacre/load"
 	"nacre/manifest"
 	"nacre/policy"
-	"nacre/remedy"
-	"nacre/seccomp"
 	"nacre/strict"
 )
 
@@ -40,6 +35,20 @@ func (in *input) flags(cmd *cobra.Command) {
 	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:…`, directory:PATH, layout:PATH or archive:PATH")
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
+	in.completions(cmd)
+}
+
+// completions are what the shell offers for the flags; files otherwise.
+func (in *input) completions(cmd *cobra.Command) {
+	words := map[string][]string{
+		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock)},
+		"limit":  {"memory=", "cpus=", "processes=", "open-files=", "disk=", "output=", "time="},
+		"image":  {"host", "directory:", "layout:", "archive:"},
+	}
+	for flag, list := range words {
+		// It fails only for a flag that there is not.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
+	}
 }
 
 // gather reads the files and flags that a plan is compiled from.
@@ -87,7 +96,7 @@ func (in *input) grants(_ *App, _ owner, c *compile.Input) error {
 
 // flagFault names the flag that is wrong.
 func flagFault(flag string, err error) error {
-	what := strings.TrimPrefix(err.Error(), nacre.OriginCommandLine+": ")
+	what := strings.TrimPrefix(strings.TrimPrefix(err.Error(), nacre.OriginCommandLine+": "), "limits: ")
 	if !strings.HasPrefix(what, flag) {
 		what = flag + ": " + what
 	}
@@ -139,87 +148,4 @@ func (in *input) imageOf(o owner) (i strict.Text, err error) {
 	}
 	in.imageName = i.Value
 	return i, nil
-}
-
-func (in *input) policies(_ *App, o owner, c *compile.Input) (err error) {
-	path := o.policyPath()
-	if in.policy != "" {
-		path = in.policy
-		if _, err := os.Lstat(path); err != nil {
-			return fault.New(fault.NotFound, "%s: there is no such policy", path).
-				WithHint("nacre policy init writes one to begin with; without --policy a missing one allows nothing")
-		}
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return fault.Wrap(fault.NotFound, err, "%s", path)
-	}
-	if c.Policy, err = load.Policy(path, o.uid, nil); err != nil {
-		return err
-	}
-	if c.Ceiling, err = load.Policy(o.ceilingPath(), 0, nil); err != nil {
-		return err
-	}
-	c.Owner.Policies = spellings(path, o.ceilingPath())
-	if in.imageName != "" { // the owner's own command line is a grant
-		granted := policy.Policy{Version: 1}
-		if c.Policy != nil {
-			granted = *c.Policy
-		}
-		from := nacre.Origin{File: nacre.OriginCommandLine}
-		granted.Images = append(slices.Clone(granted.Images), strict.Text{Value: in.imageName, Origin: from})
-		c.Policy = &granted
-	}
-	return nil
-}
-
-// spellings are the paths as written and as they really are: a policy reached
-// through a link must not lie in a granted folder either.
-func spellings(paths ...string) (all []string) {
-	for _, p := range paths {
-		all = append(all, filepath.Clean(p))
-		if real, err := filepath.EvalSymlinks(p); err == nil && real != filepath.Clean(p) {
-			all = append(all, real)
-		}
-	}
-	return all
-}
-
-// facts are what the compiler must know of the owner and the machine.
-func (in *input) facts(app *App, o owner, c *compile.Input) error {
-	c.Owner.Home, c.Owner.Cwd = o.home, o.cwd
-	c.Owner.Own = spellings(o.own(app.Program)...)
-	c.Owner.Environment = map[string]string{}
-	for _, pair := range app.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		c.Owner.Environment[name] = value
-	}
-	c.Owner.Groups = map[string]string{}
-	for _, g := range seccomp.Groups() {
-		c.Owner.Groups[g.Name] = g.Warning.Detail
-	}
-	files := c.Files
-	base := o.cwd
-	if c.Manifest != nil {
-		files = slices.Concat(c.Manifest.Files, c.Files)
-		base = filepath.Dir(c.ManifestPath)
-	}
-	for i, f := range files {
-		if c.Manifest == nil || i >= len(c.Manifest.Files) {
-			base = o.cwd
-		}
-		host, err := policy.Resolve(f.Path, base, o.home, f.Origin)
-		if st, e := os.Lstat(host); err == nil && e == nil && !st.IsDir() {
-			c.Owner.PlainFiles = append(c.Owner.PlainFiles, host)
-		}
-	}
-	return nil
-}
-
-// plan compiles the command line.
-func (in *input) plan(app *App, o owner, command []string) (nacre.Plan, error) {
-	c, err := in.gather(app, o, command)
-	if err != nil {
-		return nacre.Plan{}, err
-	}
-	return remedy.Compile(c)
 }

@@ -72,7 +72,11 @@ func (o *allowOptions) line(who owner, args []string) (string, error) {
 		r.Path = path
 		return "files: {roots: [" + remedy.Flow(r) + "]}", nil
 	case kind == "limits":
-		name, amount, _ := strings.Cut(what, "=")
+		name, amount, ok := strings.Cut(what, "=")
+		if !ok {
+			return "", fault.New(fault.Usage, "nacre policy allow limits: expected NAME=AMOUNT, found %q", what).
+				WithHint("such as memory=4GiB")
+		}
 		return fmt.Sprintf("limits: {%s: %s}", remedy.Quote(name), remedy.Quote(amount)), nil
 	case slices.Contains(lists, kind):
 		return kind + ": [" + remedy.Quote(what) + "]", nil

@@ -61,7 +61,11 @@ func (e policyEdit) apply(ctx context.Context) (changed bool, err error) {
 	if err := e.record(ctx, old, text); err != nil {
 		return false, err
 	}
-	return true, replace(real, text)
+	if err := replace(real, text); err != nil {
+		return false, err
+	}
+	_, err = load.Policy(e.path, e.owner.uid, nil) // a new one may lie where others can write
+	return true, err
 }
 
 // merge makes the new text, and sees that it is a policy that nacre reads.

@@ -13,6 +13,7 @@ import (
 	"nacre"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/load"
 	"nacre/policy"
 )
 
@@ -74,6 +75,10 @@ func (o *policyOptions) init(ctx context.Context) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		_ = os.Remove(path)
 		return fault.Wrap(fault.Exhausted, err, "cannot write the policy")
+	}
+	if _, err := load.Policy(path, who.uid, nil); err != nil { // it may lie where others can write
+		_ = os.Remove(path)
+		return err
 	}
 	_, err = fmt.Fprintf(o.app.Out, "%s: written; it allows nothing yet\n", path)
 	return err

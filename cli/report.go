@@ -50,6 +50,13 @@ func (app *App) report(err error) int {
 	case errors.As(err, &code):
 		return int(code)
 	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		code := 0
+		for _, e := range joined.Unwrap() {
+			code = max(code, app.report(e))
+		}
+		return code
+	}
 	var refusal *compile.Refusal
 	if errors.As(err, &refusal) {
 		app.refusal(err, refusal.Decisions)
@@ -76,33 +83,32 @@ func exitCode(err error) int {
 
 // refusal prints everything that was denied, each with what would allow it.
 func (app *App) refusal(err error, denied []nacre.Decision) {
-	if len(denied) == 1 {
-		d := denied[0]
-		fmt.Fprintf(app.Err, "error: %s\nhint: %s\n", oneLine(refused(d)), oneLine(allowing(d)))
-		return
-	}
 	var f *fault.Fault
 	what := err.Error()
 	if errors.As(err, &f) {
-		what = f.What
+		what = f.What // the file, and that the policy does not allow
+	}
+	if len(denied) == 1 {
+		d := denied[0]
+		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), oneLine(remedyOf(d)))
+		return
 	}
 	fmt.Fprintf(app.Err, "error: %s %d things:\n", oneLine(what), len(denied))
 	for _, d := range denied {
-		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(allowing(d)))
+		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(remedyOf(d)))
 	}
 	fmt.Fprintln(app.Err, "hint: nacre policy allow writes such lines into your policy; nacre explain says more about each")
 }
 
 func refused(d nacre.Decision) string {
-	s := fmt.Sprintf("the policy does not allow %s %s: %s", d.Capability, d.Subject, d.Reason)
+	s := fmt.Sprintf("%s %s: %s", d.Capability, d.Subject, d.Reason)
 	if d.Origin.Line > 0 {
-		s = d.Origin.String() + ": " + s
+		s += " (" + d.Origin.String() + ")"
 	}
 	return s
 }
 
-// allowing says what would allow it.
-func allowing(d nacre.Decision) string {
+func remedyOf(d nacre.Decision) string {
 	if d.Remedy == "" {
 		return "no policy can allow this; ask for less"
 	}
@@ -110,6 +116,4 @@ func allowing(d nacre.Decision) string {
 }
 
 // oneLine makes a message safe for a terminal, on one line.
-func oneLine(s string) string {
-	return terminal.Clean(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
-}
+func oneLine(s string) string { return terminal.Clean(strings.TrimSpace(s)) }

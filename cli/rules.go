@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"nacre"
+	"nacre/manifest"
 	"nacre/policy"
 	"nacre/remedy"
 	"nacre/strict"
@@ -52,6 +53,10 @@ func (l *lister) texts(effect string, capability nacre.Capability, prefix string
 	}
 }
 
+// listed are the capabilities whose rules are lists of entries.
+var listed = []nacre.Capability{nacre.CapNetwork, nacre.CapSecrets, nacre.CapModels, nacre.CapTools,
+	nacre.CapMessages, nacre.CapSchedule, nacre.CapDevices, nacre.CapSyscalls}
+
 func (l *lister) rules(r *policy.Rules) {
 	const allow, deny = "allow", "deny"
 	for _, root := range r.Files.Roots {
@@ -63,8 +68,14 @@ func (l *lister) rules(r *policy.Rules) {
 	l.texts(allow, nacre.CapEnvironment, "", r.Environment)
 	l.texts(allow, nacre.CapImage, "", r.Images)
 	l.texts(allow, "accept", "", r.Accept)
-	for _, n := range r.Capabilities.Named() {
-		l.add(allow, n.Capability, n.Origin, remedy.Flow(n.Entry))
+	for _, c := range listed {
+		for _, n := range manifest.Entries(r.Capabilities, c) {
+			rule := n.Name
+			if _, bare := n.Entry.(strict.Text); n.Entry != nil && !bare {
+				rule = remedy.Flow(n.Entry)
+			}
+			l.add(allow, c, n.Origin, rule)
+		}
 	}
 	for _, limit := range r.Limits.Each() {
 		if limit.N > 0 {

@@ -20,12 +20,11 @@ const (
 // runLog keeps what a run writes, byte for byte, for nacre logs. It is a
 // convenience, not the record: what cannot be kept is left out, and said so.
 type runLog struct {
-	dir   string
-	mu    sync.Mutex
-	early []byte // before the run had an id
-	f     *os.File
-	size  int
-	err   error
+	dir  string
+	mu   sync.Mutex
+	f    *os.File
+	size int
+	err  error
 }
 
 func newRunLog(dir string) *runLog { return &runLog{dir: dir} }
@@ -40,14 +39,20 @@ func (l *runLog) open(id string) {
 		return
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL | unix.O_NOFOLLOW
-	if l.f, l.err = os.OpenFile(logPath(l.dir, id), flags, 0o600); l.err != nil {
-		l.f = nil
-		return
+	if f, err := os.OpenFile(logPath(l.dir, id), flags, 0o600); err == nil {
+		l.f = f
+	} else {
+		l.err = err
 	}
-	if len(l.early) > 0 {
-		_, l.err = l.f.Write(l.early)
+}
+
+// discard takes the log of a run away that never began.
+func (l *runLog) discard() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		_ = os.Remove(l.f.Name())
 	}
-	l.early = nil
 }
 
 const cutMark = "\n[nacre: the rest was not kept]\n"
@@ -56,17 +61,13 @@ const cutMark = "\n[nacre: the rest was not kept]\n"
 func (l *runLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil || l.size >= logBytes {
+	if l.f == nil || l.err != nil || l.size >= logBytes {
 		return len(p), nil
 	}
 	kept := p[:min(len(p), logBytes-l.size)]
 	l.size += len(kept)
 	if l.size == logBytes {
 		kept = slices.Concat(kept, []byte(cutMark))
-	}
-	if l.f == nil {
-		l.early = append(l.early, kept...)
-		return len(p), nil
 	}
 	_, l.err = l.f.Write(kept)
 	return len(p), nil

@@ -2,15 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
+	"net"
 	"os"
 	"time"
 
 	"nacre"
-	"nacre/engine/native"
-	"nacre/fault"
 	"nacre/localapi"
+	"nacre/runs"
 	"nacre/terminal"
 )
 
@@ -23,9 +22,10 @@ type session struct {
 	tty    bool
 	events *events
 
-	box   nacre.Sandbox
-	ready chan struct{} // closed once box is set, or never will be
-	log   *runLog
+	listener *net.UnixListener // of the control socket
+	log      *runLog
+	box      nacre.Sandbox
+	ready    chan struct{} // closed once box is set, or never will be
 }
 
 // run starts the plan and stays until it has ended.
@@ -42,53 +42,46 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer s.closeLog()
 	signals := watchSignals(cancel)
 	defer signals.close()
-	box, err := engine.Start(ctx, s.plan, s.streams())
-	if err != nil {
-		close(s.ready)
-		return signals.interrupted(err)
+	engine.Registered = func(r runs.Record) (err error) {
+		s.log.open(r.ID)
+		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
+		return err
 	}
+	box, err := engine.Start(ctx, s.plan, s.streams())
 	s.box = box
 	close(s.ready)
-	signals.forward(box)
-	stop, err := s.serve(ctx, engine)
 	if err != nil {
-		return nacre.Exit{}, errors.Join(err, box.Stop(0))
+		s.close()
+		s.log.discard()
+		return signals.interrupted(err)
 	}
-	defer stop()
+	signals.forward(box)
+	s.events.started(box)
+	defer s.serve(ctx)()
 	return s.wait()
 }
 
-// serve makes the sandbox reachable for ps, exec and the others.
-func (s *session) serve(ctx context.Context, engine *native.Engine) (stop func(), err error) {
-	s.log.open(s.box.ID())
-	record, err := engine.Runs.Find(s.box.ID())
-	if err != nil && fault.KindOf(err) == fault.NotFound {
-		return func() {}, nil // it has ended already
+func (s *session) close() {
+	if s.listener != nil {
+		s.listener.Close()
 	}
-	if err != nil {
-		return nil, err
-	}
-	s.events.started(record.ID, record.Init)
-	listener, err := localapi.Listen(engine.Runs.Socket(record))
-	if errors.Is(err, os.ErrNotExist) {
-		return func() {}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
+}
+
+// serve answers ps, exec and the others, until what it returns is called.
+func (s *session) serve(ctx context.Context) (stop func()) {
 	server := &localapi.Server{Box: s.box, Plan: s.plan, UID: s.owner.uid}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		server.Serve(ctx, listener)
+		server.Serve(ctx, s.listener)
 	}()
 	return func() {
-		listener.Close()
+		s.close()
 		select {
 		case <-served:
 		case <-time.After(lastWords):
 		}
-	}, nil
+	}
 }
 
 // lastWords is how long somebody who asked something may take to hear that the

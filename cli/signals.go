@@ -22,6 +22,7 @@ const (
 // signals passes what is sent to nacre on to the command.
 type signals struct {
 	received chan os.Signal
+	pipe     chan os.Signal
 	boxes    chan nacre.Sandbox
 	cancel   context.CancelFunc
 	mu       sync.Mutex
@@ -31,13 +32,16 @@ type signals struct {
 // watchSignals begins: a signal that comes before the sandbox runs cancels its
 // start.
 func watchSignals(cancel context.CancelFunc) *signals {
-	s := &signals{received: make(chan os.Signal, 8), boxes: make(chan nacre.Sandbox, 1), cancel: cancel}
+	s := &signals{received: make(chan os.Signal, 8), boxes: make(chan nacre.Sandbox, 1), cancel: cancel,
+		pipe: make(chan os.Signal, 1)}
+	signal.Notify(s.pipe, unix.SIGPIPE) // a reader that is gone is then the program's affair, not our death
 	signal.Notify(s.received, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
 	go s.watch()
 	return s
 }
 
 func (s *signals) close() {
+	signal.Stop(s.pipe)
 	signal.Stop(s.received)
 	close(s.received)
 }

@@ -55,6 +55,9 @@ type box struct {
 // ID is the sandbox's identifier.
 func (b *box) ID() string { return b.id }
 
+// PID is the process id of its first process.
+func (b *box) PID() int { return b.process.PID }
+
 // limit makes the control group, or accepts that there is none.
 func (b *box) limit(ctx context.Context) error {
 	group, err := cgroup.New(ctx, b.id, b.plan.Limits)

@@ -22,7 +22,7 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
-// Engine starts native sandboxes. All fields but Alias and Images are required.
+// Engine starts native sandboxes. Alias, Images and Registered may be empty.
 type Engine struct {
 	Init   string         // path of nacre-init
 	Runs   *runs.Store    // where running sandboxes are registered
@@ -30,6 +30,9 @@ type Engine struct {
 	Caller nacre.Caller   // on whose behalf
 	Alias  string         // the owner's name for the sandbox, unique among those running; may be empty
 	Images Images         // prepares images; without it only the host's can be used
+	// Registered, if set, is told of each sandbox before anything of it is
+	// started, so that its control socket is there from the beginning.
+	Registered func(runs.Record) error
 }
 
 // Images gives the folder of an image's root file system, which stays as it is
@@ -137,6 +140,11 @@ func (b *box) register(ctx context.Context) error {
 		return err
 	}
 	b.entry = entry
+	if b.engine.Registered != nil {
+		if err := b.engine.Registered(entry.Record); err != nil {
+			return err
+		}
+	}
 	b.recorded = make(chan error, 1)
 	event := b.event("sandbox.start", nacre.Allow, "plan accepted", map[string]string{
 		"command":  strings.Join(b.plan.Command, " "),

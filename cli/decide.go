@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+
+	"nacre"
+	"nacre/compile"
+	"nacre/explain"
+	"nacre/fault"
+	"nacre/remedy"
+	"nacre/seccomp"
+)
+
+// lookup asks the filter's own table about one system call.
+func lookup(name string, groups []string) (bool, string) {
+	t, err := seccomp.NewTable(seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Groups: groups, Loopback: true})
+	if err != nil {
+		return false, err.Error()
+	}
+	d := t.Decide(name)
+	if d.Remedy != "" {
+		d.Reason += "; a group adds it: " + d.Remedy
+	}
+	return d.Effect == nacre.Allow, d.Reason
+}
+
+// decide asks the plan, and, where that denies, what the policy says.
+func decide(c compile.Input, q explain.Query) (nacre.Decision, error) {
+	p, err := remedy.Compile(c)
+	if err != nil && fault.KindOf(err) != fault.Denied {
+		return nacre.Decision{}, err
+	}
+	if err == nil {
+		d := explain.Decide(p, q)
+		single := q.Capability == nacre.CapSyscalls && c.Owner.Groups[q.Subject] == ""
+		if d.Effect == nacre.Allow || q.Inside || single || strings.HasPrefix(d.Rule, "blocked.") {
+			return d, nil
+		}
+	}
+	would, err := explain.Would(c, q)
+	if err != nil || would.Effect != nacre.Allow {
+		return would, err
+	}
+	would.Effect = nacre.Deny
+	would.Reason = "the policy would allow it, but it is not declared"
+	would.Remedy = "declare it in the manifest, or on the command line"
+	return would, nil
+}
+
+func (app *App) printDecision(d nacre.Decision) error {
+	t := table{}
+	colour := map[bool]string{true: green, false: red}[d.Effect == nacre.Allow]
+	fmt.Fprintln(app.Out, app.paint(colour, d.Effect.String()), oneLine(string(d.Capability)+" "+d.Subject))
+	t.add("rule", d.Rule)
+	t.add("reason", d.Reason)
+	t.add("origin", d.Origin)
+	if d.Remedy != "" {
+		t.add("remedy", d.Remedy)
+	}
+	return t.print(app)
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nacre"
+	"nacre/compile"
+	"nacre/fault"
+	"nacre/load"
+	"nacre/policy"
+	"nacre/seccomp"
+	"nacre/strict"
+)
+
+func (in *input) policies(_ *App, o owner, c *compile.Input) (err error) {
+	path := o.policyPath()
+	if in.policy != "" {
+		path = in.policy
+		if _, err := os.Lstat(path); err != nil {
+			return fault.New(fault.NotFound, "%s: there is no such policy", path).
+				WithHint("nacre policy init writes one to begin with; without --policy a missing one allows nothing")
+		}
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return fault.Wrap(fault.NotFound, err, "%s", path)
+	}
+	if c.Policy, err = load.Policy(path, o.uid, nil); err != nil {
+		return err
+	}
+	if c.Ceiling, err = load.Policy(o.ceilingPath(), 0, nil); err != nil {
+		return err
+	}
+	c.Owner.Policies = spellings(path, o.ceilingPath())
+	if in.imageName != "" { // the owner's own command line is a grant
+		granted := policy.Policy{Version: 1}
+		if c.Policy != nil {
+			granted = *c.Policy
+		}
+		from := nacre.Origin{File: nacre.OriginCommandLine}
+		granted.Images = append(slices.Clone(granted.Images), strict.Text{Value: in.imageName, Origin: from})
+		c.Policy = &granted
+	}
+	return nil
+}
+
+// spellings are the paths as written and as they really are: a policy reached
+// through a link must not lie in a granted folder either.
+func spellings(paths ...string) (all []string) {
+	for _, p := range paths {
+		all = append(all, filepath.Clean(p))
+		if real, err := filepath.EvalSymlinks(p); err == nil && real != filepath.Clean(p) {
+			all = append(all, real)
+		}
+	}
+	return all
+}
+
+// facts are what the compiler must know of the owner and the machine.
+func (in *input) facts(app *App, o owner, c *compile.Input) error {
+	c.Owner.Home, c.Owner.Cwd = o.home, o.cwd
+	c.Owner.Own = spellings(o.own(app.Program)...)
+	c.Owner.Environment = map[string]string{}
+	for _, pair := range app.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		c.Owner.Environment[name] = value
+	}
+	c.Owner.Groups = map[string]string{}
+	for _, g := range seccomp.Groups() {
+		c.Owner.Groups[g.Name] = g.Warning.Detail
+	}
+	files := c.Files
+	base := o.cwd
+	if c.Manifest != nil {
+		files = slices.Concat(c.Manifest.Files, c.Files)
+		base = filepath.Dir(c.ManifestPath)
+	}
+	for i, f := range files {
+		if c.Manifest == nil || i >= len(c.Manifest.Files) {
+			base = o.cwd
+		}
+		host, err := policy.Resolve(f.Path, base, o.home, f.Origin)
+		if st, e := os.Lstat(host); err == nil && e == nil && !st.IsDir() {
+			c.Owner.PlainFiles = append(c.Owner.PlainFiles, host)
+		}
+	}
+	return nil
+}
