@@ -15,6 +15,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/fault"
+	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/remedy"
@@ -315,7 +316,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("the command line against a denial: %v", err)
 	}
 	base.Policy = nil
-	if err := base.Limits.ParseLimit("memory=9GiB", nacre.Origin{File: nacre.OriginCommandLine}); err != nil {
+	if err := grant.ParseLimit(&base.Limits, "memory=9GiB"); err != nil {
 		t.Fatal(err)
 	}
 	p, err := compile.Compile(base)

@@ -48,10 +48,8 @@ func (c *compiler) file(f manifest.File, base string) error {
 	if err != nil {
 		return err
 	}
-	for place, below := range taken {
-		if inside == place || below && policy.Within(place, inside) {
-			return manifest.Invalid(f.Origin, "at: %s belongs to the sandbox itself", inside).WithHint("choose a place below %s", Work)
-		}
+	if _, ok := policy.At(taken, inside); ok {
+		return manifest.Invalid(f.Origin, "at: %s belongs to the sandbox itself", inside).WithHint("choose a place below %s", Work)
 	}
 	g, ok := c.grant(c.auth.Files(host, f.Access), policy.Root{Path: host, Access: f.Access}, f.Access.String()+" "+host+" at "+inside, f.Reason, f.Origin)
 	if !ok {

@@ -133,9 +133,12 @@ func (c *compiler) limits() error {
 	return nil
 }
 
+// Tiers are the lower tiers of protection that can be accepted.
+var Tiers = []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID}
+
 func (c *compiler) tiers() error {
-	for _, t := range []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID} {
-		d := c.auth.Tier(t)
+	for _, t := range Tiers {
+		d, _ := c.auth.Named(manifest.Named{Capability: "accept", Name: string(t)})
 		switch {
 		case d.Effect == nacre.Allow:
 			c.plan.Accepted = append(c.plan.Accepted, t)

@@ -5,11 +5,9 @@ import (
 	"math"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"nacre"
-	"nacre/fault"
 )
 
 // Limits are asked for in a manifest, and are the most in a policy. What is
@@ -122,18 +120,6 @@ func (l *Limits) Check() (err error) {
 		}
 	}
 	return nil
-}
-
-// ParseLimit reads NAME=AMOUNT, as on the command line, into l.
-func (l *Limits) ParseLimit(s string, from nacre.Origin) error {
-	key, text, _ := strings.Cut(s, "=")
-	for _, limit := range l.Each() {
-		if limit.Name == key && text != "" {
-			*limit.Amount = Amount{Text: Quantity(text), Origin: from}
-			return l.Check()
-		}
-	}
-	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
 }
 
 // Plan is the limits as a plan states them.

@@ -11,9 +11,6 @@ import (
 	"nacre/strict"
 )
 
-// capTier is the capability of accepting a lower tier: the owner's alone.
-const capTier nacre.Capability = "accept"
-
 // Facts are what the evaluator must know besides the files.
 type Facts struct {
 	Home     string        // the owner's, absolute

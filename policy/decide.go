@@ -55,10 +55,8 @@ func (f *FileRules) best(path string, access nacre.Access) rule {
 
 // never is why a place can be granted by nobody; empty where it can be.
 func (a *Authority) never(path string, access nacre.Access) string {
-	for place, below := range reserved {
-		if path == place || below && Within(place, path) {
-			return place + " can never be granted"
-		}
+	if place, ok := At(reserved, path); ok {
+		return place + " can never be granted"
 	}
 	for _, p := range a.facts.Policies {
 		if Within(path, p) {
@@ -82,15 +80,6 @@ func (a *Authority) Preset(name string, places []string) nacre.Decision {
 			return refused
 		}
 	}
-	return d
-}
-
-// Network decides about a destination, or a single request.
-func (a *Authority) Network(asked manifest.Network) nacre.Decision {
-	if err := asked.Check(); err != nil {
-		return nacre.Decision{Capability: nacre.CapNetwork, Subject: asked.Host, Rule: "invalid", Reason: err.Error()}
-	}
-	d, _ := a.Named(manifest.Entry(nacre.CapNetwork, asked))
 	return d
 }
 
@@ -132,12 +121,6 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 		}
 		return rule{}
 	}), granted
-}
-
-// Tier decides whether a lower tier may be accepted.
-func (a *Authority) Tier(t nacre.Tier) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: capTier, Name: string(t)})
-	return d
 }
 
 // Limit decides about an amount of one limit, and says what the most is.
