@@ -28,7 +28,8 @@ type Blocked struct {
 	globs    []blocker
 }
 
-type blocker struct{ pattern, folded, prefix string } // prefix: what a last component that is a glob begins with
+// blocker is one pattern, and what a last component that is a glob begins and ends with.
+type blocker struct{ pattern, folded, prefix, suffix string }
 
 // harmless are the endings of .env.* files that hold no secrets.
 var harmless = []string{".env.example", ".env.sample", ".env.template", ".env.dist"}
@@ -46,9 +47,13 @@ func NewBlocked(patterns []string) (*Blocked, error) {
 		}
 		last := parts[len(parts)-1]
 		if i := strings.IndexAny(last, `*?[\`); i >= 0 {
-			b.globs = append(b.globs, blocker{p, folded, last[:i]})
+			suffix := last[strings.LastIndexAny(last, `*?[]\`)+1:]
+			if strings.Contains(last, `\`) { // what is escaped is no plain text
+				suffix = ""
+			}
+			b.globs = append(b.globs, blocker{p, folded, last[:i], suffix})
 		} else {
-			b.exact[last] = append(b.exact[last], blocker{p, folded, last})
+			b.exact[last] = append(b.exact[last], blocker{pattern: p, folded: folded})
 		}
 	}
 	return b, nil
@@ -84,9 +89,11 @@ func (b *Blocked) entry(parents []string, name string, absolute bool) (string, b
 			return c.pattern, true
 		}
 	}
-	for _, c := range b.globs { // most names leave at the prefix
-		if strings.HasPrefix(folded, c.prefix) && c.matches(parents, folded, absolute) &&
-			!(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
+	for _, c := range b.globs {
+		if !strings.HasPrefix(folded, c.prefix) || !strings.HasSuffix(folded, c.suffix) {
+			continue // most names leave here
+		}
+		if c.matches(parents, folded, absolute) && !(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
 			return c.pattern, true
 		}
 	}
