@@ -19,6 +19,7 @@ import (
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/remedy"
+	"nacre/strict"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -280,7 +281,6 @@ func TestInvalid(t *testing.T) {
 		"long name":          {"files: [/" + strings.Repeat("a", 256) + "]", "255"},
 		"NUL":                {`files: ["/a\0b"]`, "expected a path"},
 		"unknown group":      {"syscalls: [debgu]", "no group"},
-		"workdir":            {"workdir: work", "workdir"},
 		"command NUL":        {`command: ["a\0"]`, "command"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -294,6 +294,19 @@ func TestInvalid(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+	for _, dir := range []string{"work", "~/work", "/a\x00b"} { // from the command line
+		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Workdir: dir}, Owner: owner()}
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("workdir %q: %v", dir, err)
+		}
+	}
+	for _, image := range []string{"alpine", "vm:/x", "directory:", "layout:~bob/x"} {
+		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Image: strict.Text{Value: image}}, Owner: owner()}
+		in.Policy = rules(t, "images: [\"*\"]")
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("image %q: %v", image, err)
+		}
 	}
 	if _, err := compile.Compile(compile.Input{Owner: owner()}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("no command: %v", err)

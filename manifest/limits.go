@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nacre"
+	"nacre/strict"
 )
 
 // Limits are asked for in a manifest, and are the most in a policy. What is
@@ -116,7 +117,7 @@ func (l *Limits) Check() (err error) {
 			continue
 		}
 		if limit.N, err = limit.Parse(string(limit.Text)); err != nil {
-			return Invalid(limit.Origin, "limits: %s: %v", limit.Name, err)
+			return strict.Invalid(limit.Origin, "limits: %s: %v", limit.Name, err)
 		}
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/manifest"
+	"nacre/strict"
 )
 
 // Resolve makes a written path absolute and clean, by its letters alone: ~ is
@@ -20,16 +20,16 @@ func Resolve(written, base, home string, from nacre.Origin) (string, error) {
 	}
 	switch {
 	case written == "" || strings.ContainsRune(written, 0):
-		return "", manifest.Invalid(from, "path: expected a path, found %q", written)
+		return "", strict.Invalid(from, "path: expected a path, found %q", written)
 	case !path.IsAbs(full) && written[0] == '~':
-		return "", manifest.Invalid(from, "path: %q: only the owner's own home (~/) is known, if that", written).
+		return "", strict.Invalid(from, "path: %q: only the owner's own home (~/) is known, if that", written).
 			WithHint("for a file of that name write ./%s", written)
 	case !path.IsAbs(full):
-		return "", manifest.Invalid(from, "path: expected an absolute path or one below ~/, found %q", written)
+		return "", strict.Invalid(from, "path: expected an absolute path or one below ~/, found %q", written)
 	}
 	full = path.Clean(full)
 	if long := func(part string) bool { return len(part) > 255 }; len(full) > 4095 || slices.ContainsFunc(strings.Split(full, "/"), long) {
-		return "", manifest.Invalid(from, "path: over 4095 bytes, or a name in it over 255")
+		return "", strict.Invalid(from, "path: over 4095 bytes, or a name in it over 255")
 	}
 	return full, nil
 }

@@ -130,7 +130,7 @@ func TestZeroRulesAllowNothing(t *testing.T) {
 		d, _ := a.Named(n)
 		return d
 	}
-	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), a.Preset("go", nil), named(manifest.Named{Capability: "accept", Name: string(nacre.TierWatchdog)}),
+	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), named(manifest.Named{Capability: "accept", Name: string(nacre.TierWatchdog)}),
 		named(manifest.Entry(nacre.CapNetwork, manifest.Network{})), named(manifest.Entry(nacre.CapNetwork, manifest.Network{Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}}))} {
 		if d.Effect != nacre.Deny || d.Rule == "" || d.Reason == "" {
 			t.Errorf("%v", d)
