@@ -46,7 +46,8 @@ var places = map[string]place{
 	"sandbox/blueprint": {layer: core, ceiling: 165},
 	"sandbox/build":     {layer: core, ceiling: 740},
 	"sandbox/reap":      {layer: core, ceiling: 190},
-	"sandbox/cgroup":    {layer: core, ceiling: 560},
+	"sandbox/cgroup":    {layer: core, ceiling: 500},
+	"sandbox/watchdog":  {layer: core, ceiling: 120},
 	"posture":           {layer: core, ceiling: 125},
 	"audit":             {layer: core, ceiling: 420},
 	"engine/native":     {layer: engines, ceiling: 800},
@@ -83,6 +84,7 @@ var places = map[string]place{
 	"test/vm/guest":     {layer: beside},
 	"test/vm/job":       {layer: beside},
 	"test/vm/machine":   {layer: beside},
+	"test/vm/matrix":    {layer: beside},
 }
 
 // coreCeiling bounds all trusted packages together.
