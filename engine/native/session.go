@@ -138,6 +138,9 @@ func (b *box) lost() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, j := range b.jobs {
+		if b.reason == "output-limit" { // it wrote, so it had started: we were quicker than the news
+			offer(j.started, nil)
+		}
 		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
 		close(j.ended)
 	}
