@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -98,8 +99,21 @@ func spawn(o Order, control, spec *os.File) (*os.Process, error) {
 	return os.StartProcess(o.Init, []string{"nacre-init", "build"}, attr)
 }
 
+// launchFault explains why no process could be made in new namespaces
+// (clone(2)).
 func launchFault(err error) error {
 	f := fault.Wrap(fault.Unsupported, err, "cannot start a sandbox")
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
+		f.What += ": user namespaces are switched off or used up"
+		return f.WithHint("as an administrator: sysctl user.max_user_namespaces=10000")
+	case errors.Is(err, unix.EPERM):
+		f.What += ": user namespaces are closed to plain users"
+		return f.WithHint("as an administrator: sysctl kernel.unprivileged_userns_clone=1, or give nacre an AppArmor profile that allows userns")
+	case errors.Is(err, unix.EINVAL):
+		f.What += ": this kernel has no user namespaces"
+		return f.WithHint("use a kernel with CONFIG_USER_NS")
+	}
 	return f.WithHint("nacre doctor says what this machine lacks")
 }
 

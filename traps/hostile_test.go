@@ -84,13 +84,13 @@ func TestMany(t *testing.T) {
 	r := f.after(func() {
 		dir := f.path("flood")
 		f.must(os.Mkdir(dir, 0o755))
-		for i := range 10_000 {
+		for i := range 2_000 {
 			f.must(os.Symlink("/etc", dir+"/"+strconv.Itoa(i)))
 		}
 		f.write(".envrc", "x")
 		f.write("out", "->/root")
 	})
-	if len(r.Findings) != 1+maxOfKind || r.More[LinkOut] != 10_001-maxOfKind || r.Cut != "" {
+	if len(r.Findings) != 1+maxOfKind || r.More[LinkOut] != 2_001-maxOfKind || r.Cut != "" {
 		t.Errorf("%d findings, %v more, cut: %q", len(r.Findings), r.More, r.Cut)
 	}
 	if r.Findings[0].Path != ".envrc" || r.Findings[1].Path != "out" {

@@ -84,6 +84,7 @@ var places = map[string]place{
 	"test/vm/guest":     {layer: beside},
 	"test/vm/job":       {layer: beside},
 	"test/vm/machine":   {layer: beside},
+	"test/vm/matrix":    {layer: beside},
 }
 
 // coreCeiling bounds all trusted packages together.
