@@ -117,6 +117,7 @@ func maker() {
 	begun := time.Now()
 	if until, err := time.ParseDuration(os.Getenv("NACRE_CGROUP_TEST_KILL")); err == nil {
 		go func() {
+			time.Sleep(until - 2*time.Millisecond) // which may be late by one
 			for time.Since(begun) < until {
 			}
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
