@@ -48,16 +48,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err
 	}
-	folders, err := s.snare(ctx)
-	defer func() {
-		for _, w := range folders {
-			w.pin.File.Close()
-		}
-	}()
-	if err != nil {
-		close(s.ready)
-		return nacre.Exit{}, err
-	}
+	folders := watch(ctx, s.plan)
+	defer unwatch(folders)
 	box, err := engine.Start(ctx, s.plan, s.streams())
 	s.box = box
 	close(s.ready)
@@ -70,7 +62,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	s.events.started(box)
 	defer s.serve(ctx)()
 	exit, err := s.wait()
-	return exit, errors.Join(err, s.planted(context.WithoutCancel(ctx), audit, folders))
+	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
 
 func (s *session) close() {

@@ -64,13 +64,7 @@ type Refusal struct {
 	Asked     []any
 }
 
-func (r *Refusal) Error() string {
-	lines := make([]string, len(r.Decisions))
-	for i, d := range r.Decisions {
-		lines[i] = fmt.Sprintf("%s %s (%s)", d.Capability, d.Subject, d.Reason)
-	}
-	return strings.Join(lines, "; ")
-}
+func (r *Refusal) Error() string { return fmt.Sprint(r.Decisions) }
 
 // compiler is one compilation under way.
 type compiler struct {
@@ -118,15 +112,17 @@ func Authority(in Input) (*policy.Authority, error) {
 	granted := policy.Rules{Capabilities: manifest.Capabilities{Limits: in.Limits}}
 	from := nacre.Origin{File: nacre.OriginCommandLine}
 	for _, f := range in.Files {
-		if f.Preset != "" {
-			granted.Files.Presets = append(granted.Files.Presets, strict.Text{Value: f.Preset, Origin: from})
-			continue
+		places := manifest.Preset(f.Preset, in.Owner.Home)
+		if f.Preset == "" {
+			host, err := policy.Resolve(f.Path, in.Owner.Cwd, in.Owner.Home, f.Origin)
+			if err != nil {
+				return nil, err
+			}
+			places = []string{host}
 		}
-		host, err := policy.Resolve(f.Path, in.Owner.Cwd, in.Owner.Home, f.Origin)
-		if err != nil {
-			return nil, err
+		for _, p := range places {
+			granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: p, Access: f.Access, Reason: "granted on the command line", Origin: from})
 		}
-		granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: host, Access: f.Access, Reason: "granted on the command line", Origin: from})
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Environment)) {
 		granted.Environment = append(granted.Environment, strict.Text{Value: name, Origin: from})
@@ -156,7 +152,9 @@ func (c *compiler) grant(d nacre.Decision, asked any, summary, why string, decla
 }
 
 func (c *compiler) deny(d nacre.Decision, asked any) {
-	c.refusal.Decisions, c.refusal.Asked = append(c.refusal.Decisions, d), append(c.refusal.Asked, asked)
+	if !slices.Contains(c.refusal.Decisions, d) {
+		c.refusal.Decisions, c.refusal.Asked = append(c.refusal.Decisions, d), append(c.refusal.Asked, asked)
+	}
 }
 
 // builtIn is the decision on what every sandbox has, or may ask for freely.
@@ -191,7 +189,7 @@ func (c *compiler) identity() error {
 		return err
 	}
 	if len(p.Command) == 0 || p.Command[0] == "" || slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
-		return manifest.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
+		return strict.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
 			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line")
 	}
 	p.Identity = nacre.Identity{UID: AgentID, Hostname: p.Name}
@@ -201,29 +199,28 @@ func (c *compiler) identity() error {
 	return nil
 }
 
+// images are the ways of giving an image, and what kind it is then.
+var images = map[string]nacre.ImageKind{"oci": nacre.ImageOCI, "layout": nacre.ImageOCI, "archive": nacre.ImageOCI,
+	"directory": nacre.ImageDirectory}
+
 func (c *compiler) image() (err error) {
 	asked := c.Manifest.Image
 	d, image := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.Image{Kind: nacre.ImageHost}
-	form, place, _ := strings.Cut(asked.Value, ":")
-	switch form {
-	case "", "host":
-	case "oci":
-		image.Kind, image.Reference = nacre.ImageOCI, place
-		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: asked.Value})
-	case "directory", "layout", "archive":
-		if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
-			return err
-		}
-		image.Kind, image.Reference = nacre.ImageOCI, form+":"+place
-		if form == "directory" {
-			image.Kind, image.Reference = nacre.ImageDirectory, place
+	if asked.Value != "" && asked.Value != "host" {
+		form, place, _ := strings.Cut(asked.Value, ":")
+		if form != "oci" {
+			if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
+				return err
+			}
 		}
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
-		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
+		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok && form != "oci" {
 			d = refused
 		}
-	default:
-		return manifest.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
+		if image.Kind = images[form]; image.Kind == "" {
+			return strict.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
+		}
+		image.Reference = strings.TrimPrefix(strings.TrimPrefix(form+":"+place, "directory:"), "oci:")
 	}
 	if asked.Value == "" {
 		asked.Origin = d.Origin

@@ -15,9 +15,11 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/fault"
+	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/remedy"
+	"nacre/strict"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -279,7 +281,6 @@ func TestInvalid(t *testing.T) {
 		"long name":          {"files: [/" + strings.Repeat("a", 256) + "]", "255"},
 		"NUL":                {`files: ["/a\0b"]`, "expected a path"},
 		"unknown group":      {"syscalls: [debgu]", "no group"},
-		"workdir":            {"workdir: work", "workdir"},
 		"command NUL":        {`command: ["a\0"]`, "command"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -293,6 +294,19 @@ func TestInvalid(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+	for _, dir := range []string{"work", "~/work", "/a\x00b"} { // from the command line
+		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Workdir: dir}, Owner: owner()}
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("workdir %q: %v", dir, err)
+		}
+	}
+	for _, image := range []string{"alpine", "vm:/x", "directory:", "layout:~bob/x"} {
+		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Image: strict.Text{Value: image}}, Owner: owner()}
+		in.Policy = rules(t, "images: [\"*\"]")
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("image %q: %v", image, err)
+		}
 	}
 	if _, err := compile.Compile(compile.Input{Owner: owner()}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("no command: %v", err)
@@ -315,7 +329,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("the command line against a denial: %v", err)
 	}
 	base.Policy = nil
-	if err := base.Limits.ParseLimit("memory=9GiB", nacre.Origin{File: nacre.OriginCommandLine}); err != nil {
+	if err := grant.ParseLimit(&base.Limits, "memory=9GiB"); err != nil {
 		t.Fatal(err)
 	}
 	p, err := compile.Compile(base)

@@ -7,6 +7,7 @@ import (
 
 	"nacre"
 	"nacre/manifest"
+	"nacre/strict"
 )
 
 // fixed are the variables that every sandbox has.
@@ -57,9 +58,9 @@ const nestedSandbox = "nested-sandbox"
 
 // named compiles everything that is a list.
 func (c *compiler) named() error {
-	for _, asked := range c.Manifest.Capabilities.Named() {
+	for _, asked := range manifest.Entries(c.Manifest.Capabilities) {
 		if _, known := c.Owner.Groups[asked.Name]; asked.Capability == nacre.CapSyscalls && !known {
-			return manifest.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
+			return strict.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
 				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
 		}
 		d, granted := c.auth.Named(asked)
@@ -133,9 +134,12 @@ func (c *compiler) limits() error {
 	return nil
 }
 
+// Tiers are the lower tiers of protection that can be accepted.
+var Tiers = []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID}
+
 func (c *compiler) tiers() error {
-	for _, t := range []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID} {
-		d := c.auth.Tier(t)
+	for _, t := range Tiers {
+		d, _ := c.auth.Named(manifest.Named{Capability: "accept", Name: string(t)})
 		switch {
 		case d.Effect == nacre.Allow:
 			c.plan.Accepted = append(c.plan.Accepted, t)

@@ -55,10 +55,8 @@ func (f *FileRules) best(path string, access nacre.Access) rule {
 
 // never is why a place can be granted by nobody; empty where it can be.
 func (a *Authority) never(path string, access nacre.Access) string {
-	for place, below := range reserved {
-		if path == place || below && Within(place, path) {
-			return place + " can never be granted"
-		}
+	if place, ok := At(reserved, path); ok {
+		return place + " can never be granted"
 	}
 	for _, p := range a.facts.Policies {
 		if Within(path, p) {
@@ -73,30 +71,6 @@ func (a *Authority) never(path string, access nacre.Access) string {
 	return ""
 }
 
-// Preset decides about a read-only preset, by its name and its places.
-func (a *Authority) Preset(name string, places []string) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: nacre.CapFiles, Name: name})
-	d.Subject = "preset " + name
-	for _, p := range places {
-		if refused, ok := a.Refused(d, p, nacre.Read); ok {
-			return refused
-		}
-	}
-	return d
-}
-
-// Network decides about a destination, or a single request.
-func (a *Authority) Network(asked manifest.Network) nacre.Decision {
-	if err := asked.Check(); err != nil {
-		return nacre.Decision{Capability: nacre.CapNetwork, Subject: asked.Host, Rule: "invalid", Reason: err.Error()}
-	}
-	d, _ := a.Named(manifest.Entry(nacre.CapNetwork, asked))
-	return d
-}
-
-// lists are where the rules about a capability stand, if not under its name.
-var lists = map[nacre.Capability]nacre.Capability{nacre.CapFiles: "presets", nacre.CapImage: "images"}
-
 // Named decides about one entry of whatever is a list. Where it allows, the
 // amounts of what it returns are the least of what was asked and allowed.
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
@@ -104,8 +78,8 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 	granted.Amounts = map[string]int64{}
 	maps.Copy(granted.Amounts, asked.Amounts)
 	key := asked.Capability
-	if list := lists[key]; list != "" {
-		key = list
+	if key == nacre.CapImage {
+		key = "images"
 	}
 	d := nacre.Decision{Capability: asked.Capability, Subject: asked.Name}
 	if scheme := asked.Lists["scheme"]; scheme != nil {
@@ -119,7 +93,7 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 		}
 		return rule{}
 	}, func(r *Rules) rule {
-		for i, allowed := range r.entries(key) {
+		for i, allowed := range manifest.Entries(*r, key) {
 			if !allowed.Covers(asked) {
 				continue
 			}
@@ -132,12 +106,6 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 		}
 		return rule{}
 	}), granted
-}
-
-// Tier decides whether a lower tier may be accepted.
-func (a *Authority) Tier(t nacre.Tier) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: capTier, Name: string(t)})
-	return d
 }
 
 // Limit decides about an amount of one limit, and says what the most is.

@@ -44,21 +44,25 @@ func TestPlannedIsWhatIsMade(t *testing.T) {
 // state, stored before, does not remove.
 func TestKilledInsideNewIsSwept(t *testing.T) {
 	need(t)
-	c, s := planned(t, "")
-	took, err := time.ParseDuration(c.line())
-	if err != nil {
-		t.Fatal(err)
+	took := time.Hour
+	for range 3 { // the quickest, so that most rounds end inside it
+		c, s := planned(t, "")
+		d, err := time.ParseDuration(c.line())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Process.Kill()
+		c.Wait()
+		sweep(t, s)
+		took = min(took, d)
 	}
-	c.Process.Kill()
-	c.Wait()
-	sweep(t, s)
-	parts := map[int]int{} // how much was there, in how many rounds
-	for range 100 {
+	rounds, parts := 0, map[int]int{}                                                          // how much was there, in how many rounds
+	for end := time.Now().Add(time.Minute); rounds < 100 && time.Now().Before(end); rounds++ { // an emulated machine is slow
 		c, s := planned(t, rand.N(took).String())
 		c.Wait()
 		parts[sweep(t, s)]++
 	}
-	t.Logf("New took %v; folders left: rounds: %v", took, parts)
+	t.Logf("New took %v; %d rounds; folders left: rounds: %v", took, rounds, parts)
 }
 
 // sweep removes what a maker left and returns how much that was.

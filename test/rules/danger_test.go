@@ -178,7 +178,8 @@ func TestNoState(t *testing.T) {
 			for _, d := range f.syntax.Decls {
 				switch d := d.(type) {
 				case *ast.FuncDecl:
-					if d.Recv == nil && d.Name.Name == "init" {
+					// nacre-init's keeps main on the process's first thread: nowhere else is early enough.
+					if d.Recv == nil && d.Name.Name == "init" && f.path != "cmd/nacre-init/main.go" {
 						t.Errorf("%s: func init: wire things by hand", f.set.Position(d.Pos()))
 					}
 				case *ast.GenDecl:
