@@ -16,6 +16,7 @@ import (
 	"nacre"
 	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/wire"
 	"nacre/runs"
 )
 
@@ -68,15 +69,15 @@ func (s *Server) handle(ctx context.Context, c *net.UnixConn) {
 	}
 	_ = c.SetReadDeadline(time.Now().Add(requestTime))
 	var r api.Request
-	fds, err := api.Receive(c, &r)
+	fds, err := wire.Receive(c, &r)
 	if err != nil {
 		return
 	}
-	defer api.Close(fds)
+	defer wire.Close(fds)
 	_ = c.SetReadDeadline(time.Time{})
 	reply, err := s.answer(ctx, c, r, fds)
 	reply.Error = api.ProblemOf(err)
-	_ = api.Send(c, reply)
+	_ = wire.Send(c, reply)
 }
 
 // trusted tells whether the caller is the owner or root.
@@ -128,7 +129,7 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 	return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
 		Terminal: func(master *os.File, _ func(io.Writer) io.Writer) {
 			if raw, err := master.SyscallConn(); err == nil {
-				_ = raw.Control(func(fd uintptr) { _ = api.Send(c, api.Reply{Terminal: true}, int(fd)) })
+				_ = raw.Control(func(fd uintptr) { _ = wire.Send(c, api.Reply{Terminal: true}, int(fd)) })
 			}
 		}})
 }

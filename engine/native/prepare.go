@@ -124,12 +124,7 @@ func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blu
 		guarded = guards()
 	}
 	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guarded)
-	for _, m := range found.Masks {
-		t.Masks = append(t.Masks, m.Path)
-	}
-	for _, g := range found.Guards {
-		t.Guards = append(t.Guards, blueprint.Guard(g))
-	}
+	t.Masks, t.Guards = found.Masks, found.Guards
 	return err
 }
 
@@ -141,7 +136,7 @@ func (b *box) foreign(p *sandbox.Pin) error {
 		return err
 	}
 	for _, m := range found {
-		if m.Pseudo {
+		if m.Pseudo() {
 			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
 				WithHint("grant a folder that does not hold it")
 		}

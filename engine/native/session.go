@@ -187,10 +187,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
 	b.process.Kill()
-	_, waitErr := b.process.Wait()
 	j.copying.Wait()
 	b.exit = b.exitOf(status, known)
-	b.err = errors.Join(waitErr, b.release())
+	b.err = b.release()
 	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
 	if b.err != nil {
 		detail["leftover"] = b.err.Error()
@@ -199,22 +198,23 @@ func (b *box) finish(j *job) {
 	b.err = errors.Join(b.err, b.engine.Audit.Record(context.Background(), event))
 }
 
-// release gives back all that the sandbox held.
+// release ends what still runs and gives back all that the sandbox held. Its
+// entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
-	var errs []error
+	var err error
 	if b.process != nil {
-		unix.Close(b.process.Control)
+		err = b.process.End()
 	}
 	if b.group != nil {
-		errs = append(errs, b.group.Destroy())
+		err = errors.Join(err, b.group.Destroy())
 	}
 	for _, h := range b.held {
 		_ = h.Close()
 	}
-	if b.entry != nil && errors.Join(errs...) == nil {
-		errs = append(errs, b.entry.Close())
+	if b.entry != nil && err == nil {
+		err = b.entry.Close()
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
 	}
 	return nil
@@ -222,17 +222,14 @@ func (b *box) release() error {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
-	if b.process != nil {
-		b.process.Kill()
-		_, _ = b.process.Wait()
-	}
+	left := b.release()
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}
-	if err := b.release(); err != nil {
-		return errors.Join(cause, err)
+	if left != nil {
+		return errors.Join(cause, left)
 	}
 	return cause
 }
