@@ -4,6 +4,7 @@
 package compile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -81,9 +82,7 @@ func Compile(in Input) (nacre.Plan, error) {
 	if in.Manifest != nil {
 		m = *in.Manifest
 	}
-	if in.Name != "" {
-		m.Name = in.Name
-	}
+	m.Name = cmp.Or(in.Name, m.Name)
 	if len(in.Command) > 0 {
 		m.Command = in.Command
 	}
@@ -112,17 +111,15 @@ func Authority(in Input) (*policy.Authority, error) {
 	granted := policy.Rules{Capabilities: manifest.Capabilities{Limits: in.Limits}}
 	from := nacre.Origin{File: nacre.OriginCommandLine}
 	for _, f := range in.Files {
-		places := manifest.Preset(f.Preset, in.Owner.Home)
-		if f.Preset == "" {
-			host, err := policy.Resolve(f.Path, in.Owner.Cwd, in.Owner.Home, f.Origin)
-			if err != nil {
-				return nil, err
-			}
-			places = []string{host}
+		if f.Preset != "" {
+			granted.Files.Presets = append(granted.Files.Presets, strict.Text{Value: f.Preset, Origin: from})
+			continue
 		}
-		for _, p := range places {
-			granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: p, Access: f.Access, Reason: "granted on the command line", Origin: from})
+		host, err := policy.Resolve(f.Path, in.Owner.Cwd, in.Owner.Home, f.Origin)
+		if err != nil {
+			return nil, err
 		}
+		granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: host, Access: f.Access, Reason: "granted on the command line", Origin: from})
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Environment)) {
 		granted.Environment = append(granted.Environment, strict.Text{Value: name, Origin: from})
@@ -140,15 +137,11 @@ func (c *compiler) grant(d nacre.Decision, asked any, summary, why string, decla
 		return nacre.Grant{}, false
 	}
 	c.count[d.Capability]++
-	reason := d.Reason
-	if reason == "" && why != "" {
-		reason = "the agent says: " + why
-	}
-	if reason == "" {
-		reason = "declared, and allowed by the policy"
+	if why != "" {
+		why = "the agent says: " + why
 	}
 	return nacre.Grant{ID: fmt.Sprintf("%s.%d", d.Capability, c.count[d.Capability]), Capability: d.Capability,
-		Summary: summary, Reason: reason, Declared: declared, Allowed: d.Origin}, true
+		Summary: summary, Reason: cmp.Or(d.Reason, why, "declared, and allowed by the policy"), Declared: declared, Allowed: d.Origin}, true
 }
 
 func (c *compiler) deny(d nacre.Decision, asked any) {

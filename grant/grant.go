@@ -67,8 +67,8 @@ func ParseLimit(l *manifest.Limits, s string) error {
 
 // ParseTier reads the name of a lower tier.
 func ParseTier(s string) (nacre.Tier, error) {
-	if t := nacre.Tier(s); slices.Contains(compile.Tiers, t) {
+	if t := nacre.Tier(s); slices.Contains(compile.Tiers(), t) {
 		return t, nil
 	}
-	return "", fault.New(fault.Usage, "there is no tier %q", s).WithHint("the tiers are %v", compile.Tiers)
+	return "", fault.New(fault.Usage, "there is no tier %q", s).WithHint("the tiers are %v", compile.Tiers())
 }

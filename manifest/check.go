@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"path"
@@ -106,9 +107,7 @@ func (n *Network) Check() error {
 	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
 	}
-	if n.Scheme == "" {
-		n.Scheme = "https"
-	}
+	n.Scheme = cmp.Or(n.Scheme, "https")
 	if standard := map[string]int{"https": 443, "http": 80}[n.Scheme]; n.Ports == nil && standard != 0 {
 		n.Ports = []int{standard}
 	}

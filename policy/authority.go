@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/manifest"
 	"nacre/strict"
 )
 
@@ -77,11 +76,6 @@ func (a *Authority) effective(p *Policy) (Rules, error) {
 		}
 		if bound {
 			merge(all, reflect.ValueOf(agent.Rules))
-		}
-	}
-	for _, t := range rules.Files.Presets {
-		for _, place := range manifest.Preset(t.Value, a.facts.Home) {
-			rules.Files.Roots = append(rules.Files.Roots, Root{Path: place, Access: nacre.Read, Origin: t.Origin})
 		}
 	}
 	for i, r := range rules.Files.Roots {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"nacre"
 	"nacre/manifest"
@@ -14,7 +15,16 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 	if refused, ok := a.Refused(d, path, access); ok {
 		return refused
 	}
-	return a.judge(d, func(*Rules) rule { return rule{} }, func(r *Rules) rule { return r.Files.best(path, access) })
+	return a.judge(d, func(*Rules) rule { return rule{} }, func(r *Rules) rule {
+		best := r.Files.best(path, access)
+		for i, t := range r.Files.Presets {
+			holds := func(place string) bool { return Within(place, path) }
+			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value, a.facts.Home), holds) {
+				best = rule{n: i + 1, origin: t.Origin}
+			}
+		}
+		return best
+	})
 }
 
 // Refused completes d where the place is reserved or its name blocked,
@@ -86,26 +96,25 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 		d.Subject = fmt.Sprint(scheme[0], "://", asked.Name, " ", asked.Lists["ports"])
 	}
 	return a.judge(d, func(r *Rules) rule {
-		for i, deny := range manifest.Entries(r.Deny, key) {
-			if deny.Touches(asked) {
-				return rule{n: i + 1, origin: deny.Origin}
-			}
-		}
-		return rule{}
+		_, deny := first(manifest.Entries(r.Deny, key), func(deny manifest.Named) bool { return deny.Touches(asked) })
+		return deny
 	}, func(r *Rules) rule {
-		for i, allowed := range manifest.Entries(*r, key) {
-			if !allowed.Covers(asked) {
-				continue
+		allowed, allow := first(manifest.Entries(*r, key), func(allow manifest.Named) bool { return allow.Covers(asked) })
+		for name, most := range allowed.Amounts {
+			if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
+				granted.Amounts[name] = most
 			}
-			for name, most := range allowed.Amounts {
-				if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
-					granted.Amounts[name] = most
-				}
-			}
-			return rule{i + 1, allowed.Origin, allowed.Reason}
 		}
-		return rule{}
+		return allow
 	}), granted
+}
+
+// first is the first entry of which something is true.
+func first(entries []manifest.Named, is func(manifest.Named) bool) (manifest.Named, rule) {
+	if i := slices.IndexFunc(entries, is); i >= 0 {
+		return entries[i], rule{i + 1, entries[i].Origin, entries[i].Reason}
+	}
+	return manifest.Named{}, rule{}
 }
 
 // Limit decides about an amount of one limit, and says what the most is.
