@@ -85,7 +85,12 @@ func (b *box) image(ctx context.Context) error {
 	b.held = append(b.held, held)
 	b.spec.Overlay = true
 	b.spec.Dirs = nil
-	return b.tree(blueprint.Tree{Host: folder, Dir: true})
+	pin, err := sandbox.OpenPin(folder)
+	if err != nil {
+		return err
+	}
+	b.held = append(b.held, pin.File)
+	return b.pinned(pin, blueprint.Tree{Host: folder, Dir: true})
 }
 
 // folders pins every granted folder.
@@ -142,15 +147,6 @@ func (b *box) foreign(p *sandbox.Pin) error {
 		}
 	}
 	return nil
-}
-
-func (b *box) tree(t blueprint.Tree) error {
-	pin, err := sandbox.OpenPin(t.Host)
-	if err != nil {
-		return err
-	}
-	b.held = append(b.held, pin.File)
-	return b.pinned(pin, t)
 }
 
 // pinned hands a tree to init: as root, as a mount on which its owner appears

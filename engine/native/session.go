@@ -29,16 +29,18 @@ type job struct {
 func (b *box) begin(s nacre.Streams) error {
 	b.ended = make(chan struct{})
 	go b.listen()
-	ctx, cancel := context.WithCancel(context.Background())
 	j, err := b.run(b.plan.Command, s)
 	if err != nil {
-		cancel()
 		return err
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	if b.watchdog != nil {
 		go func() { _ = b.watchdog.Run(ctx) }()
 	}
-	timer := time.AfterFunc(b.plan.Limits.Time, func() { b.expire() })
+	timer := time.AfterFunc(b.plan.Limits.Time, func() {
+		b.because("timeout")
+		_ = b.Stop(graceAtTimeout)
+	})
 	go func() {
 		b.finish(j)
 		timer.Stop()
@@ -52,15 +54,6 @@ func (b *box) begin(s nacre.Streams) error {
 // up.
 const graceAtTimeout = 2 * time.Second
 
-func (b *box) expire() {
-	b.mu.Lock()
-	if b.reason == "" {
-		b.reason = "timeout"
-	}
-	b.mu.Unlock()
-	_ = b.Stop(graceAtTimeout)
-}
-
 // run starts one command and connects its streams.
 func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
@@ -73,19 +66,19 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	for _, v := range b.plan.Environment {
 		m.Env = append(m.Env, v.Name+"="+v.Value)
 	}
-	fds, err := b.connect(j)
-	if err != nil {
-		return nil, err
+	files, err := b.connect(j)
+	var fds []int
+	for _, f := range files {
+		defer f.Close()
+		fds = append(fds, int(f.Fd()))
 	}
-	err = blueprint.Send(b.process.Control, m, fds...)
-	blueprint.CloseAll(fds)
+	if err == nil {
+		err = blueprint.Send(b.process.Control, m, fds...)
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
 	}
-	if err := <-j.started; err != nil {
-		return nil, err
-	}
-	return j, nil
+	return j, <-j.started
 }
 
 // listen is told what happens inside. Once the agent runs, nothing that comes
@@ -184,10 +177,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
 	b.process.Kill()
-	_, waitErr := b.process.Wait()
 	j.copying.Wait()
 	b.exit = b.exitOf(status, known)
-	b.err = errors.Join(waitErr, b.release())
+	b.err = b.release()
 	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
 	if b.err != nil {
 		detail["leftover"] = b.err.Error()
@@ -196,22 +188,23 @@ func (b *box) finish(j *job) {
 	b.err = errors.Join(b.err, b.engine.Audit.Record(context.Background(), event))
 }
 
-// release gives back all that the sandbox held.
+// release ends what still runs and gives back all that the sandbox held. Its
+// entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
-	var errs []error
+	var err error
 	if b.process != nil {
-		unix.Close(b.process.Control)
+		err = b.process.End()
 	}
 	if b.group != nil {
-		errs = append(errs, b.group.Destroy())
+		err = errors.Join(err, b.group.Destroy())
 	}
 	for _, h := range b.held {
 		_ = h.Close()
 	}
-	if b.entry != nil && errors.Join(errs...) == nil {
-		errs = append(errs, b.entry.Close())
+	if b.entry != nil && err == nil {
+		err = b.entry.Close()
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
 	}
 	return nil
@@ -219,17 +212,14 @@ func (b *box) release() error {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
-	if b.process != nil {
-		b.process.Kill()
-		_, _ = b.process.Wait()
-	}
+	left := b.release()
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}
-	if err := b.release(); err != nil {
-		return errors.Join(cause, err)
+	if left != nil {
+		return errors.Join(cause, left)
 	}
 	return cause
 }
