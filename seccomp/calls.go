@@ -2,7 +2,6 @@ package seccomp
 
 import (
 	_ "embed"
-	"slices"
 	"strings"
 )
 
@@ -27,9 +26,4 @@ func section(name string) (families []family) {
 		}
 	}
 	return families
-}
-
-// has tells whether a section names a call.
-func has(name, call string) bool {
-	return slices.ContainsFunc(section(name), func(f family) bool { return slices.Contains(f.names, call) })
 }

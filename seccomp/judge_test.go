@@ -39,3 +39,8 @@ func (r rule) judge(args [6]uint64) Verdict {
 	}
 	return r.last
 }
+
+// has tells whether a section names a call.
+func has(name, call string) bool {
+	return slices.ContainsFunc(section(name), func(f family) bool { return slices.Contains(f.names, call) })
+}
