@@ -1,7 +1,9 @@
 package seccomp
 
 import (
+	_ "embed"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,4 +113,27 @@ func (t *Table) Filter() Filter {
 func (t *Table) Call(name string) (Call, bool) {
 	exists := slices.ContainsFunc(t.numbers, func(n numbered) bool { return n.name == name })
 	return t.calls[name], exists
+}
+
+//go:embed calls.txt
+var callsFile string
+
+// family is some calls with one reason. A name that an architecture lacks is
+// left out there.
+type family struct {
+	names  []string
+	reason string
+}
+
+// section reads a section of calls.txt: each line is names, "#" and the reason.
+func section(name string) (families []family) {
+	_, text, _ := strings.Cut(callsFile, "\n["+name+"]\n")
+	text, _, _ = strings.Cut(text, "\n[")
+	for line := range strings.Lines(text) {
+		names, reason, _ := strings.Cut(line, "#")
+		if names = strings.TrimSpace(names); names != "" {
+			families = append(families, family{strings.Fields(names), strings.TrimSpace(reason)})
+		}
+	}
+	return families
 }
