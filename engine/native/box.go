@@ -34,7 +34,6 @@ type box struct {
 	recorded chan error // the audit's answer to the start record
 	mapping  sandbox.Mapping
 	spec     blueprint.Spec
-	filter   string      // digest of the system call filter
 	files    []*os.File  // handed to init
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
@@ -43,8 +42,7 @@ type box struct {
 	facts    []blueprint.Fact
 
 	mu     sync.Mutex
-	jobs   map[int]*job
-	last   int    // the last job's number
+	jobs   []*job // by number
 	reason string // why it was ended from outside, if so
 	output int64  // bytes written so far
 

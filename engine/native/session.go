@@ -58,9 +58,8 @@ const graceAtTimeout = 2 * time.Second
 func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
 	b.mu.Lock()
-	number := b.last
-	b.last++
-	b.jobs[number] = j
+	number := len(b.jobs)
+	b.jobs = append(b.jobs, j)
 	b.mu.Unlock()
 	m := blueprint.Message{Kind: blueprint.Run, Job: number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir}
 	for _, v := range b.plan.Environment {
@@ -90,14 +89,21 @@ func (b *box) listen() {
 			b.lost()
 			return
 		}
-		b.mu.Lock()
-		j := b.jobs[m.Job]
-		b.mu.Unlock()
-		if j != nil {
+		if j := b.job(m.Job); j != nil {
 			fds = b.told(j, m, fds)
 		}
 		blueprint.CloseAll(fds)
 	}
+}
+
+// job is the job of a number, nil if there is none.
+func (b *box) job(number int) *job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if number < 0 || number >= len(b.jobs) {
+		return nil
+	}
+	return b.jobs[number]
 }
 
 // told acts on one message and returns the descriptors that it did not take.
@@ -134,7 +140,7 @@ func (b *box) lost() {
 		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
 		close(j.ended)
 	}
-	b.jobs = map[int]*job{}
+	b.jobs = nil
 }
 
 // refusal explains why a command could not be started.

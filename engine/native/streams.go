@@ -101,10 +101,7 @@ func resize(master *os.File, w nacre.Window) {
 
 // Resize tells the command's terminal its new size.
 func (b *box) Resize(w nacre.Window) error {
-	b.mu.Lock()
-	j := b.jobs[0]
-	b.mu.Unlock()
-	if j != nil && j.master != nil {
+	if j := b.job(0); j != nil && j.master != nil {
 		resize(j.master, w)
 	}
 	return nil
