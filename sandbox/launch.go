@@ -31,7 +31,6 @@ type Order struct {
 	Spec   blueprint.Spec
 	Files  []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
 	Map    Mapping
-	Cgroup *os.File            // where set, the process is born there (CLONE_INTO_CGROUP)
 	Joined func(pid int) error // called before the process does anything
 }
 
@@ -91,11 +90,7 @@ func spawn(o Order, control, spec *os.File) (*os.Process, error) {
 	}
 	defer null.Close()
 	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	attr := syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building}
-	if o.Cgroup != nil {
-		attr.UseCgroupFD, attr.CgroupFD = true, int(o.Cgroup.Fd())
-	}
-	return start(o.Init, "build", files, &attr)
+	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building})
 }
 
 // launchFault explains why no process could be made in new namespaces

@@ -24,8 +24,8 @@ func TestOutputHandedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(kept)
-	if _, err := unix.Write(kept, []byte("last words")); err != nil {
+	defer kept.Close()
+	if _, err := kept.Write([]byte("last words")); err != nil {
 		t.Fatal(err)
 	}
 	b.hurry()

@@ -3,7 +3,6 @@ package native
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +10,6 @@ import (
 	"nacre"
 	"nacre/sandbox/blueprint"
 )
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 // machineID is a stable identifier made up for a sandbox.
 func machineID(id string) string {
@@ -26,7 +23,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 	return blueprint.Spec{
 		Hostname: p.Identity.Hostname,
 		UID:      p.Identity.UID,
-		Private:  blueprint.Private{Size: p.Limits.Disk, Inodes: inodes(p.Limits.Disk), Places: places(p.Workdir)},
+		Private:  blueprint.Private{Size: p.Limits.Disk, Inodes: inodes(p.Limits.Disk), Places: places},
 		Dirs:     []string{"/sys", "/mnt", "/opt", "/srv", "/root"},
 		Links: []blueprint.Link{
 			{Path: "/etc/mtab", Target: "/proc/self/mounts"},
@@ -34,7 +31,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 			{Path: "/var/lock", Target: "/run"},
 		},
 		Files:    etcFiles(p, id),
-		Proc:     blueprint.Proc{Masks: procMasks, Synthetic: procSynthetic(id), ReadOnly: !nested},
+		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: procSynthetic(id), ReadOnly: !nested},
 		Limits:   rlimits(p.Limits),
 		Loopback: p.Loopback,
 		Nested:   nested,

@@ -14,65 +14,52 @@ import (
 // connect makes the pipes between a job and its streams, and returns the ends
 // that the job gets. The agent never holds a descriptor of the host's: a pipe
 // carries bytes and nothing else.
-func (b *box) connect(j *job) (theirs []int, err error) {
+func (b *box) connect(j *job) ([]*os.File, error) {
 	if j.streams.TTY {
 		return nil, nil
 	}
-	in, err := b.feed(j.streams.In)
-	if err != nil {
-		return nil, err
-	}
-	theirs = append(theirs, in)
-	for _, w := range []io.Writer{j.streams.Out, j.streams.Err} {
-		out, err := b.drain(j, w)
-		if err != nil {
-			return theirs, err
-		}
-		theirs = append(theirs, out)
-	}
-	return theirs, nil
+	in, err := feed(j.streams.In)
+	out, outErr := b.drain(j, j.streams.Out)
+	errs, errsErr := b.drain(j, j.streams.Err)
+	return []*os.File{in, out, errs}, errors.Join(err, outErr, errsErr)
 }
 
 // feed copies a reader into a pipe and returns the pipe's end to read from.
-func (b *box) feed(in io.Reader) (int, error) {
+func feed(in io.Reader) (*os.File, error) {
 	if in == nil {
-		return unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return os.Open(os.DevNull)
 	}
-	r, w, err := pipe()
-	if err != nil {
-		return -1, err
+	r, w, err := os.Pipe()
+	if err == nil {
+		go func() {
+			_, _ = io.Copy(w, in) // ends when either side does
+			w.Close()
+		}()
 	}
-	go func() {
-		_, _ = io.Copy(w, in) // ends when either side does
-		w.Close()
-	}()
-	return r, nil
+	return r, err
 }
 
-// drain copies what comes out of a pipe to a writer, within the plan's limit.
-func (b *box) drain(j *job, out io.Writer) (int, error) {
+// drain copies what comes out of a pipe to a writer, within the plan's limit,
+// and returns the pipe's end to write to.
+func (b *box) drain(j *job, out io.Writer) (*os.File, error) {
 	if out == nil {
 		out = io.Discard
 	}
-	var ends [2]int
-	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		return -1, err
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
 	}
-	_ = unix.SetNonblock(ends[0], true) // so that it can have a deadline
-	r := os.NewFile(uintptr(ends[0]), "output")
 	b.mu.Lock()
 	b.outputs[r] = true
 	b.mu.Unlock()
-	j.copying.Add(1)
-	go func() {
-		defer j.copying.Done()
+	j.copying.Go(func() {
 		_, _ = io.Copy(capped{b, out}, &untilGone{r: r, rest: maxPipe})
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.outputs, r)
 		r.Close()
-	}()
-	return ends[1], nil
+	})
+	return w, nil
 }
 
 // maxPipe is the most that a pipe holds: fs.pipe-max-size, unless raised.
@@ -113,14 +100,6 @@ func (b *box) hurry() {
 	}
 }
 
-func pipe() (r int, w *os.File, err error) {
-	var ends [2]int
-	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		return -1, nil, err
-	}
-	return ends[0], os.NewFile(uintptr(ends[1]), "input"), nil
-}
-
 // capped passes output on until the plan's limit over all streams is reached;
 // then the sandbox is ended.
 type capped struct {
@@ -151,9 +130,7 @@ func (b *box) terminal(j *job, fd int) {
 	j.master = os.NewFile(uintptr(fd), "terminal")
 	b.mu.Unlock()
 	resize(j.master, j.streams.Size)
-	j.copying.Add(1)
-	go func() {
-		defer j.copying.Done()
+	j.copying.Go(func() {
 		defer j.master.Close()
 		if j.streams.Terminal != nil {
 			j.streams.Terminal(j.master, func(w io.Writer) io.Writer { return capped{b, w} })
@@ -163,7 +140,7 @@ func (b *box) terminal(j *job, fd int) {
 			go func() { _, _ = io.Copy(j.master, j.streams.In) }()
 		}
 		_, _ = io.Copy(capped{b, j.streams.Out}, j.master)
-	}()
+	})
 }
 
 func resize(master *os.File, w nacre.Window) {
@@ -172,9 +149,10 @@ func resize(master *os.File, w nacre.Window) {
 
 // Resize tells the command's terminal its new size.
 func (b *box) Resize(w nacre.Window) error {
+	j := b.job(0)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if j := b.jobs[0]; j != nil && j.master != nil {
+	if j != nil && j.master != nil {
 		resize(j.master, w)
 	}
 	return nil

@@ -132,21 +132,21 @@ const maxTerminals = "128"
 
 // devices makes a fresh /dev; its nodes are trees of the host's.
 func (b *builder) devices() error {
-	dev, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode=0755 size=65536 nr_inodes=64")
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dev)
-	if err := place(dev, "/dev", true); err != nil {
-		return err
-	}
-	pts, err := newFS("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "newinstance ptmxmode=0666 mode=0620 max="+maxTerminals)
-	if err != nil {
-		return fmt.Errorf("devpts: %w", err)
-	}
-	defer unix.Close(pts)
-	if err := place(pts, "/dev/pts", true); err != nil {
-		return err
+	for _, fs := range []struct {
+		kind, place, options string
+		attr                 int
+	}{
+		{"tmpfs", "/dev", "mode=0755 size=65536 nr_inodes=64", sealed | unix.MOUNT_ATTR_NOEXEC},
+		{"devpts", "/dev/pts", "newinstance ptmxmode=0666 mode=0620 max=" + maxTerminals, unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC},
+	} {
+		mount, err := newFS(fs.kind, fs.attr, fs.options)
+		if err != nil {
+			return fmt.Errorf("%s: %w", fs.kind, err)
+		}
+		defer unix.Close(mount)
+		if err := place(mount, fs.place, true); err != nil {
+			return err
+		}
 	}
 	// Readable by mode and mount, but by no Landlock rule: what the confined
 	// process finds here proves that Landlock is on.

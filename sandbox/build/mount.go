@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -147,19 +148,15 @@ func (b *builder) root() error {
 	if err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
-	// Any folder will do to hang the new root on: the old tree goes with it.
-	if err := enterRoot(base, "/usr"); err != nil {
-		return err
+	steps := []step{
+		// Any folder will do to hang the new root on: the old tree goes with it.
+		{"root", func() error { return enterRoot(base, "/usr") }},
+		{"masks", b.blanks},
 	}
 	if b.spec.Overlay {
-		if err := b.overlay(); err != nil {
-			return err
-		}
+		steps = slices.Insert(steps, 1, step{"image", b.overlay})
 	}
-	if err := b.blanks(); err != nil {
-		return fmt.Errorf("masks: %w", err)
-	}
-	return nil
+	return inOrder(steps...)
 }
 
 // blanks makes what is laid over whatever nobody may read. They live on a file
@@ -227,19 +224,13 @@ func (b *builder) overlay() error {
 // enterRoot hangs a mount on a folder that nothing hostile has made, makes it
 // the root and leaves the tree that was there for good.
 func enterRoot(mount int, at string) error {
-	if err := unix.MoveMount(mount, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("attach: %w", err)
-	}
-	if err := unix.Fchdir(mount); err != nil {
-		return err
-	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot_root: %w", err)
-	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("leave the old tree: %w", err)
-	}
-	return unix.Chdir("/")
+	return inOrder(
+		step{"attach", func() error { return unix.MoveMount(mount, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH) }},
+		step{"enter", func() error { return unix.Fchdir(mount) }},
+		step{"pivot_root", func() error { return unix.PivotRoot(".", ".") }},
+		step{"leave the old tree", func() error { return unix.Unmount(".", unix.MNT_DETACH) }},
+		step{"enter", func() error { return unix.Chdir("/") }},
+	)
 }
 
 // graft hangs a clone of a mount, or of what name is in it, on an open folder or
