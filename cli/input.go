@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/load"
@@ -52,9 +51,9 @@ func (in *input) completions(cmd *cobra.Command) {
 }
 
 // gather reads the files and flags that a plan is compiled from.
-func (in *input) gather(app *App, o owner, command []string) (compile.Input, error) {
-	c := compile.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
-	steps := []func(*App, owner, *compile.Input) error{in.grants, in.manifest, in.policies, in.facts}
+func (in *input) gather(app *App, o owner, command []string) (grant.Input, error) {
+	c := grant.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
+	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts}
 	for _, step := range steps {
 		if err := step(app, o, &c); err != nil {
 			return c, err
@@ -64,7 +63,7 @@ func (in *input) gather(app *App, o owner, command []string) (compile.Input, err
 }
 
 // grants are what the command line says.
-func (in *input) grants(_ *App, _ owner, c *compile.Input) error {
+func (in *input) grants(_ *App, _ owner, c *grant.Input) error {
 	for _, s := range in.files {
 		f, err := grant.ParseFiles(s)
 		if err != nil {
@@ -103,7 +102,7 @@ func flagFault(flag string, err error) error {
 	return fault.New(fault.Usage, "%s", what).WithHint("%s", fault.HintOf(err))
 }
 
-func (in *input) manifest(_ *App, o owner, c *compile.Input) error {
+func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
 	if in.agent != "" {
 		source, err := load.Manifest(in.agent)
 		if err != nil {

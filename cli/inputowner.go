@@ -7,15 +7,15 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/fault"
+	"nacre/grant"
 	"nacre/load"
 	"nacre/policy"
 	"nacre/seccomp"
 	"nacre/strict"
 )
 
-func (in *input) policies(_ *App, o owner, c *compile.Input) (err error) {
+func (in *input) policies(_ *App, o owner, c *grant.Input) (err error) {
 	path := o.policyPath()
 	if in.policy != "" {
 		path = in.policy
@@ -59,7 +59,7 @@ func spellings(paths ...string) (all []string) {
 }
 
 // facts are what the compiler must know of the owner and the machine.
-func (in *input) facts(app *App, o owner, c *compile.Input) error {
+func (in *input) facts(app *App, o owner, c *grant.Input) error {
 	c.Owner.Home, c.Owner.Cwd = o.home, o.cwd
 	c.Owner.Own = spellings(o.own(app.Program)...)
 	c.Owner.Environment = map[string]string{}
