@@ -19,8 +19,6 @@ type input struct {
 	agent, policy, name, workdir, image string
 
 	files, env, limits, accept []string
-
-	imageName string // as the policy names it
 }
 
 func (in *input) flags(cmd *cobra.Command) {
@@ -123,16 +121,17 @@ func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
 	if in.image == "" {
 		return nil
 	}
-	i, err := in.imageOf(o)
+	i, err := imageOf(in.image, o)
 	c.Manifest.Image = i
+	c.Granted.Images = []strict.Text{i} // the owner's own command line is a grant
 	return err
 }
 
 // imageOf reads the value of --image: oci: may be left out.
-func (in *input) imageOf(o owner) (i strict.Text, err error) {
+func imageOf(written string, o owner) (i strict.Text, err error) {
 	i.Origin.File = nacre.OriginCommandLine
-	i.Value = in.image
-	kind, place, _ := strings.Cut(in.image, ":")
+	i.Value = written
+	kind, place, _ := strings.Cut(written, ":")
 	switch kind {
 	case "host":
 		return i, nil
@@ -143,8 +142,7 @@ func (in *input) imageOf(o owner) (i strict.Text, err error) {
 		}
 		i.Value = kind + ":" + place
 	default:
-		i.Value = "oci:" + in.image
+		i.Value = "oci:" + written
 	}
-	in.imageName = i.Value
 	return i, nil
 }

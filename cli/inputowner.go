@@ -6,13 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"nacre"
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/load"
 	"nacre/policy"
 	"nacre/seccomp"
-	"nacre/strict"
 )
 
 func (in *input) policies(_ *App, o owner, c *grant.Input) (err error) {
@@ -34,15 +32,6 @@ func (in *input) policies(_ *App, o owner, c *grant.Input) (err error) {
 		return err
 	}
 	c.Owner.Policies = spellings(path, o.ceilingPath())
-	if in.imageName != "" { // the owner's own command line is a grant
-		granted := policy.Policy{Version: 1}
-		if c.Policy != nil {
-			granted = *c.Policy
-		}
-		from := nacre.Origin{File: nacre.OriginCommandLine}
-		granted.Images = append(slices.Clone(granted.Images), strict.Text{Value: in.imageName, Origin: from})
-		c.Policy = &granted
-	}
 	return nil
 }
 

@@ -6,7 +6,6 @@ package compile
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -134,8 +133,7 @@ func Digest(p nacre.Plan) string {
 	if err != nil { // a plan holds nothing that JSON cannot
 		panic(err)
 	}
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
 func (c *compiler) identity() error {

@@ -115,7 +115,7 @@ func (c *compiler) limits() error {
 	declared := c.Manifest.Limits.Each()
 	for i, limit := range granted.Each() {
 		asked := *declared[i].Amount
-		d, most := c.auth.Limit(limit.Name, asked.N)
+		d, most := c.auth.Limit(i, asked.N)
 		limit.N = asked.N
 		if asked.N == 0 {
 			limit.N, asked.Origin.File = min(limit.Default, most), nacre.OriginBuiltIn
