@@ -7,13 +7,18 @@ import (
 
 	"nacre"
 	"nacre/compile"
+	"nacre/grant"
 	"nacre/manifest"
 	"nacre/terminal"
 )
 
 // ask offers the current folder, where it may be granted at all.
-func (app *App) ask(c compile.Input) ([]manifest.File, error) {
-	auth, err := compile.Authority(c)
+func (app *App) ask(c grant.Input) ([]manifest.File, error) {
+	whole, err := c.Whole()
+	if err != nil {
+		return nil, err
+	}
+	auth, err := compile.Authority(whole)
 	if err != nil {
 		return nil, err
 	}

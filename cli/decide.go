@@ -6,10 +6,9 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
-	"nacre/remedy"
+	"nacre/grant"
 	"nacre/seccomp"
 )
 
@@ -26,8 +25,8 @@ func lookup(name string, groups []string) (bool, string) {
 }
 
 // decide asks the plan, and, where that denies, what the policy says.
-func decide(c compile.Input, q explain.Query) (nacre.Decision, error) {
-	p, err := remedy.Compile(c)
+func decide(c grant.Input, q explain.Query) (nacre.Decision, error) {
+	p, err := grant.Compile(c)
 	if err != nil && fault.KindOf(err) != fault.Denied {
 		return nacre.Decision{}, err
 	}
@@ -38,7 +37,11 @@ func decide(c compile.Input, q explain.Query) (nacre.Decision, error) {
 			return d, nil
 		}
 	}
-	would, err := explain.Would(c, q)
+	whole, err := c.Whole()
+	if err != nil {
+		return nacre.Decision{}, err
+	}
+	would, err := explain.Would(whole, q)
 	if err != nil || would.Effect != nacre.Allow {
 		return would, err
 	}

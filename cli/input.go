@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre"
-	"nacre/compile"
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/load"
@@ -20,8 +19,6 @@ type input struct {
 	agent, policy, name, workdir, image string
 
 	files, env, limits, accept []string
-
-	imageName string // as the policy names it
 }
 
 func (in *input) flags(cmd *cobra.Command) {
@@ -52,9 +49,9 @@ func (in *input) completions(cmd *cobra.Command) {
 }
 
 // gather reads the files and flags that a plan is compiled from.
-func (in *input) gather(app *App, o owner, command []string) (compile.Input, error) {
-	c := compile.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
-	steps := []func(*App, owner, *compile.Input) error{in.grants, in.manifest, in.policies, in.facts}
+func (in *input) gather(app *App, o owner, command []string) (grant.Input, error) {
+	c := grant.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
+	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts}
 	for _, step := range steps {
 		if err := step(app, o, &c); err != nil {
 			return c, err
@@ -64,7 +61,7 @@ func (in *input) gather(app *App, o owner, command []string) (compile.Input, err
 }
 
 // grants are what the command line says.
-func (in *input) grants(_ *App, _ owner, c *compile.Input) error {
+func (in *input) grants(_ *App, _ owner, c *grant.Input) error {
 	for _, s := range in.files {
 		f, err := grant.ParseFiles(s)
 		if err != nil {
@@ -103,7 +100,7 @@ func flagFault(flag string, err error) error {
 	return fault.New(fault.Usage, "%s", what).WithHint("%s", fault.HintOf(err))
 }
 
-func (in *input) manifest(_ *App, o owner, c *compile.Input) error {
+func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
 	if in.agent != "" {
 		source, err := load.Manifest(in.agent)
 		if err != nil {
@@ -124,16 +121,17 @@ func (in *input) manifest(_ *App, o owner, c *compile.Input) error {
 	if in.image == "" {
 		return nil
 	}
-	i, err := in.imageOf(o)
+	i, err := imageOf(in.image, o)
 	c.Manifest.Image = i
+	c.Granted.Images = []strict.Text{i} // the owner's own command line is a grant
 	return err
 }
 
 // imageOf reads the value of --image: oci: may be left out.
-func (in *input) imageOf(o owner) (i strict.Text, err error) {
+func imageOf(written string, o owner) (i strict.Text, err error) {
 	i.Origin.File = nacre.OriginCommandLine
-	i.Value = in.image
-	kind, place, _ := strings.Cut(in.image, ":")
+	i.Value = written
+	kind, place, _ := strings.Cut(written, ":")
 	switch kind {
 	case "host":
 		return i, nil
@@ -144,8 +142,7 @@ func (in *input) imageOf(o owner) (i strict.Text, err error) {
 		}
 		i.Value = kind + ":" + place
 	default:
-		i.Value = "oci:" + in.image
+		i.Value = "oci:" + written
 	}
-	in.imageName = i.Value
 	return i, nil
 }

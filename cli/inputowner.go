@@ -6,16 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"nacre"
-	"nacre/compile"
 	"nacre/fault"
+	"nacre/grant"
 	"nacre/load"
 	"nacre/policy"
 	"nacre/seccomp"
-	"nacre/strict"
 )
 
-func (in *input) policies(_ *App, o owner, c *compile.Input) (err error) {
+func (in *input) policies(_ *App, o owner, c *grant.Input) (err error) {
 	path := o.policyPath()
 	if in.policy != "" {
 		path = in.policy
@@ -34,15 +32,6 @@ func (in *input) policies(_ *App, o owner, c *compile.Input) (err error) {
 		return err
 	}
 	c.Owner.Policies = spellings(path, o.ceilingPath())
-	if in.imageName != "" { // the owner's own command line is a grant
-		granted := policy.Policy{Version: 1}
-		if c.Policy != nil {
-			granted = *c.Policy
-		}
-		from := nacre.Origin{File: nacre.OriginCommandLine}
-		granted.Images = append(slices.Clone(granted.Images), strict.Text{Value: in.imageName, Origin: from})
-		c.Policy = &granted
-	}
 	return nil
 }
 
@@ -59,7 +48,7 @@ func spellings(paths ...string) (all []string) {
 }
 
 // facts are what the compiler must know of the owner and the machine.
-func (in *input) facts(app *App, o owner, c *compile.Input) error {
+func (in *input) facts(app *App, o owner, c *grant.Input) error {
 	c.Owner.Home, c.Owner.Cwd = o.home, o.cwd
 	c.Owner.Own = spellings(o.own(app.Program)...)
 	c.Owner.Environment = map[string]string{}

@@ -14,7 +14,7 @@ import (
 	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
-	"nacre/remedy"
+	"nacre/grant"
 	"nacre/terminal"
 )
 
@@ -57,7 +57,7 @@ func (o *planOptions) run(command []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := remedy.Compile(c)
+	p, err := grant.Compile(c)
 	switch {
 	case err != nil:
 		return err

@@ -9,7 +9,6 @@ import (
 	"nacre"
 	"nacre/fault"
 	"nacre/grant"
-	"nacre/remedy"
 )
 
 // runOptions are the flags of nacre run.
@@ -103,12 +102,12 @@ func (o *runOptions) planned(who owner, command []string) (nacre.Plan, error) {
 			return nacre.Plan{}, err
 		}
 	}
-	p, err := remedy.Compile(c)
+	p, err := grant.Compile(c)
 	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {
 		if err := grant.ParseLimit(&c.Limits, "time="+o.timeout.String()); err != nil {
 			return p, flagFault("--timeout", err)
 		}
-		p, err = remedy.Compile(c)
+		p, err = grant.Compile(c)
 	}
 	return p, err
 }

@@ -7,7 +7,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
-	"nacre/remedy"
+	"nacre/grant"
 )
 
 // trial runs a program in a sandbox, with whatever the checks found lacking.
@@ -24,7 +24,7 @@ func (app *App) trial(ctx context.Context, who owner, checks []nacre.Check) nacr
 	if err != nil {
 		return found("trial", "", err)
 	}
-	p, err := remedy.Compile(c)
+	p, err := grant.Compile(c)
 	if err != nil {
 		return found("trial", "", err)
 	}

@@ -6,10 +6,8 @@ package compile
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -31,21 +29,14 @@ const (
 
 // Input is all that a plan is made of.
 type Input struct {
-	Manifest     *manifest.Manifest // nil: only the command line
+	Manifest     *manifest.Manifest // what is asked for
 	ManifestPath string             // absolute
 	Digest       string             // of the manifest's bytes: sha256:…
 	Lock         string             // its entry in nacre.lock, if any
 	Policy       *policy.Policy     // nil allows nothing
 	Ceiling      *policy.Policy     // nil: none
-	// What the owner says on the command line: asked for and allowed at once,
-	// below the policy's denials and the ceiling.
-	Name        string   // replaces the manifest's
-	Command     []string // replaces the manifest's
-	Files       []manifest.File
-	Environment map[string]manifest.Variable
-	Limits      manifest.Limits
-	Accept      []nacre.Tier
-	Owner       Owner
+	Granted      policy.Rules       // what the owner grants besides, below the policy's denials and the ceiling
+	Owner        Owner
 }
 
 // Owner is what must be known of the owner and the machine.
@@ -78,15 +69,9 @@ type compiler struct {
 
 // Compile makes the plan, or says everything that the policy does not allow.
 func Compile(in Input) (nacre.Plan, error) {
-	m := manifest.Manifest{Loopback: true, Name: nacre.Unnamed, Origin: nacre.Origin{File: nacre.OriginCommandLine}}
-	if in.Manifest != nil {
-		m = *in.Manifest
+	if in.Manifest == nil {
+		in.Manifest = &manifest.Manifest{} // whose name is refused
 	}
-	m.Name = cmp.Or(in.Name, m.Name)
-	if len(in.Command) > 0 {
-		m.Command = in.Command
-	}
-	in.Manifest = &m
 	auth, err := Authority(in)
 	if err != nil {
 		return nacre.Plan{}, err
@@ -98,36 +83,17 @@ func Compile(in Input) (nacre.Plan, error) {
 		}
 	}
 	if len(c.refusal.Decisions) > 0 {
-		return nacre.Plan{}, fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", m.Origin.File)
+		return nacre.Plan{}, fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", in.Manifest.Origin.File)
 	}
 	c.plan.Digest = Digest(c.plan)
 	return c.plan, nil
 }
 
-// Authority makes the evaluator of an input: the command line's grants are policy too.
+// Authority makes the evaluator of an input.
 func Authority(in Input) (*policy.Authority, error) {
 	facts := policy.Facts{Home: in.Owner.Home, Policies: in.Owner.Policies, Own: in.Owner.Own,
 		Subject: nacre.Subject{Digest: in.Digest, Path: in.ManifestPath, Lock: in.Lock}}
-	granted := policy.Rules{Capabilities: manifest.Capabilities{Limits: in.Limits}}
-	from := nacre.Origin{File: nacre.OriginCommandLine}
-	for _, f := range in.Files {
-		if f.Preset != "" {
-			granted.Files.Presets = append(granted.Files.Presets, strict.Text{Value: f.Preset, Origin: from})
-			continue
-		}
-		host, err := policy.Resolve(f.Path, in.Owner.Cwd, in.Owner.Home, f.Origin)
-		if err != nil {
-			return nil, err
-		}
-		granted.Files.Roots = append(granted.Files.Roots, policy.Root{Path: host, Access: f.Access, Reason: "granted on the command line", Origin: from})
-	}
-	for _, name := range slices.Sorted(maps.Keys(in.Environment)) {
-		granted.Environment = append(granted.Environment, strict.Text{Value: name, Origin: from})
-	}
-	for _, t := range in.Accept {
-		granted.Accept = append(granted.Accept, strict.Text{Value: string(t), Origin: from})
-	}
-	return policy.New(facts, in.Policy, in.Ceiling, granted)
+	return policy.New(facts, in.Policy, in.Ceiling, in.Granted)
 }
 
 // grant numbers an allowed grant, or notes a denial of what was asked.
@@ -167,8 +133,7 @@ func Digest(p nacre.Plan) string {
 	if err != nil { // a plan holds nothing that JSON cannot
 		panic(err)
 	}
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
 func (c *compiler) identity() error {

@@ -62,13 +62,22 @@ func full(t testing.TB) compile.Input {
 		Policy: rules(t, strings.TrimPrefix(file(t, "policy.yaml"), "version: 1\n")), Owner: owner()}
 }
 
+func whole(t testing.TB, in grant.Input) compile.Input {
+	t.Helper()
+	all, err := in.Whole()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func TestGolden(t *testing.T) {
-	command := compile.Input{Command: []string{"true"}, Owner: owner()}
+	command := grant.Input{Input: compile.Input{Owner: owner()}, Command: []string{"true"}}
 	granted := command
 	granted.Files = []manifest.File{{Path: ".", Access: nacre.Write, Origin: nacre.Origin{File: nacre.OriginCommandLine}}}
 	granted.Environment = map[string]manifest.Variable{"TERM": {From: "owner"}, "X": {Value: "1"}}
 	granted.Accept = []nacre.Tier{nacre.TierNoLandlock}
-	for name, in := range map[string]compile.Input{"full": full(t), "command": command, "granted": granted} {
+	for name, in := range map[string]compile.Input{"full": full(t), "command": whole(t, command), "granted": whole(t, granted)} {
 		t.Run(name, func(t *testing.T) {
 			p, err := compile.Compile(in)
 			if err != nil {
@@ -324,44 +333,44 @@ func TestInvalid(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
-	base := compile.Input{Command: []string{"x"}, Owner: owner(), Files: []manifest.File{{Path: ".ssh", Access: nacre.Read}}}
-	if _, err := compile.Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
+	base := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Files: []manifest.File{{Path: ".ssh", Access: nacre.Read}}}
+	if _, err := grant.Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
 		t.Errorf("a blocked name on the command line: %v", err)
 	}
 	base.Files = []manifest.File{{Path: "site", Access: nacre.Write}}
 	base.Ceiling = &policy.Policy{}
-	if _, err := compile.Compile(base); err == nil || !strings.Contains(err.Error(), "ceiling") {
+	if _, err := grant.Compile(base); err == nil || !strings.Contains(err.Error(), "ceiling") {
 		t.Errorf("the command line against the ceiling: %v", err)
 	}
 	base.Ceiling = nil
 	base.Policy = rules(t, "deny: {files: [~/projects/site], environment: [TERM]}")
-	if _, err := compile.Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
+	if _, err := grant.Compile(base); err == nil || !strings.Contains(err.Error(), "blocked") {
 		t.Errorf("the command line against a denial: %v", err)
 	}
 	base.Policy = nil
 	if err := grant.ParseLimit(&base.Limits, "memory=9GiB"); err != nil {
 		t.Fatal(err)
 	}
-	p, err := compile.Compile(base)
+	p, err := grant.Compile(base)
 	if err != nil || p.Limits.Memory != 9<<30 || p.Workdir != "/work/site" || p.Files[0].Host != "/home/u/projects/site" {
 		t.Errorf("%v %+v", err, p)
 	}
 	base.Owner.PlainFiles = []string{"/home/u/projects/site"}
-	if p, err := compile.Compile(base); err != nil || p.Workdir != compile.Home {
+	if p, err := grant.Compile(base); err != nil || p.Workdir != compile.Home {
 		t.Errorf("a file as workdir: %v %s", err, p.Workdir)
 	}
 }
 
 func TestVariablesOfTheCommandLine(t *testing.T) {
 	for _, name := range []string{"*", "HOME", "A=B", ""} {
-		in := compile.Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{name: {Value: "v"}}}
-		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+		in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{name: {Value: "v"}}}
+		if _, err := grant.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	in := compile.Input{Command: []string{"x"}, Owner: owner(), Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
+	in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
 	in.Owner.Environment["TZ"] = "a\x00b"
-	if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+	if _, err := grant.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
 		t.Errorf("an owner's value with NUL: %v", err)
 	}
 }

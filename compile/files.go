@@ -16,19 +16,18 @@ var taken = map[string]bool{"/": false, "/home": false, Home: false, "/tmp": fal
 	"/sys": true, "/run": true, "/usr": true, "/etc": true, "/bin": true, "/sbin": true, "/boot": true,
 	"/lib": true, "/lib32": true, "/lib64": true, "/libx32": true, "/var/run": true}
 
-// files compiles the manifest's files, then the command line's.
+// files compiles the folders and files, and the places of presets.
 func (c *compiler) files() error {
-	for i, f := range slices.Concat(c.Manifest.Files, c.Files) {
-		base := path.Dir(c.ManifestPath)
-		if i >= len(c.Manifest.Files) {
-			base = c.Owner.Cwd
+	for _, f := range c.Manifest.Files {
+		if err := f.Check(); err != nil {
+			return err
 		}
 		places := []string{f.Path}
 		if f.Preset != "" {
 			places = manifest.Preset(f.Preset, c.Owner.Home)
 		}
 		for _, p := range places {
-			if err := c.file(f, p, base); err != nil {
+			if err := c.file(f, p); err != nil {
 				return err
 			}
 		}
@@ -38,8 +37,8 @@ func (c *compiler) files() error {
 }
 
 // file compiles one folder or file, or one place of a preset.
-func (c *compiler) file(f manifest.File, written, base string) error {
-	host, err := policy.Resolve(written, base, c.Owner.Home, f.Origin)
+func (c *compiler) file(f manifest.File, written string) error {
+	host, err := policy.Resolve(written, path.Dir(c.ManifestPath), c.Owner.Home, f.Origin)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,6 @@ func (c *compiler) environment() error {
 		}
 	}
 	maps.Copy(asked, c.Manifest.Environment)
-	maps.Copy(asked, c.Environment)
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		v := asked[name]
 		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
@@ -113,13 +112,10 @@ func summary(subject string, detail map[string]string) string {
 
 func (c *compiler) limits() error {
 	var granted manifest.Limits
-	declared, given := c.Manifest.Limits.Each(), c.Input.Limits.Each()
+	declared := c.Manifest.Limits.Each()
 	for i, limit := range granted.Each() {
 		asked := *declared[i].Amount
-		if given[i].N > 0 {
-			asked = *given[i].Amount
-		}
-		d, most := c.auth.Limit(limit.Name, asked.N)
+		d, most := c.auth.Limit(i, asked.N)
 		limit.N = asked.N
 		if asked.N == 0 {
 			limit.N, asked.Origin.File = min(limit.Default, most), nacre.OriginBuiltIn
@@ -144,7 +140,7 @@ func (c *compiler) tiers() error {
 		case d.Effect == nacre.Allow:
 			c.plan.Accepted = append(c.plan.Accepted, t)
 			c.warn("accepts-"+string(t), d.Origin, "where this machine lacks the layer, the run goes on at the lower tier %s", t)
-		case slices.Contains(c.Accept, t):
+		case slices.ContainsFunc(c.Granted.Accept, func(own strict.Text) bool { return own.Value == string(t) }):
 			c.deny(d, nil)
 		}
 	}

@@ -41,9 +41,9 @@ func would(auth *policy.Authority, owner compile.Owner, q Query) (d nacre.Decisi
 		if err := grant.ParseLimit(&limits, q.Subject+"="+q.Value); err != nil {
 			return d, nil, err
 		}
-		for _, limit := range limits.Each() {
+		for i, limit := range limits.Each() {
 			if limit.N > 0 {
-				d, _ = auth.Limit(limit.Name, limit.N)
+				d, _ = auth.Limit(i, limit.N)
 			}
 		}
 		return d, nil, nil

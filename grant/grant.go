@@ -1,5 +1,7 @@
-// Package grant reads the owner's command line, which is a grant by itself:
-// below the policy's denials, the blocked names and the ceiling.
+// Package grant reads the owner's command line, which is a grant by itself: it
+// becomes lines of a manifest, which ask, and lines of a policy, which allow,
+// below the policy's denials, the blocked names and the ceiling. It decides
+// nothing: that is for the compiler.
 package grant
 
 import (

@@ -21,7 +21,6 @@ type Limits struct {
 	Disk      Amount `yaml:"disk" about:"all private places together, such as 1GiB"`
 	Output    Amount `yaml:"output" about:"what it may print, such as 64MiB"`
 	Time      Amount `yaml:"time" about:"wall clock, such as 30m or 1h30m"`
-	Origin    nacre.Origin
 }
 
 // Amount is one limit. Zero is not stated.

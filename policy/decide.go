@@ -117,22 +117,18 @@ func first(entries []manifest.Named, is func(manifest.Named) bool) (manifest.Nam
 	return manifest.Named{}, rule{}
 }
 
-// Limit decides about an amount of one limit, and says what the most is.
-func (a *Authority) Limit(name string, amount int64) (nacre.Decision, int64) {
-	d := nacre.Decision{Capability: nacre.CapLimits, Subject: name, Rule: "default", Reason: "there is no such limit"}
-	most := int64(0)
+// Limit decides about an amount of one limit, by its place in manifest.Limits,
+// and says what the most is.
+func (a *Authority) Limit(place int, amount int64) (nacre.Decision, int64) {
+	d, most := nacre.Decision{Capability: nacre.CapLimits}, int64(0)
 	for _, l := range a.layers {
-		for _, limit := range l.rules.Limits.Each() {
-			if limit.Name != name {
-				continue
-			}
-			if limit.N == 0 {
-				limit.Amount = &manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-			}
-			if most == 0 || limit.N < most {
-				most, d.Subject, d.Origin = limit.N, name+" "+limit.Format(amount), limit.Origin
-				d.Rule, d.Reason = l.name+".limits."+name, "the most is "+limit.Format(most)
-			}
+		limit := l.rules.Limits.Each()[place]
+		if limit.N == 0 {
+			limit.Amount = &manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+		}
+		if most == 0 || limit.N < most {
+			most, d.Subject, d.Origin = limit.N, limit.Name+" "+limit.Format(amount), limit.Origin
+			d.Rule, d.Reason = l.name+".limits."+limit.Name, "the most is "+limit.Format(most)
 		}
 	}
 	if amount <= most && most > 0 {

@@ -141,8 +141,16 @@ func TestZeroRulesAllowNothing(t *testing.T) {
 			t.Errorf("%v", d)
 		}
 	}
-	if d, most := a.Limit("nonsense", 0); d.Effect != nacre.Deny || most != 0 {
-		t.Errorf("%v", d)
+	var defaults manifest.Limits
+	for i, limit := range defaults.Each() {
+		for amount, want := range map[int64]nacre.Effect{limit.Default: nacre.Allow, limit.Default + 1: nacre.Deny} {
+			if d, most := a.Limit(i, amount); d.Effect != want || most != limit.Default || !strings.HasPrefix(d.Subject, limit.Name) {
+				t.Errorf("%v, the most %d", d, most)
+			}
+			if d, _ := new(Authority).Limit(i, amount); d.Effect != nacre.Deny {
+				t.Errorf("the zero evaluator: %v", d)
+			}
+		}
 	}
 }
 
