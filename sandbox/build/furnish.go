@@ -112,18 +112,16 @@ func unhang(name string) error {
 const privatePlace = "/.nacre-private"
 
 func privatePart(fs int, name string, pl blueprint.Place) error {
-	if err := unix.Mkdirat(fs, name, 0o700); err != nil {
-		return err
-	}
-	if err := unix.Fchmodat(fs, name, pl.Mode, 0); err != nil { // past the umask
-		return err
-	}
 	at, err := spot(pl.Path, true)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
-	return graft(fs, name, 0, 0, at)
+	return inOrder(
+		step{"make", func() error { return unix.Mkdirat(fs, name, 0o700) }},
+		step{"mode", func() error { return unix.Fchmodat(fs, name, pl.Mode, 0) }}, // past the umask
+		step{"hang", func() error { return graft(fs, name, 0, 0, at) }},
+	)
 }
 
 // maxTerminals bounds what one sandbox takes of a number that all sandboxes and
@@ -222,17 +220,16 @@ func (b *builder) maskBeneath(mount int, name string) error {
 
 // sealRoot takes away the scaffolding and makes what is left read-only.
 func (b *builder) sealRoot() error {
-	if err := unhang(blankPlace); err != nil {
-		return err
+	steps := []step{
+		{"scaffolding", func() error { return unhang(blankPlace) }},
+		{"/dev read-only", func() error { return readOnly("/dev") }},
 	}
-	dirs := []string{"/dev"}
 	if !b.spec.Overlay {
-		dirs = append(dirs, "/")
+		steps = append(steps, step{"/ read-only", func() error { return readOnly("/") }})
 	}
-	for _, dir := range dirs {
-		if err := unix.MountSetattr(unix.AT_FDCWD, dir, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
-			return fmt.Errorf("%s read-only: %w", dir, err)
-		}
-	}
-	return nil
+	return inOrder(steps...)
+}
+
+func readOnly(place string) error {
+	return unix.MountSetattr(unix.AT_FDCWD, place, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }

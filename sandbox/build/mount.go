@@ -169,16 +169,12 @@ func (b *builder) blanks() error {
 		return err
 	}
 	b.blank = fs
-	if err := unix.Mknodat(fs, "file", unix.S_IFREG, 0); err != nil {
-		return err
-	}
-	if err := unix.Mkdirat(fs, "folder", 0); err != nil {
-		return err
-	}
-	if err := setattr(fs, unix.MOUNT_ATTR_RDONLY, false); err != nil {
-		return err
-	}
-	return place(fs, blankPlace, true)
+	return inOrder(
+		step{"file", func() error { return unix.Mknodat(fs, "file", unix.S_IFREG, 0) }},
+		step{"folder", func() error { return unix.Mkdirat(fs, "folder", 0) }},
+		step{"read-only", func() error { return setattr(fs, unix.MOUNT_ATTR_RDONLY, false) }},
+		step{"hang", func() error { return place(fs, blankPlace, true) }},
+	)
 }
 
 // blankPlace is where the blanks hang while the sandbox is built.
@@ -203,16 +199,15 @@ func (b *builder) overlay() error {
 	if err != nil {
 		return err
 	}
-	if err := place(b.trees[0], "/lower", true); err != nil {
-		return fmt.Errorf("image: %w", err)
-	}
-	if err := place(upper, "/layer", true); err != nil {
+	err = inOrder(
+		step{"image", func() error { return place(b.trees[0], "/lower", true) }},
+		step{"layer", func() error { return place(upper, "/layer", true) }},
+		step{"upper", func() error { return unix.Mkdir("/layer/upper", 0o755) }},
+		step{"work", func() error { return unix.Mkdir("/layer/work", 0o755) }},
+		step{"root", func() error { return unix.Mkdir("/root", 0o755) }},
+	)
+	if err != nil {
 		return err
-	}
-	for _, dir := range []string{"/layer/upper", "/layer/work", "/root"} {
-		if err := unix.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
 	}
 	fs, err := newFS("overlay", sealed, "lowerdir=/lower upperdir=/layer/upper workdir=/layer/work userxattr")
 	if err != nil {

@@ -40,11 +40,8 @@ func (b *builder) proc() error {
 	if err := boundWatchers(); err != nil {
 		return fmt.Errorf("inotify: %w", err)
 	}
-	if err := b.trimProc(fs); err != nil {
+	if err := b.trimProc(fs); err != nil || !b.spec.Proc.ReadOnly {
 		return err
-	}
-	if !b.spec.Proc.ReadOnly {
-		return nil
 	}
 	return setattr(fs, unix.MOUNT_ATTR_RDONLY, false)
 }
@@ -99,12 +96,10 @@ func (b *builder) replace(proc int, f blueprint.File) error {
 	}
 	defer unix.Close(at)
 	temp := blueprint.File{Path: "/.nacre-" + strings.ReplaceAll(f.Path, "/", "-"), Content: f.Content, Mode: f.Mode}
-	if err := write(temp); err != nil {
-		return err
-	}
 	attr := uint64(sealed | unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOEXEC)
-	if err := graft(unix.AT_FDCWD, temp.Path, 0, attr, at); err != nil {
-		return err
-	}
-	return unix.Unlink(temp.Path)
+	return inOrder(
+		step{"write", func() error { return write(temp) }},
+		step{"hang", func() error { return graft(unix.AT_FDCWD, temp.Path, 0, attr, at) }},
+		step{"remove", func() error { return unix.Unlink(temp.Path) }},
+	)
 }
