@@ -12,7 +12,7 @@ export GOTOOLCHAIN ?= local
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 programs := $(filter nacre nacre-init nacre-attack,$(notdir $(wildcard cmd/*)))
 
-.PHONY: all need test test-all race fuzz bench lint cross demo install uninstall clean
+.PHONY: all test test-all test-vm race fuzz bench lint cross demo install uninstall clean
 
 all: ## bin/nacre, bin/nacre-init, bin/nacre-attack
 	@scripts/need build
@@ -23,7 +23,11 @@ test: ## all tests, as root also as a plain user; the last line is the sum
 	$(GO) run -buildvcs=false ./test/run
 
 test-all: lint race fuzz test ## and the longer things: race detector, fuzzing, virtual machines
-	@if [ -d test/vm ]; then $(MAKE) test-vm; else echo 'test-vm: not there yet'; fi
+	$(MAKE) test-vm
+
+test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md
+	@scripts/need build
+	NACRE_VM=1 $(GO) test -count=1 -timeout 90m ./test/vm/...
 
 race: ## the race detector on every package; needs a C compiler
 	@scripts/need build race

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -100,7 +99,7 @@ func FuzzCollector(f *testing.F) {
 		c.Write(data)
 		for id, r := range c.results {
 			if id != "a.b" || r.Verdict == wire.Started || r.Verdict == "" {
-				t.Fatal(fmt.Sprintf("accepted %q %q", id, r.Verdict))
+				t.Fatalf("accepted %q %q", id, r.Verdict)
 			}
 			if s := clean(r.Evidence); strings.ContainsAny(s, "\x1b\n\r\u202e") {
 				t.Fatalf("evidence %q", s)

@@ -41,12 +41,11 @@ func open(ctx context.Context, dir *os.Root, flags, how, owner int) (*os.File, e
 		if err != unix.EAGAIN && err != unix.EINTR {
 			return nil, failed(err)
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return nil, fault.Wrap(fault.Conflict, ctx.Err(), "audit %s: gave up waiting for its lock", f.Name()).
 				WithHint("see which process holds it open, and whether that is stopped")
-		case <-time.After(pause):
 		}
+		time.Sleep(pause)
 	}
 }
 

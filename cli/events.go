@@ -24,6 +24,7 @@ type event struct {
 	Detail  string      `json:"detail,omitempty"`
 	ID      string      `json:"id,omitempty"`
 	PID     int         `json:"pid,omitempty"`
+	Path    string      `json:"path,omitempty"`
 	Error   string      `json:"error,omitempty"`
 	Hint    string      `json:"hint,omitempty"`
 	Exit    *nacre.Exit `json:"exit,omitempty"`
@@ -92,4 +93,9 @@ func (e *events) ended(exit nacre.Exit) { e.emit(event{Event: "ended", Exit: &ex
 
 func (e *events) failed(err error) {
 	e.emit(event{Event: "failed", Error: err.Error(), Hint: fault.HintOf(err)})
+}
+
+func (e *events) planted(p planted) {
+	detail := p.Severity.String() + ", " + string(p.Change) + ": " + p.Why
+	e.emit(event{Event: "planted", Name: string(p.Kind), Path: p.path(), Detail: detail})
 }

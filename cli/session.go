@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -47,6 +48,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err
 	}
+	folders := watch(ctx, s.plan)
+	defer unwatch(folders)
 	box, err := engine.Start(ctx, s.plan, s.streams())
 	s.box = box
 	close(s.ready)
@@ -58,7 +61,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	signals.forward(box)
 	s.events.started(box)
 	defer s.serve(ctx)()
-	return s.wait()
+	exit, err := s.wait()
+	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
 
 func (s *session) close() {

@@ -65,6 +65,7 @@ func (s *signals) watch() {
 				return
 			case box == nil:
 				s.early(number)
+				last = time.Now()
 				s.cancel()
 			case number == unix.SIGINT && time.Since(last) < killWithin:
 				go box.Stop(0)

@@ -9,13 +9,20 @@ import (
 	"nacre"
 	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/wire"
+	"nacre/runs"
 )
 
 // Client reaches one sandbox.
 type Client struct{ Socket string }
 
 func (c Client) dial() (*net.UnixConn, error) {
-	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: c.Socket, Net: "unixpacket"})
+	var conn *net.UnixConn
+	short, done, err := runs.Short(c.Socket)
+	if err == nil {
+		defer done()
+		conn, err = net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: short, Net: "unixpacket"})
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "cannot reach the sandbox").
 			WithHint("it may just have ended: nacre ps")
@@ -29,15 +36,15 @@ func (c Client) ask(r api.Request) (api.Reply, error) {
 		return api.Reply{}, err
 	}
 	defer conn.Close()
-	if err := api.Send(conn, r); err != nil {
+	if err := wire.Send(conn, r); err != nil {
 		return api.Reply{}, err
 	}
 	return receive(conn)
 }
 
 func receive(conn *net.UnixConn) (reply api.Reply, err error) {
-	fds, err := api.Receive(conn, &reply)
-	api.Close(fds)
+	fds, err := wire.Receive(conn, &reply)
+	wire.Close(fds)
 	if err != nil {
 		return reply, fault.Wrap(fault.NotFound, err, "the sandbox did not answer")
 	}
@@ -88,7 +95,7 @@ func (c Client) Exec(command []string, in, out, errs *os.File) (nacre.Exit, erro
 	}
 	defer conn.Close()
 	r := api.Request{Op: api.Exec, Command: command}
-	if err := api.Send(conn, r, int(in.Fd()), int(out.Fd()), int(errs.Fd())); err != nil {
+	if err := wire.Send(conn, r, int(in.Fd()), int(out.Fd()), int(errs.Fd())); err != nil {
 		return nacre.Exit{}, err
 	}
 	return exited(receive(conn))
@@ -102,13 +109,13 @@ func (c Client) ExecTTY(command []string, size nacre.Window, attach func(master 
 		return nacre.Exit{}, err
 	}
 	defer conn.Close()
-	if err := api.Send(conn, api.Request{Op: api.Exec, Command: command, TTY: true, Size: size}); err != nil {
+	if err := wire.Send(conn, api.Request{Op: api.Exec, Command: command, TTY: true, Size: size}); err != nil {
 		return nacre.Exit{}, err
 	}
 	var first api.Reply
-	fds, err := api.Receive(conn, &first)
+	fds, err := wire.Receive(conn, &first)
 	if err != nil || len(fds) != 1 {
-		api.Close(fds)
+		wire.Close(fds)
 		return exited(first, first.Error.Err())
 	}
 	master := os.NewFile(uintptr(fds[0]), "terminal")

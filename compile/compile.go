@@ -4,6 +4,7 @@
 package compile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -64,13 +65,7 @@ type Refusal struct {
 	Asked     []any
 }
 
-func (r *Refusal) Error() string {
-	lines := make([]string, len(r.Decisions))
-	for i, d := range r.Decisions {
-		lines[i] = fmt.Sprintf("%s %s (%s)", d.Capability, d.Subject, d.Reason)
-	}
-	return strings.Join(lines, "; ")
-}
+func (r *Refusal) Error() string { return fmt.Sprint(r.Decisions) }
 
 // compiler is one compilation under way.
 type compiler struct {
@@ -87,9 +82,7 @@ func Compile(in Input) (nacre.Plan, error) {
 	if in.Manifest != nil {
 		m = *in.Manifest
 	}
-	if in.Name != "" {
-		m.Name = in.Name
-	}
+	m.Name = cmp.Or(in.Name, m.Name)
 	if len(in.Command) > 0 {
 		m.Command = in.Command
 	}
@@ -144,19 +137,17 @@ func (c *compiler) grant(d nacre.Decision, asked any, summary, why string, decla
 		return nacre.Grant{}, false
 	}
 	c.count[d.Capability]++
-	reason := d.Reason
-	if reason == "" && why != "" {
-		reason = "the agent says: " + why
-	}
-	if reason == "" {
-		reason = "declared, and allowed by the policy"
+	if why != "" {
+		why = "the agent says: " + why
 	}
 	return nacre.Grant{ID: fmt.Sprintf("%s.%d", d.Capability, c.count[d.Capability]), Capability: d.Capability,
-		Summary: summary, Reason: reason, Declared: declared, Allowed: d.Origin}, true
+		Summary: summary, Reason: cmp.Or(d.Reason, why, "declared, and allowed by the policy"), Declared: declared, Allowed: d.Origin}, true
 }
 
 func (c *compiler) deny(d nacre.Decision, asked any) {
-	c.refusal.Decisions, c.refusal.Asked = append(c.refusal.Decisions, d), append(c.refusal.Asked, asked)
+	if !slices.Contains(c.refusal.Decisions, d) {
+		c.refusal.Decisions, c.refusal.Asked = append(c.refusal.Decisions, d), append(c.refusal.Asked, asked)
+	}
 }
 
 // builtIn is the decision on what every sandbox has, or may ask for freely.
@@ -191,7 +182,7 @@ func (c *compiler) identity() error {
 		return err
 	}
 	if len(p.Command) == 0 || p.Command[0] == "" || slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
-		return manifest.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
+		return strict.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
 			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line")
 	}
 	p.Identity = nacre.Identity{UID: AgentID, Hostname: p.Name}
@@ -201,29 +192,28 @@ func (c *compiler) identity() error {
 	return nil
 }
 
+// images are the ways of giving an image, and what kind it is then.
+var images = map[string]nacre.ImageKind{"oci": nacre.ImageOCI, "layout": nacre.ImageOCI, "archive": nacre.ImageOCI,
+	"directory": nacre.ImageDirectory}
+
 func (c *compiler) image() (err error) {
 	asked := c.Manifest.Image
 	d, image := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.Image{Kind: nacre.ImageHost}
-	form, place, _ := strings.Cut(asked.Value, ":")
-	switch form {
-	case "", "host":
-	case "oci":
-		image.Kind, image.Reference = nacre.ImageOCI, place
-		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: asked.Value})
-	case "directory", "layout", "archive":
-		if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
-			return err
-		}
-		image.Kind, image.Reference = nacre.ImageOCI, form+":"+place
-		if form == "directory" {
-			image.Kind, image.Reference = nacre.ImageDirectory, place
+	if asked.Value != "" && asked.Value != "host" {
+		form, place, _ := strings.Cut(asked.Value, ":")
+		if form != "oci" {
+			if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
+				return err
+			}
 		}
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
-		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok {
+		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok && form != "oci" {
 			d = refused
 		}
-	default:
-		return manifest.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
+		if image.Kind = images[form]; image.Kind == "" {
+			return strict.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
+		}
+		image.Reference = strings.TrimPrefix(strings.TrimPrefix(form+":"+place, "directory:"), "oci:")
 	}
 	if asked.Value == "" {
 		asked.Origin = d.Origin

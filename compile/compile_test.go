@@ -15,9 +15,11 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/fault"
+	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/remedy"
+	"nacre/strict"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -152,6 +154,16 @@ func TestAllowedAndDenied(t *testing.T) {
 		{"own state, read: masked", "files: [~/.local]", "files: {roots: [~/.local]}", "", ""},
 		{"own state itself", "files: [~/.local/state/nacre]", "files: {roots: [~/.local]}", "", "blocked"},
 		{"preset", "files: [{preset: nvm}]", "", "", "preset nvm"},
+		{"preset's place by its path", "files: [~/.nvm/versions]", "files: {presets: [nvm]}", "", ""},
+		{"preset's place, to write", "files: [{path: ~/.nvm, access: write}]", "files: {presets: [nvm]}", "", "no rule"},
+		{"beside a preset's place", "files: [~/.nvmrc]", "files: {presets: [nvm]}", "", "no rule"},
+		{"write around a preset", "files: [{path: ~/go, access: write}]", "files: {roots: [{path: ~/go, access: write}], presets: [go]}", "", ""},
+		{"write in a preset's place", "files: [{path: ~/go/bin, access: write}]", "files: {roots: [{path: ~/go, access: write}], presets: [go]}", "", ""},
+		{"preset by a root", "files: [{preset: nvm}]", "files: {roots: [~/.nvm]}", "", ""},
+		{"preset in part", "files: [{preset: node}]", "files: {roots: [~/.nvm]}", "", "preset node"},
+		{"preset, blocked", "files: [{preset: nvm}]", "files: {presets: [nvm], blocked: [.nvm]}", "", "blocked"},
+		{"preset, ceiling's root", "files: [{preset: nvm}]", "files: {presets: [nvm]}", "files: {roots: [/home]}", ""},
+		{"secret by a pattern around a denied one", "secrets: [{name: \"a*\", hosts: [a.io]}]", "secrets: [{name: \"*\", hosts: [a.io]}]\ndeny: {secrets: [abc]}", "", "denies it"},
 		{"preset allowed", "files: [{preset: nvm}]", "files: {presets: [nvm]}", "", ""},
 		{"preset, ceiling", "files: [{preset: nvm}]", "files: {presets: [nvm]}", "environment: []", "ceiling"},
 		{"own variable", "environment: {TERM: {from: owner}}", "", "", "environment TERM"},
@@ -279,7 +291,6 @@ func TestInvalid(t *testing.T) {
 		"long name":          {"files: [/" + strings.Repeat("a", 256) + "]", "255"},
 		"NUL":                {`files: ["/a\0b"]`, "expected a path"},
 		"unknown group":      {"syscalls: [debgu]", "no group"},
-		"workdir":            {"workdir: work", "workdir"},
 		"command NUL":        {`command: ["a\0"]`, "command"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -293,6 +304,19 @@ func TestInvalid(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+	for _, dir := range []string{"work", "~/work", "/a\x00b"} { // from the command line
+		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Workdir: dir}, Owner: owner()}
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("workdir %q: %v", dir, err)
+		}
+	}
+	for _, image := range []string{"alpine", "vm:/x", "directory:", "layout:~bob/x"} {
+		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Image: strict.Text{Value: image}}, Owner: owner()}
+		in.Policy = rules(t, "images: [\"*\"]")
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("image %q: %v", image, err)
+		}
 	}
 	if _, err := compile.Compile(compile.Input{Owner: owner()}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("no command: %v", err)
@@ -315,7 +339,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("the command line against a denial: %v", err)
 	}
 	base.Policy = nil
-	if err := base.Limits.ParseLimit("memory=9GiB", nacre.Origin{File: nacre.OriginCommandLine}); err != nil {
+	if err := grant.ParseLimit(&base.Limits, "memory=9GiB"); err != nil {
 		t.Fatal(err)
 	}
 	p, err := compile.Compile(base)

@@ -3,11 +3,11 @@ package compile
 import (
 	"path"
 	"slices"
-	"strings"
 
 	"nacre"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/strict"
 )
 
 // taken are the places inside that belong to the sandbox itself, with all
@@ -18,49 +18,65 @@ var taken = map[string]bool{"/": false, "/home": false, Home: false, "/tmp": fal
 
 // files compiles the manifest's files, then the command line's.
 func (c *compiler) files() error {
-	for _, f := range c.Manifest.Files {
-		if err := c.file(f, path.Dir(c.ManifestPath)); err != nil {
-			return err
+	for i, f := range slices.Concat(c.Manifest.Files, c.Files) {
+		base := path.Dir(c.ManifestPath)
+		if i >= len(c.Manifest.Files) {
+			base = c.Owner.Cwd
 		}
-	}
-	for _, f := range c.Files {
-		if err := c.file(f, c.Owner.Cwd); err != nil {
-			return err
+		places := []string{f.Path}
+		if f.Preset != "" {
+			places = manifest.Preset(f.Preset, c.Owner.Home)
+		}
+		for _, p := range places {
+			if err := c.file(f, p, base); err != nil {
+				return err
+			}
 		}
 	}
 	c.plan.Identity.HostFolders = len(c.plan.Files) > 0
 	return nil
 }
 
-func (c *compiler) file(f manifest.File, base string) error {
-	if f.Preset != "" {
-		return c.preset(f)
-	}
-	host, err := policy.Resolve(f.Path, base, c.Owner.Home, f.Origin)
+// file compiles one folder or file, or one place of a preset.
+func (c *compiler) file(f manifest.File, written, base string) error {
+	host, err := policy.Resolve(written, base, c.Owner.Home, f.Origin)
 	if err != nil {
 		return err
 	}
-	at := f.At
-	if at == "" {
-		at = path.Join(Work, path.Base(host))
-	}
-	inside, err := policy.Resolve(at, "", "", f.Origin)
-	if err != nil {
-		return err
-	}
-	for place, below := range taken {
-		if inside == place || below && policy.Within(place, inside) {
-			return manifest.Invalid(f.Origin, "at: %s belongs to the sandbox itself", inside).WithHint("choose a place below %s", Work)
+	d := c.auth.Files(host, f.Access)
+	entry, summary, inside := any(policy.Root{Path: host, Access: f.Access}), f.Access.String()+" "+host, host
+	if f.Preset == "" {
+		if inside, err = c.inside(f, host); err != nil {
+			return err
 		}
+		summary += " at " + inside
+	} else {
+		if c.plan.Image.Kind == nacre.ImageHost && policy.Within("/usr", host) || // the host's /usr is there already
+			slices.ContainsFunc(c.plan.Files, func(g nacre.FileGrant) bool { return g.Preset != "" && g.Host == host }) {
+			return nil
+		}
+		entry, summary, d.Subject = strict.Text{Value: f.Preset}, summary+" (preset "+f.Preset+")", "preset "+f.Preset
 	}
-	g, ok := c.grant(c.auth.Files(host, f.Access), policy.Root{Path: host, Access: f.Access}, f.Access.String()+" "+host+" at "+inside, f.Reason, f.Origin)
+	g, ok := c.grant(d, entry, summary, f.Reason, f.Origin)
 	if !ok {
 		return nil
 	}
 	if f.Access == nacre.Write {
 		c.writable(host, f)
 	}
-	return c.place(nacre.FileGrant{Grant: g, Host: host, Inside: inside, Access: f.Access})
+	return c.place(nacre.FileGrant{Grant: g, Host: host, Inside: inside, Access: f.Access, Preset: f.Preset, Optional: f.Preset != ""})
+}
+
+// inside is where a folder or file appears.
+func (c *compiler) inside(f manifest.File, host string) (string, error) {
+	if f.At == "" {
+		f.At = path.Join(Work, path.Base(host))
+	}
+	inside, err := policy.Resolve(f.At, "", "", f.Origin)
+	if _, ok := policy.At(taken, inside); ok && err == nil {
+		err = strict.Invalid(f.Origin, "at: %s belongs to the sandbox itself", inside).WithHint("choose a place below %s", Work)
+	}
+	return inside, err
 }
 
 // writable says what a folder granted to write loosens.
@@ -76,32 +92,11 @@ func (c *compiler) writable(host string, f manifest.File) {
 	}
 }
 
-func (c *compiler) preset(f manifest.File) error {
-	places := manifest.Preset(f.Preset, c.Owner.Home)
-	if c.plan.Image.Kind == nacre.ImageHost { // the host's /usr is there already
-		places = slices.DeleteFunc(places, func(p string) bool { return policy.Within("/usr", p) })
-	}
-	d := c.auth.Preset(f.Preset, places)
-	for _, p := range places {
-		if slices.ContainsFunc(c.plan.Files, func(g nacre.FileGrant) bool { return g.Preset != "" && g.Host == p }) {
-			continue
-		}
-		g, ok := c.grant(d, nil, "read "+p+" (preset "+f.Preset+")", f.Reason, f.Origin)
-		if !ok {
-			return nil
-		}
-		if err := c.place(nacre.FileGrant{Grant: g, Host: p, Inside: p, Access: nacre.Read, Preset: f.Preset, Optional: true}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // place adds a grant, unless it meets another inside.
 func (c *compiler) place(g nacre.FileGrant) error {
 	for _, other := range c.plan.Files {
 		if policy.Within(other.Inside, g.Inside) || policy.Within(g.Inside, other.Inside) {
-			return manifest.Invalid(g.Declared, "%s and %s (%s) would lie in one another inside", g.Inside, other.Inside, other.Declared).
+			return strict.Invalid(g.Declared, "%s and %s (%s) would lie in one another inside", g.Inside, other.Inside, other.Declared).
 				WithHint("give one of them another place: at: %s/NAME", Work)
 		}
 	}
@@ -110,14 +105,10 @@ func (c *compiler) place(g nacre.FileGrant) error {
 }
 
 // workdir is what the manifest says, else the first granted folder.
-func (c *compiler) workdir() error {
+func (c *compiler) workdir() (err error) {
 	c.plan.Workdir = Home
-	if dir := c.Manifest.Workdir; dir != "" {
-		if !strings.HasPrefix(dir, "/") {
-			return manifest.Invalid(c.Manifest.Origin, "workdir: expected an absolute path inside, found %q", dir)
-		}
-		var err error
-		c.plan.Workdir, err = policy.Resolve(dir, "", "", c.Manifest.Origin)
+	if c.Manifest.Workdir != "" {
+		c.plan.Workdir, err = policy.Resolve(c.Manifest.Workdir, "", "", c.Manifest.Origin)
 		return err
 	}
 	for _, g := range c.plan.Files {

@@ -7,6 +7,7 @@ import (
 
 	"nacre"
 	"nacre/manifest"
+	"nacre/strict"
 )
 
 // fixed are the variables that every sandbox has.
@@ -19,6 +20,9 @@ var offered = []string{"LANG", "TERM", "TZ"}
 
 func (c *compiler) environment() error {
 	asked := map[string]manifest.Variable{}
+	for name, value := range fixed {
+		asked[name] = manifest.Variable{Value: value, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+	}
 	for _, name := range offered {
 		d, _ := c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
 		if _, has := c.Owner.Environment[name]; has && d.Effect == nacre.Allow {
@@ -27,26 +31,21 @@ func (c *compiler) environment() error {
 	}
 	maps.Copy(asked, c.Manifest.Environment)
 	maps.Copy(asked, c.Environment)
-	for name, value := range fixed {
-		if _, has := asked[name]; !has {
-			asked[name] = manifest.Variable{Value: value, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
-		v, value := asked[name], asked[name].Value
+		v := asked[name]
 		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
 		if v.From == "owner" {
 			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
 			var has bool
-			if value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
+			if v.Value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
 				continue // the owner has none
 			}
 		}
-		if err := manifest.CheckVariable(name, manifest.Variable{Value: value, Origin: v.Origin}); err != nil && fixed[name] != value {
+		if err := manifest.CheckVariable(name, v); err != nil && fixed[name] != v.Value {
 			return err
 		}
 		if g, ok := c.grant(d, nil, name, "", v.Origin); ok {
-			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: value})
+			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: v.Value})
 		}
 	}
 	return nil
@@ -57,9 +56,9 @@ const nestedSandbox = "nested-sandbox"
 
 // named compiles everything that is a list.
 func (c *compiler) named() error {
-	for _, asked := range c.Manifest.Capabilities.Named() {
+	for _, asked := range manifest.Entries(c.Manifest.Capabilities) {
 		if _, known := c.Owner.Groups[asked.Name]; asked.Capability == nacre.CapSyscalls && !known {
-			return manifest.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
+			return strict.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
 				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
 		}
 		d, granted := c.auth.Named(asked)
@@ -133,9 +132,14 @@ func (c *compiler) limits() error {
 	return nil
 }
 
+// Tiers are the lower tiers of protection that can be accepted.
+func Tiers() []nacre.Tier {
+	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID}
+}
+
 func (c *compiler) tiers() error {
-	for _, t := range []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID} {
-		d := c.auth.Tier(t)
+	for _, t := range Tiers() {
+		d, _ := c.auth.Named(manifest.Named{Capability: "accept", Name: string(t)})
 		switch {
 		case d.Effect == nacre.Allow:
 			c.plan.Accepted = append(c.plan.Accepted, t)

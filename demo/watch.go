@@ -16,14 +16,13 @@ import (
 // watch looks at the stage from outside: listeners that nobody should reach,
 // and processes that should not be there.
 type watch struct {
-	token                  string // what the agent tries to send and to plant
-	tcp4, tcp6, udp        int    // ports
-	socket, abstract       string
-	closers                []func()
-	mu                     sync.Mutex
-	doors                  map[string]bool // where the token arrived
-	most                   int             // of the agent's processes at once
-	interpreter, processes string
+	token            string // what the agent tries to send and to plant
+	tcp4, tcp6, udp  int    // ports
+	socket, abstract string
+	closers          []func()
+	mu               sync.Mutex
+	doors            map[string]bool // where the token arrived
+	most             int             // of the agent's processes at once
 }
 
 // allowed is the manifest's limit of processes.

@@ -18,8 +18,8 @@ import (
 
 // Checks lists the requirements, with what was found and the remedy.
 func Checks() []nacre.Check {
-	list := []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck()}
-	return append(list, cgroup.Detect().Checks()...)
+	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
+		cgroup.Detect().Check()}
 }
 
 func kernel() nacre.Check {

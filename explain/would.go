@@ -32,7 +32,10 @@ func would(auth *policy.Authority, owner compile.Owner, q Query) (d nacre.Decisi
 		return auth.Files(root.Path, root.Access), root, err
 	case nacre.CapNetwork:
 		asked, err := request(q.Subject)
-		return auth.Network(asked), asked, err
+		if err == nil {
+			d, _ = auth.Named(manifest.Entry(nacre.CapNetwork, asked))
+		}
+		return d, asked, err
 	case nacre.CapLimits:
 		var limits manifest.Limits
 		if err := grant.ParseLimit(&limits, q.Subject+"="+q.Value); err != nil {

@@ -3,9 +3,11 @@
 package grant
 
 import (
+	"slices"
 	"strings"
 
 	"nacre"
+	"nacre/compile"
 	"nacre/fault"
 	"nacre/manifest"
 )
@@ -52,15 +54,21 @@ func ParseVariable(s string) (string, manifest.Variable, error) {
 }
 
 // ParseLimit reads NAME=AMOUNT into l.
-func ParseLimit(l *manifest.Limits, s string) error { return l.ParseLimit(s, commandLine) }
+func ParseLimit(l *manifest.Limits, s string) error {
+	key, text, _ := strings.Cut(s, "=")
+	for _, limit := range l.Each() {
+		if limit.Name == key && text != "" {
+			*limit.Amount = manifest.Amount{Text: manifest.Quantity(text), Origin: commandLine}
+			return l.Check()
+		}
+	}
+	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
+}
 
 // ParseTier reads the name of a lower tier.
 func ParseTier(s string) (nacre.Tier, error) {
-	switch t := nacre.Tier(s); t {
-	case nacre.TierWatchdog, nacre.TierOwnerUID, nacre.TierNoLandlock, nacre.TierOldLandlock:
+	if t := nacre.Tier(s); slices.Contains(compile.Tiers(), t) {
 		return t, nil
-	default:
-		return "", fault.New(fault.Usage, "there is no tier %q", s).WithHint("the tiers are %s, %s, %s, %s",
-			nacre.TierWatchdog, nacre.TierOwnerUID, nacre.TierNoLandlock, nacre.TierOldLandlock)
 	}
+	return "", fault.New(fault.Usage, "there is no tier %q", s).WithHint("the tiers are %v", compile.Tiers())
 }

@@ -1,5 +1,6 @@
 // Package localapi serves a running sandbox's control socket. Only the owner
-// and root are listened to; nothing inside any sandbox can reach it.
+// and root are listened to, and nobody from inside a sandbox, even where the
+// folder of the socket was granted.
 package localapi
 
 import (
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 	"nacre"
 	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/wire"
+	"nacre/runs"
 )
 
 // Server answers for one sandbox.
@@ -25,13 +29,20 @@ type Server struct {
 	UID  int // the owner
 }
 
-// Listen makes the socket.
+// Listen makes the socket. Its file is removed with its folder, not when the
+// listener is closed.
 func Listen(path string) (*net.UnixListener, error) {
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	short, done, err := runs.Short(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: short, Net: "unixpacket"})
 	if err != nil {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the control socket")
 	}
-	return l, os.Chmod(path, 0o600)
+	l.SetUnlinkOnClose(false)
+	return l, os.Chmod(short, 0o600)
 }
 
 // Serve answers until the listener is closed, and returns when the last
@@ -60,15 +71,15 @@ func (s *Server) handle(ctx context.Context, c *net.UnixConn) {
 	}
 	_ = c.SetReadDeadline(time.Now().Add(requestTime))
 	var r api.Request
-	fds, err := api.Receive(c, &r)
+	fds, err := wire.Receive(c, &r)
 	if err != nil {
 		return
 	}
-	defer api.Close(fds)
+	defer wire.Close(fds)
 	_ = c.SetReadDeadline(time.Time{})
 	reply, err := s.answer(ctx, c, r, fds)
 	reply.Error = api.ProblemOf(err)
-	_ = api.Send(c, reply)
+	_ = wire.Send(c, reply)
 }
 
 // trusted tells whether the caller is the owner or root.
@@ -81,7 +92,16 @@ func (s *Server) trusted(c *net.UnixConn) bool {
 	err = errors.Join(raw.Control(func(fd uintptr) {
 		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}), err)
-	return err == nil && peer != nil && (int(peer.Uid) == s.UID || peer.Uid == 0)
+	return err == nil && peer != nil && (int(peer.Uid) == s.UID || peer.Uid == 0) && outside(peer.Pid)
+}
+
+// outside tells whether a process is in our own user namespace. An agent may
+// have its owner's user id outside (TierOwnerUID, or any folder granted by a
+// plain user), so that this number alone says nothing.
+func outside(pid int32) bool {
+	theirs, err := os.Readlink("/proc/" + strconv.Itoa(int(pid)) + "/ns/user")
+	ours, err2 := os.Readlink("/proc/self/ns/user")
+	return err == nil && err2 == nil && theirs == ours
 }
 
 func (s *Server) answer(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (reply api.Reply, err error) {
@@ -120,7 +140,7 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 	return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
 		Terminal: func(master *os.File, _ func(io.Writer) io.Writer) {
 			if raw, err := master.SyscallConn(); err == nil {
-				_ = raw.Control(func(fd uintptr) { _ = api.Send(c, api.Reply{Terminal: true}, int(fd)) })
+				_ = raw.Control(func(fd uintptr) { _ = wire.Send(c, api.Reply{Terminal: true}, int(fd)) })
 			}
 		}})
 }

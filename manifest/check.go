@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"path"
@@ -9,7 +10,7 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/fault"
+	"nacre/strict"
 )
 
 var (
@@ -18,19 +19,13 @@ var (
 	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$`)
 )
 
-// The bounds of one environment.
-const (
-	maxVariables = 512
-	maxValue     = 32 << 10
-)
+// maxValue bounds one variable's value.
+const maxValue = 32 << 10
 
 // Check refuses a name that could not be a host's, and a bad environment.
 func (m *Manifest) Check() error {
 	if !name.MatchString(m.Name) {
-		return Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
-	}
-	if len(m.Environment) > maxVariables {
-		return Invalid(m.Origin, "environment: more than %d variables", maxVariables)
+		return strict.Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
 		if err := CheckVariable(n, m.Environment[n]); err != nil {
@@ -44,11 +39,11 @@ func (m *Manifest) Check() error {
 func CheckVariable(name string, v Variable) error {
 	switch {
 	case !variable.MatchString(name):
-		return Invalid(v.Origin, "environment: %q is not a variable's name", name)
+		return strict.Invalid(v.Origin, "environment: %q is not a variable's name", name)
 	case name == "HOME" || name == "USER" || name == "LOGNAME":
-		return Invalid(v.Origin, "environment: %s is always the sandbox's own", name)
+		return strict.Invalid(v.Origin, "environment: %s is always the sandbox's own", name)
 	case len(v.Value) > maxValue || strings.ContainsRune(v.Value, 0):
-		return Invalid(v.Origin, "environment: the value of %s is over 32 KiB or holds a NUL", name)
+		return strict.Invalid(v.Origin, "environment: the value of %s is over 32 KiB or holds a NUL", name)
 	}
 	return nil
 }
@@ -60,13 +55,13 @@ func (f *File) Check() error {
 	}
 	switch {
 	case f.Access == nacre.Stage:
-		return Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write")
+		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write")
 	case !One(f.Path, f.Preset):
-		return Invalid(f.Origin, "expected either path or preset")
+		return strict.Invalid(f.Origin, "expected either path or preset")
 	case f.Preset != "" && (f.At != "" || f.Access != nacre.Read):
-		return Invalid(f.Origin, "a preset is read-only and appears where it is on the host: no at, no access")
+		return strict.Invalid(f.Origin, "a preset is read-only and appears where it is on the host: no at, no access")
 	case f.Preset != "" && Preset(f.Preset, "") == nil:
-		return Invalid(f.Origin, "there is no preset %q", f.Preset)
+		return strict.Invalid(f.Origin, "there is no preset %q", f.Preset)
 	}
 	return nil
 }
@@ -79,13 +74,9 @@ func One(texts ...string) bool {
 // Check completes the defaults and refuses what cannot be meant.
 func (s *Secret) Check() error {
 	switch {
-	case s.Reveal && (s.Hosts != nil || s.Slot != ""):
-		return Invalid(s.Origin, "secrets: a revealed secret goes to the agent itself: no hosts, no slot")
-	case s.Reveal:
-		return nil
-	case len(s.Hosts) == 0:
-		return Invalid(s.Origin, "secrets: hosts is empty, which allows nothing")
-	case s.Slot == "":
+	case s.Reveal != (s.Hosts == nil) || s.Reveal && s.Slot != "":
+		return strict.Invalid(s.Origin, "secrets: expected either hosts, or reveal (to the agent itself: no hosts, no slot)")
+	case !s.Reveal && s.Slot == "":
 		s.Slot = "bearer"
 	}
 	for _, h := range s.Hosts {
@@ -105,7 +96,7 @@ func CheckHost(from nacre.Origin, host string) error {
 	labels := strings.Split(bare, ".")
 	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) ||
 		strings.Trim(labels[len(labels)-1], "0123456789") == "" {
-		return Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
+		return strict.Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
 			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others")
 	}
 	return nil
@@ -116,24 +107,22 @@ func (n *Network) Check() error {
 	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
 	}
-	if n.Scheme == "" {
-		n.Scheme = "https"
-	}
+	n.Scheme = cmp.Or(n.Scheme, "https")
 	if standard := map[string]int{"https": 443, "http": 80}[n.Scheme]; n.Ports == nil && standard != 0 {
 		n.Ports = []int{standard}
 	}
 	if len(n.Ports) == 0 || slices.ContainsFunc(n.Ports, func(p int) bool { return p < 1 || p > 65535 }) {
-		return Invalid(n.Origin, "network: ports: expected numbers from 1 to 65535")
+		return strict.Invalid(n.Origin, "network: ports: expected numbers from 1 to 65535")
 	}
 	switch {
 	case n.Scheme == "tcp" && (n.Access != "" || n.Methods != nil || n.Paths != nil):
-		return Invalid(n.Origin, "network: tcp has no access, methods or paths: nothing looks inside")
+		return strict.Invalid(n.Origin, "network: tcp has no access, methods or paths: nothing looks inside")
 	case n.Scheme == "tcp":
 		return nil
 	case n.Access != "" && n.Methods != nil:
-		return Invalid(n.Origin, "network: expected either access or methods")
+		return strict.Invalid(n.Origin, "network: expected either access or methods")
 	case slices.ContainsFunc(n.Paths, func(p string) bool { return !goodPath(p) }):
-		return Invalid(n.Origin, "network: paths: expected patterns such as /repos/** or /users/*/keys, in plain form").
+		return strict.Invalid(n.Origin, "network: paths: expected patterns such as /repos/** or /users/*/keys, in plain form").
 			WithHint("* stands for one whole segment, ** for the rest, at the end; no .., //, %%2f, ? or #")
 	case n.Methods == nil:
 		n.Methods = []string{"GET", "HEAD", "OPTIONS"}
@@ -158,11 +147,4 @@ func goodPath(p string) bool {
 		}
 	}
 	return clean && !strings.ContainsAny(p, "?#;\\\x00") && !strings.Contains(p, "%2")
-}
-
-// Invalid is the fault of something written at an origin.
-func Invalid(at nacre.Origin, format string, args ...any) *fault.Fault {
-	f := fault.New(fault.Invalid, format, args...)
-	f.What = at.String() + ": " + f.What
-	return f
 }

@@ -5,11 +5,10 @@ import (
 	"math"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"nacre"
-	"nacre/fault"
+	"nacre/strict"
 )
 
 // Limits are asked for in a manifest, and are the most in a policy. What is
@@ -118,22 +117,10 @@ func (l *Limits) Check() (err error) {
 			continue
 		}
 		if limit.N, err = limit.Parse(string(limit.Text)); err != nil {
-			return Invalid(limit.Origin, "limits: %s: %v", limit.Name, err)
+			return strict.Invalid(limit.Origin, "limits: %s: %v", limit.Name, err)
 		}
 	}
 	return nil
-}
-
-// ParseLimit reads NAME=AMOUNT, as on the command line, into l.
-func (l *Limits) ParseLimit(s string, from nacre.Origin) error {
-	key, text, _ := strings.Cut(s, "=")
-	for _, limit := range l.Each() {
-		if limit.Name == key && text != "" {
-			*limit.Amount = Amount{Text: Quantity(text), Origin: from}
-			return l.Check()
-		}
-	}
-	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
 }
 
 // Plan is the limits as a plan states them.

@@ -16,7 +16,7 @@ type Manifest struct {
 	Description  string              `yaml:"description" about:"one line for people"`
 	Command      []string            `yaml:"command" about:"the program and its arguments, as a list"`
 	Image        strict.Text         `yaml:"image" match:"^(host|oci:[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}|(directory|layout|archive):.+)$" about:"host (default), oci:NAME with its digest @sha256:…, directory:PATH, layout:PATH or archive:PATH"`
-	Workdir      string              `yaml:"workdir" about:"where the command starts, inside; default: the first granted folder, else /home/agent"`
+	Workdir      string              `yaml:"workdir" match:"^/" about:"where the command starts, inside; default: the first granted folder, else /home/agent"`
 	Environment  map[string]Variable `yaml:"environment" about:"variables: a fixed value, or {from: owner}"`
 	Files        []File              `yaml:"files" about:"folders and files of the host, or read-only presets"`
 	Capabilities                     // inline

@@ -52,25 +52,18 @@ func Entry(c nacre.Capability, written any) Named {
 	return n
 }
 
-// Entries are the entries of one list of v, a struct of lists.
-func Entries(v any, key nacre.Capability) []Named {
+// Entries are the entries of the lists of v, a struct, in the order of its
+// keys: of one list, or of all where none is named.
+func Entries(v any, keys ...nacre.Capability) []Named {
 	var all []Named
 	for _, f := range strict.Fields(reflect.TypeOf(v)) {
-		if f.Name != string(key) || f.Type.Kind() != reflect.Slice {
+		key := nacre.Capability(f.Name)
+		if f.Type.Kind() != reflect.Slice || len(keys) > 0 && !slices.Contains(keys, key) {
 			continue
 		}
 		for _, written := range reflect.ValueOf(v).FieldByIndex(f.Index).Seq2() {
 			all = append(all, Entry(key, written.Interface()))
 		}
-	}
-	return all
-}
-
-// Named lists the entries of all capabilities that are lists, in a fixed order.
-func (c Capabilities) Named() []Named {
-	var all []Named
-	for _, f := range strict.Fields(reflect.TypeOf(c)) {
-		all = append(all, Entries(c, nacre.Capability(f.Name))...)
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
@@ -10,9 +11,6 @@ import (
 	"nacre"
 	"nacre/strict"
 )
-
-// capTier is the capability of accepting a lower tier: the owner's alone.
-const capTier nacre.Capability = "accept"
 
 // Facts are what the evaluator must know besides the files.
 type Facts struct {
@@ -91,36 +89,33 @@ func (a *Authority) effective(p *Policy) (Rules, error) {
 }
 
 // block collects the patterns: what any layer blocks is blocked.
-func (a *Authority) block() error {
+func (a *Authority) block() (err error) {
 	for _, l := range a.layers {
+		names := map[string]nacre.Origin{}
 		for _, name := range builtIn {
-			same := func(t strict.Text) bool { return t.Value == name }
-			if !slices.ContainsFunc(l.rules.Files.Unblocked, same) {
-				a.origins[name] = nacre.Origin{File: nacre.OriginBuiltIn}
-			}
+			names[name] = nacre.Origin{File: nacre.OriginBuiltIn}
+		}
+		for _, t := range l.rules.Files.Unblocked {
+			delete(names, t.Value)
 		}
 		for _, t := range slices.Concat(l.rules.Files.Blocked, l.rules.Deny.Files) {
 			pattern := t.Value
 			if rest, ok := strings.CutPrefix(pattern, "~/"); ok {
 				pattern = literal(a.facts.Home) + "/" + rest
 			}
-			a.origins[pattern] = t.Origin
+			names[pattern] = t.Origin
 		}
+		maps.Copy(a.origins, names)
 	}
 	for _, own := range slices.Concat(a.facts.Own, a.facts.Policies) {
 		a.origins[literal(path.Clean(own))] = nacre.Origin{File: nacre.OriginBuiltIn}
-	}
-	var patterns []string
-	for p := range a.origins {
-		patterns = append(patterns, p)
 	}
 	for _, t := range a.layers[0].rules.Files.Unblocked {
 		if _, still := a.origins[t.Value]; !still {
 			a.Unblocked = append(a.Unblocked, t)
 		}
 	}
-	blocked, err := NewBlocked(patterns)
-	a.blocked = blocked
+	a.blocked, err = NewBlocked(slices.Collect(maps.Keys(a.origins)))
 	return err
 }
 

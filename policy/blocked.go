@@ -1,11 +1,22 @@
 package policy
 
 import (
+	_ "embed"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 )
+
+//go:embed blocked.txt
+var table string
+
+// builtIn are the names that are masked unless the owner's policy unblocks
+// them, each by its name.
+var builtIn = slices.DeleteFunc(strings.Split(table, "\n"), func(s string) bool { return s == "" || s[0] == '#' })
+
+// BuiltIn lists the names that are masked unless unblocked.
+func BuiltIn() []string { return slices.Clone(builtIn) }
 
 // Blocked matches names that are masked in every granted folder. A pattern is
 // one component, or several that must follow each other; each may hold * and
@@ -13,36 +24,36 @@ import (
 // Components match whole, whatever their case.
 type Blocked struct {
 	patterns []string
-	last     map[string][]sequence // by the folded last component, where it is no glob
-	globs    []sequence
+	exact    map[string][]blocker // by the folded last component, where it is no glob
+	globs    []blocker
 }
 
-type sequence struct {
-	pattern  string
-	parts    []string // folded
-	anchored bool
-	prefix   string // what a last part that is a glob must begin with
-}
+// blocker is one pattern, and what a last component that is a glob begins and ends with.
+type blocker struct{ pattern, folded, prefix, suffix string }
 
 // harmless are the endings of .env.* files that hold no secrets.
 var harmless = []string{".env.example", ".env.sample", ".env.template", ".env.dist"}
 
 // NewBlocked makes a matcher of patterns, in any order.
 func NewBlocked(patterns []string) (*Blocked, error) {
-	b := &Blocked{patterns: slices.Compact(slices.Sorted(slices.Values(patterns))), last: map[string][]sequence{}}
+	b := &Blocked{patterns: slices.Compact(slices.Sorted(slices.Values(patterns))), exact: map[string][]blocker{}}
 	for _, p := range b.patterns {
-		rest, anchored := strings.CutPrefix(p, "/")
-		s := sequence{pattern: p, parts: strings.Split(fold(rest), "/"), anchored: anchored}
-		for _, part := range s.parts {
-			if _, err := path.Match(part, ""); err != nil || part == "" || part == "." || part == ".." || strings.Trim(rest, "*/") == "" {
+		folded := fold(p)
+		parts := strings.Split(strings.TrimPrefix(folded, "/"), "/")
+		for _, part := range parts {
+			if _, err := path.Match(part, ""); err != nil || part == "" || part == "." || part == ".." || strings.Trim(folded, "*/") == "" {
 				return nil, fmt.Errorf("expected a name, or names with / between them, with * for a part of one; found %q", p)
 			}
 		}
-		if last := s.parts[len(s.parts)-1]; isGlob(last) {
-			s.prefix = last[:strings.IndexAny(last, meta)]
-			b.globs = append(b.globs, s)
+		last := parts[len(parts)-1]
+		if i := strings.IndexAny(last, `*?[\`); i >= 0 {
+			suffix := last[strings.LastIndexAny(last, `*?[]\`)+1:]
+			if strings.Contains(last, `\`) { // what is escaped is no plain text
+				suffix = ""
+			}
+			b.globs = append(b.globs, blocker{p, folded, last[:i], suffix})
 		} else {
-			b.last[last] = append(b.last[last], s)
+			b.exact[last] = append(b.exact[last], blocker{pattern: p, folded: folded})
 		}
 	}
 	return b, nil
@@ -73,47 +84,33 @@ func (b *Blocked) MatchEntry(parents []string, name string) (pattern string, ok 
 
 func (b *Blocked) entry(parents []string, name string, absolute bool) (string, bool) {
 	folded := fold(name)
-	for _, s := range b.last[folded] {
-		if s.follows(parents, absolute) {
-			return s.pattern, true
+	for _, c := range b.exact[folded] {
+		if c.matches(parents, folded, absolute) {
+			return c.pattern, true
 		}
 	}
-	for _, s := range b.globs {
-		if !strings.HasPrefix(folded, s.prefix) {
+	for _, c := range b.globs {
+		if !strings.HasPrefix(folded, c.prefix) || !strings.HasSuffix(folded, c.suffix) {
 			continue // most names leave here
 		}
-		last := s.parts[len(s.parts)-1]
-		if matchPart(last, folded) && s.follows(parents, absolute) && !(last == ".env.*" && slices.Contains(harmless, folded)) {
-			return s.pattern, true
+		if c.matches(parents, folded, absolute) && !(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
+			return c.pattern, true
 		}
 	}
 	return "", false
 }
 
-// follows tells whether the parents end as all but the last part demand.
-func (s sequence) follows(parents []string, absolute bool) bool {
-	before := s.parts[:len(s.parts)-1]
-	skip := len(parents) - len(before)
-	if skip < 0 || s.anchored && (skip != 0 || !absolute) {
+// matches compares as many components as the pattern has; no * or ? crosses a /.
+func (c blocker) matches(parents []string, name string, absolute bool) bool {
+	pattern, anchored := strings.CutPrefix(c.folded, "/")
+	skip := len(parents) - strings.Count(pattern, "/")
+	if skip < 0 || anchored && (skip != 0 || !absolute) {
 		return false
 	}
-	for i, part := range before {
-		if !matchPart(part, fold(parents[skip+i])) {
-			return false
-		}
+	if skip < len(parents) {
+		name = fold(strings.Join(parents[skip:], "/")) + "/" + name
 	}
-	return true
-}
-
-const meta = `*?[\`
-
-func isGlob(part string) bool { return strings.ContainsAny(part, meta) }
-
-func matchPart(part, name string) bool {
-	if !isGlob(part) {
-		return part == name
-	}
-	ok, err := path.Match(part, name)
+	ok, err := path.Match(pattern, name)
 	return ok && err == nil // NewBlocked accepted the pattern
 }
 

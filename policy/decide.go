@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"nacre"
 	"nacre/manifest"
@@ -14,7 +15,16 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 	if refused, ok := a.Refused(d, path, access); ok {
 		return refused
 	}
-	return a.judge(d, func(*Rules) rule { return rule{} }, func(r *Rules) rule { return r.Files.best(path, access) })
+	return a.judge(d, func(*Rules) rule { return rule{} }, func(r *Rules) rule {
+		best := r.Files.best(path, access)
+		for i, t := range r.Files.Presets {
+			holds := func(place string) bool { return Within(place, path) }
+			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value, a.facts.Home), holds) {
+				best = rule{n: i + 1, origin: t.Origin}
+			}
+		}
+		return best
+	})
 }
 
 // Refused completes d where the place is reserved or its name blocked,
@@ -55,10 +65,8 @@ func (f *FileRules) best(path string, access nacre.Access) rule {
 
 // never is why a place can be granted by nobody; empty where it can be.
 func (a *Authority) never(path string, access nacre.Access) string {
-	for place, below := range reserved {
-		if path == place || below && Within(place, path) {
-			return place + " can never be granted"
-		}
+	if place, ok := At(reserved, path); ok {
+		return place + " can never be granted"
 	}
 	for _, p := range a.facts.Policies {
 		if Within(path, p) {
@@ -73,30 +81,6 @@ func (a *Authority) never(path string, access nacre.Access) string {
 	return ""
 }
 
-// Preset decides about a read-only preset, by its name and its places.
-func (a *Authority) Preset(name string, places []string) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: nacre.CapFiles, Name: name})
-	d.Subject = "preset " + name
-	for _, p := range places {
-		if refused, ok := a.Refused(d, p, nacre.Read); ok {
-			return refused
-		}
-	}
-	return d
-}
-
-// Network decides about a destination, or a single request.
-func (a *Authority) Network(asked manifest.Network) nacre.Decision {
-	if err := asked.Check(); err != nil {
-		return nacre.Decision{Capability: nacre.CapNetwork, Subject: asked.Host, Rule: "invalid", Reason: err.Error()}
-	}
-	d, _ := a.Named(manifest.Entry(nacre.CapNetwork, asked))
-	return d
-}
-
-// lists are where the rules about a capability stand, if not under its name.
-var lists = map[nacre.Capability]nacre.Capability{nacre.CapFiles: "presets", nacre.CapImage: "images"}
-
 // Named decides about one entry of whatever is a list. Where it allows, the
 // amounts of what it returns are the least of what was asked and allowed.
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
@@ -104,40 +88,33 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 	granted.Amounts = map[string]int64{}
 	maps.Copy(granted.Amounts, asked.Amounts)
 	key := asked.Capability
-	if list := lists[key]; list != "" {
-		key = list
+	if key == nacre.CapImage {
+		key = "images"
 	}
 	d := nacre.Decision{Capability: asked.Capability, Subject: asked.Name}
 	if scheme := asked.Lists["scheme"]; scheme != nil {
 		d.Subject = fmt.Sprint(scheme[0], "://", asked.Name, " ", asked.Lists["ports"])
 	}
 	return a.judge(d, func(r *Rules) rule {
-		for i, deny := range manifest.Entries(r.Deny, key) {
-			if deny.Touches(asked) {
-				return rule{n: i + 1, origin: deny.Origin}
-			}
-		}
-		return rule{}
+		_, deny := first(manifest.Entries(r.Deny, key), func(deny manifest.Named) bool { return deny.Touches(asked) })
+		return deny
 	}, func(r *Rules) rule {
-		for i, allowed := range r.entries(key) {
-			if !allowed.Covers(asked) {
-				continue
+		allowed, allow := first(manifest.Entries(*r, key), func(allow manifest.Named) bool { return allow.Covers(asked) })
+		for name, most := range allowed.Amounts {
+			if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
+				granted.Amounts[name] = most
 			}
-			for name, most := range allowed.Amounts {
-				if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
-					granted.Amounts[name] = most
-				}
-			}
-			return rule{i + 1, allowed.Origin, allowed.Reason}
 		}
-		return rule{}
+		return allow
 	}), granted
 }
 
-// Tier decides whether a lower tier may be accepted.
-func (a *Authority) Tier(t nacre.Tier) nacre.Decision {
-	d, _ := a.Named(manifest.Named{Capability: capTier, Name: string(t)})
-	return d
+// first is the first entry of which something is true.
+func first(entries []manifest.Named, is func(manifest.Named) bool) (manifest.Named, rule) {
+	if i := slices.IndexFunc(entries, is); i >= 0 {
+		return entries[i], rule{i + 1, entries[i].Origin, entries[i].Reason}
+	}
+	return manifest.Named{}, rule{}
 }
 
 // Limit decides about an amount of one limit, and says what the most is.

@@ -43,7 +43,7 @@ type Rules struct {
 // FileRules say which folders may be granted.
 type FileRules struct {
 	Roots     []Root        `yaml:"roots" about:"folders that may be granted, with all below"`
-	Presets   []strict.Text `yaml:"presets" about:"read-only presets that may be granted"`
+	Presets   []strict.Text `yaml:"presets" about:"presets, whose places may be granted read-only"`
 	Blocked   []strict.Text `yaml:"blocked" about:"names to mask in every granted folder, besides the built-in ones"`
 	Unblocked []strict.Text `yaml:"unblocked" about:"built-in names not to mask, each exactly as built in"`
 }
@@ -90,7 +90,7 @@ func Parse(file string, data []byte) (*Policy, error) {
 // Check refuses rules that are for no one agent.
 func (a *AgentRule) Check() error {
 	if !manifest.One(a.Manifest, a.Digest, a.Lock) {
-		return manifest.Invalid(a.Origin, "agents: expected exactly one of manifest, digest, lock")
+		return strict.Invalid(a.Origin, "agents: expected exactly one of manifest, digest, lock")
 	}
 	return a.Rules.Check()
 }
@@ -110,14 +110,14 @@ func (r *Root) Check() error {
 func (r *Rules) Check() error {
 	for _, u := range r.Files.Unblocked {
 		if !slices.Contains(builtIn, u.Value) {
-			f := manifest.Invalid(u.Origin, "unblocked: not one of the built-in names")
+			f := strict.Invalid(u.Origin, "unblocked: not one of the built-in names")
 			f.Cause = &strict.Unknown{Word: u.Value, Known: builtIn}
 			return f
 		}
 	}
 	for _, b := range slices.Concat(r.Files.Blocked, r.Deny.Files) {
 		if _, err := NewBlocked([]string{b.Value}); err != nil {
-			return manifest.Invalid(b.Origin, "%v", err)
+			return strict.Invalid(b.Origin, "%v", err)
 		}
 	}
 	for _, n := range r.Deny.Network {
@@ -127,18 +127,10 @@ func (r *Rules) Check() error {
 	}
 	for _, m := range r.Models {
 		if m.Requests+m.Tokens+m.Cents == 0 {
-			return manifest.Invalid(m.Origin, "models: expected a budget: requests, tokens or cents")
+			return strict.Invalid(m.Origin, "models: expected a budget: requests, tokens or cents")
 		}
 	}
 	return nil
-}
-
-// entries are what the rules allow of one list.
-func (r *Rules) entries(key nacre.Capability) []manifest.Named {
-	if key == "presets" {
-		return manifest.Entries(r.Files, key)
-	}
-	return manifest.Entries(*r, key)
 }
 
 // merge appends the lists of src to those of dst; what else src states

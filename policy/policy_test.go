@@ -1,6 +1,7 @@
 package policy
 
 import (
+	gopath "path"
 	"slices"
 	"strings"
 	"testing"
@@ -106,13 +107,31 @@ func BenchmarkMatchEntry(b *testing.B) {
 	}
 }
 
+func TestResolve(t *testing.T) {
+	for _, c := range []struct{ written, base, home, want string }{
+		{"/a/../b/", "", "", "/b"}, {"/../..", "", "", "/"}, {"a", "/b", "/h", "/b/a"}, {"..", "/b/c", "/h", "/b"}, {"~", "", "/h", "/h"}, {"~/a", "/b", "/h", "/h/a"},
+		{"./~x", "/b", "/h", "/b/~x"}, {"~/a", "/b", "", ""}, {"~/etc", "", "", ""}, {"~/a", "/b", "h", ""}, {"~x", "/b", "/h", ""}, {"~x/a", "/b", "/h", ""},
+		{"a", "", "/h", ""}, {"a", ".", "/h", ""}, {"", "/b", "/h", ""}, {"/a\x00b", "/b", "/h", ""}, {"/" + strings.Repeat("a", 255), "", "", "/" + strings.Repeat("a", 255)},
+		{"/" + strings.Repeat("a", 256), "", "", ""}, {strings.Repeat("/abcdefgh", 456), "", "", ""},
+	} {
+		got, err := Resolve(c.written, c.base, c.home, nacre.Origin{})
+		if got != c.want || (err == nil) != (c.want != "") || err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("Resolve(%.20q, %q, %q) = %.20q, %v", c.written, c.base, c.home, got, err)
+		}
+	}
+}
+
 func TestZeroRulesAllowNothing(t *testing.T) {
 	a, err := New(Facts{Home: "/home/u"}, nil, nil, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), a.Preset("go", nil), a.Tier(nacre.TierWatchdog),
-		a.Network(manifest.Network{}), a.Network(manifest.Network{Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}})} {
+	named := func(n manifest.Named) nacre.Decision {
+		d, _ := a.Named(n)
+		return d
+	}
+	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), named(manifest.Named{Capability: "accept", Name: string(nacre.TierWatchdog)}),
+		named(manifest.Entry(nacre.CapNetwork, manifest.Network{})), named(manifest.Entry(nacre.CapNetwork, manifest.Network{Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}}))} {
 		if d.Effect != nacre.Deny || d.Rule == "" || d.Reason == "" {
 			t.Errorf("%v", d)
 		}
@@ -162,7 +181,7 @@ func FuzzBlocked(f *testing.F) {
 			t.Fatalf("%q blocks %q but not what lies below it", pattern, path)
 		}
 		if !strings.Contains(pattern+path, "/") && pattern != ".env.*" { // the quick look must not change the answer
-			if want := matchPart(fold(pattern), fold(path)); whole != want {
+			if want, _ := gopath.Match(fold(pattern), fold(path)); whole != want {
 				t.Fatalf("%q and %q: %v, want %v", pattern, path, whole, want)
 			}
 		}

@@ -5,8 +5,10 @@ package posture
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,7 +100,7 @@ func (r *reader) status() {
 // limits compares resource limits by their names in proc_pid_limits(5).
 func (r *reader) limits(want map[string]int64) {
 	text := r.file("limits")
-	for _, name := range sorted(want) {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
 		found := "missing"
 		for line := range strings.Lines(text) {
 			if rest, ok := strings.CutPrefix(line, name); ok {

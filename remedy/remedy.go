@@ -13,6 +13,7 @@ import (
 	"nacre/compile"
 	"nacre/fault"
 	"nacre/policy"
+	"nacre/strict"
 )
 
 // Compile is compile.Compile, whose refusals say what would allow it.
@@ -63,8 +64,8 @@ func Line(d nacre.Decision, asked any) string {
 		line = "images: [" + entry + "]"
 	case nacre.CapFiles:
 		line = "files: {roots: [" + entry + "]}"
-		if name, ok := strings.CutPrefix(d.Subject, "preset "); ok {
-			line = "files: {presets: [" + Quote(name) + "]}"
+		if _, preset := asked.(strict.Text); preset {
+			line = "files: {presets: [" + entry + "]}"
 		}
 	}
 	if strings.HasPrefix(d.Rule, "ceiling.") {

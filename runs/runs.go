@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -103,7 +104,8 @@ func (s *Store) Add(r Record) (*Entry, error) {
 	if err := os.Mkdir(e.dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot register the sandbox")
 	}
-	if e.lock, err = lock(filepath.Join(e.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	// Waiting, because whoever lists holds each lock for a moment.
+	if e.lock, err = lock(filepath.Join(e.dir, "lock"), unix.LOCK_EX); err != nil {
 		_ = os.RemoveAll(e.dir)
 		return nil, err
 	}
@@ -146,14 +148,34 @@ func (e *Entry) Save() error {
 // Socket is the path of the sandbox's control socket.
 func (e *Entry) Socket() string { return filepath.Join(e.dir, "socket") }
 
-// Close forgets the sandbox.
+// Close forgets the sandbox. Its folder gets out of the way first: others, who
+// lock and listen in it, could otherwise make a file while it is emptied.
 func (e *Entry) Close() error {
 	defer e.lock.Close()
-	return os.RemoveAll(e.dir)
+	gone := filepath.Join(filepath.Dir(e.dir), "."+filepath.Base(e.dir))
+	if err := os.Rename(e.dir, gone); err != nil {
+		return err
+	}
+	err := os.RemoveAll(gone)
+	for try := 0; err != nil && try < 100; try++ { // who has it open already may make one more file
+		err = os.RemoveAll(gone)
+	}
+	return err
 }
 
 // Socket is the path of a running sandbox's control socket.
 func (s *Store) Socket(r Record) string { return filepath.Join(s.dir, r.ID, "socket") }
+
+// Short is another name for a socket, good until done: it goes by its folder's
+// descriptor, because the kernel takes at most 107 bytes for a socket's path.
+func Short(socket string) (name string, done func(), err error) {
+	dir, err := os.Open(filepath.Dir(socket))
+	if err != nil {
+		return "", nil, err
+	}
+	name = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(socket))
+	return name, func() { dir.Close() }, nil
+}
 
 // List returns the running sandboxes, the oldest first.
 func (s *Store) List() ([]Record, error) {
@@ -177,7 +199,7 @@ func (s *Store) Find(name string) (Record, error) {
 	}
 	var found []Record
 	for _, r := range list {
-		if r.ID == name || r.Name == name {
+		if name != "" && (r.ID == name || r.Name == name) {
 			return r, nil
 		}
 		if name != "" && strings.HasPrefix(r.ID, name) {
@@ -203,14 +225,21 @@ func (s *Store) Sweep() (swept []string, err error) {
 		if !dead {
 			return nil
 		}
-		if r.Groups.ID != "" {
-			if err := cgroup.Remove(r.Groups); err != nil {
-				return err
-			}
+		if r.Groups.ID == "" { // the record was not written, or cannot be read
+			r.Groups = cgroup.Planned(r.ID)
+		}
+		if err := cgroup.Remove(r.Groups); err != nil {
+			return err
 		}
 		swept = append(swept, r.ID)
 		return os.RemoveAll(filepath.Join(s.dir, r.ID))
 	})
+	gone, _ := filepath.Glob(filepath.Join(s.dir, ".????????")) // of those killed in Close
+	for _, dir := range gone {
+		if identifier.MatchString(filepath.Base(dir)[1:]) {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}
 	return swept, err
 }
 

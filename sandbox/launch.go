@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -36,8 +38,10 @@ type Order struct {
 // Process is the first process of a sandbox, seen from outside.
 type Process struct {
 	PID     int
-	Control int // the control socket
+	Control int // the control socket, the caller's to close
 	handle  *os.Process
+	once    sync.Once
+	err     error
 }
 
 // namespaces are the ones that the process is born into; the cgroup namespace
@@ -67,16 +71,14 @@ func Launch(o Order) (*Process, error) {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
-	handle, err := spawn(o, theirs, spec)
-	if err != nil {
-		unix.Close(pair[0])
-		return nil, launchFault(err)
+	p := &Process{Control: pair[0]}
+	if p.handle, err = spawn(o, theirs, spec); err == nil {
+		p.PID = p.handle.Pid
+		err = p.admit(o)
 	}
-	p := &Process{PID: handle.Pid, Control: pair[0], handle: handle}
-	if err := p.admit(o); err != nil {
-		p.Kill()
-		_, _ = p.Wait()
-		unix.Close(pair[0])
+	if err != nil {
+		_ = p.End()
+		unix.Close(p.Control)
 		return nil, err
 	}
 	return p, nil
@@ -88,15 +90,12 @@ func spawn(o Order, control, spec *os.File) (*os.Process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	attr := &os.ProcAttr{
-		Env:   []string{},
-		Files: append([]*os.File{null, null, null, control, spec}, o.Files...),
-		Sys:   &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building},
-	}
+	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
+	attr := syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building}
 	if o.Cgroup != nil {
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(o.Cgroup.Fd())
+		attr.UseCgroupFD, attr.CgroupFD = true, int(o.Cgroup.Fd())
 	}
-	return os.StartProcess(o.Init, []string{"nacre-init", "build"}, attr)
+	return start(o.Init, "build", files, &attr)
 }
 
 // launchFault explains why no process could be made in new namespaces
@@ -117,14 +116,22 @@ func launchFault(err error) error {
 	return f.WithHint("nacre doctor says what this machine lacks")
 }
 
+// start starts nacre-init for a purpose, with no environment.
+func start(init, purpose string, files []*os.File, attr *syscall.SysProcAttr) (*os.Process, error) {
+	p, err := os.StartProcess(init, []string{"nacre-init", purpose}, &os.ProcAttr{Env: []string{}, Files: files, Sys: attr})
+	if err != nil {
+		return nil, launchFault(err)
+	}
+	return p, nil
+}
+
 // admit gives the new process its identity and group, and its cue.
 func (p *Process) admit(o Order) error {
 	if err := o.Map.apply(p.PID); err != nil {
 		return err
 	}
 	// When the whole machine runs out of memory, the sandbox goes first.
-	score := "/proc/" + strconv.Itoa(p.PID) + "/oom_score_adj"
-	if err := os.WriteFile(score, []byte("500"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte("500"), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
 	if o.Joined != nil {
@@ -146,12 +153,12 @@ func specFile(s blueprint.Spec) (*os.File, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "nacre-spec")
-	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return nil, err
+	_, err = f.Write(b)
+	if err == nil {
+		seals := unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
 	}
-	seals := unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -163,17 +170,18 @@ func (m Mapping) apply(pid int) error {
 	if m.Helper {
 		return m.help(pid)
 	}
-	dir := "/proc/" + strconv.Itoa(pid) + "/"
+	type file struct{ name, content string }
+	files := []file{
+		{"gid_map", fmt.Sprintf("%d %d 1", m.Inside, m.GID)},
+		{"uid_map", fmt.Sprintf("%d %d 1", m.Inside, m.UID)},
+	}
 	if !m.Regroup {
-		if err := os.WriteFile(dir+"setgroups", []byte("deny"), 0); err != nil {
+		files = slices.Insert(files, 0, file{"setgroups", "deny"})
+	}
+	for _, f := range files {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, f.name), []byte(f.content), 0); err != nil {
 			return mapFault(err)
 		}
-	}
-	if err := os.WriteFile(dir+"gid_map", fmt.Appendf(nil, "%d %d 1", m.Inside, m.GID), 0); err != nil {
-		return mapFault(err)
-	}
-	if err := os.WriteFile(dir+"uid_map", fmt.Appendf(nil, "%d %d 1", m.Inside, m.UID), 0); err != nil {
-		return mapFault(err)
 	}
 	return nil
 }
@@ -195,11 +203,13 @@ func mapFault(err error) error {
 // Kill ends the sandbox: with its first process, the kernel ends all others.
 func (p *Process) Kill() { _ = p.handle.Kill() }
 
-// Wait returns once every process of the sandbox is gone.
-func (p *Process) Wait() (syscall.WaitStatus, error) {
-	state, err := p.handle.Wait()
-	if err != nil {
-		return 0, err
-	}
-	return state.Sys().(syscall.WaitStatus), nil
+// End kills the sandbox and waits until every process of it is gone.
+func (p *Process) End() error {
+	p.once.Do(func() {
+		if p.handle != nil {
+			p.Kill()
+			_, p.err = p.handle.Wait()
+		}
+	})
+	return p.err
 }

@@ -1,19 +1,26 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Mount is a mount of the host's.
+// Mount is a mount as a process sees it.
 type Mount struct {
-	Path   string
-	Type   string
-	Pseudo bool // the kernel's own, or an automount that would trigger
+	Path    string
+	Options []string
+	Type    string
+	Shared  bool // or a slave: what is mounted there elsewhere appears here
+}
+
+// Pseudo tells whether it shows the kernel's own, or is an automount that would
+// trigger.
+func (m Mount) Pseudo() bool {
+	return !slices.Contains(ordinary, m.Type) && !strings.HasPrefix(m.Type, "fuse.")
 }
 
 // ordinary are file systems of files. Anything else under a granted folder is
@@ -24,21 +31,33 @@ var ordinary = []string{
 	"ceph", "fuse", "fuseblk", "ecryptfs", "reiserfs", "jfs", "nilfs2",
 }
 
-// MountsOf lists the mount that a folder lies on, and those beneath it.
-func MountsOf(folder string) (list []Mount, err error) {
-	b, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	var holds Mount // the last of the longest is the one on top
+// Mounts reads a file in the form of proc_pid_mountinfo(5). Of several mounts at
+// one place the last is on top.
+func Mounts(file string) (list []Mount, err error) {
+	b, err := os.ReadFile(file)
 	for line := range strings.Lines(string(b)) {
 		before, after, _ := strings.Cut(line, " - ")
 		f, kind := strings.Fields(before), strings.Fields(after)
-		if len(f) < 5 || len(kind) < 1 {
-			continue
+		if len(f) < 6 || len(kind) < 1 {
+			return nil, fmt.Errorf("%s: unreadable line: %s", file, line)
 		}
-		m := Mount{Path: octal(f[4]), Type: kind[0]}
-		m.Pseudo = !slices.Contains(ordinary, m.Type) && !strings.HasPrefix(m.Type, "fuse.")
+		list = append(list, Mount{unescape.Replace(f[4]), strings.Split(f[5], ","), kind[0], slices.ContainsFunc(f[6:], peer)})
+	}
+	return list, err
+}
+
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
+
+// peer tells of an optional field that the mount has a peer group.
+func peer(field string) bool {
+	return strings.HasPrefix(field, "shared:") || strings.HasPrefix(field, "master:")
+}
+
+// MountsOf lists the mount that a folder lies on, and those beneath it.
+func MountsOf(folder string) (list []Mount, err error) {
+	all, err := Mounts("/proc/self/mountinfo")
+	var holds Mount // the last of the longest
+	for _, m := range all {
 		switch {
 		case m.Path != folder && within(m.Path, folder):
 			list = append(list, m)
@@ -46,31 +65,12 @@ func MountsOf(folder string) (list []Mount, err error) {
 			holds = m
 		}
 	}
-	return append(list, holds), nil
+	return append(list, holds), err
 }
 
 // within tells whether a path is a folder or lies beneath it.
 func within(p, folder string) bool {
 	return p == folder || strings.HasPrefix(p, strings.TrimSuffix(folder, "/")+"/")
-}
-
-// octal undoes the escapes of proc_pid_mountinfo(5).
-func octal(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var out strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				out.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		out.WriteByte(s[i])
-	}
-	return out.String()
 }
 
 // LandlockABI is the version of Landlock that the kernel has; an error where it

@@ -83,12 +83,3 @@ func pinFault(path string, err error) error {
 		return fault.Wrap(fault.Denied, err, "cannot open %s", path)
 	}
 }
-
-// Same tells whether two pins are the same folder or file.
-func (p *Pin) Same(q *Pin) bool {
-	var a, b unix.Stat_t
-	if unix.Fstat(int(p.File.Fd()), &a) != nil || unix.Fstat(int(q.File.Fd()), &b) != nil {
-		return false
-	}
-	return a.Dev == b.Dev && a.Ino == b.Ino
-}

@@ -6,38 +6,28 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"sort"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/sandbox/blueprint"
 )
 
 // Blocked tells whether an entry is blocked by name: parents are the names of
 // the folders above it, from the scanned folder's own path down.
 type Blocked func(parents []string, name string) (pattern string, blocked bool)
 
-// Mask is an entry of a host folder that the sandbox must not read.
-type Mask struct {
-	Path   string // relative to the folder
-	Reason string // the pattern, or what kind of thing it is
-}
-
-// Guard is an entry of a writable host folder that becomes a mount of its own,
-// so that it can be neither renamed away nor removed.
-type Guard struct {
-	Path     string // relative to the folder
-	ReadOnly bool
-}
-
 // Guarded tells whether an entry of a writable folder is guarded; parents are
-// the names from the folder down, without the folder's own.
-type Guarded func(parents []string, name string) (guarded, readOnly bool)
+// the names of the folders above it, as for Blocked.
+type Guarded func(parents []string, name string, dir bool) (guarded, readOnly bool)
 
-// Findings are what a scan found, parents before what they hold.
+// Findings are what a scan found, relative to the folder, parents before what
+// they hold.
 type Findings struct {
-	Masks  []Mask
-	Guards []Guard
+	Masks  []string          // what the sandbox must not read
+	Guards []blueprint.Guard // what can be neither renamed away nor removed
 }
 
 // maxEntries bounds one scan: a folder larger than this is refused rather than
@@ -53,8 +43,8 @@ func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findin
 	if !p.Dir {
 		return Findings{}, nil
 	}
-	s := scanner{ctx: ctx, blocked: blocked, guarded: guarded, hidden: map[inode]string{}, parents: components(p.Path)}
-	s.above = len(s.parents)
+	s := scanner{ctx: ctx, blocked: blocked, guarded: guarded, linked: map[string]inode{}, hidden: map[inode]bool{}}
+	s.parents = strings.FieldsFunc(p.Path, func(r rune) bool { return r == '/' })
 	top, err := openDir(int(p.File.Fd()), ".")
 	if err != nil {
 		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", p.Path)
@@ -62,41 +52,26 @@ func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findin
 	if err := s.folder(top, ""); err != nil {
 		return Findings{}, err
 	}
-	for _, l := range s.linked {
-		if name, ok := s.hidden[l.inode]; ok {
-			s.masks = append(s.masks, Mask{l.path, "hard link to " + name})
+	for name, id := range s.linked {
+		if s.hidden[id] {
+			s.Masks = append(s.Masks, name)
 		}
 	}
-	sort.Slice(s.masks, func(i, j int) bool { return s.masks[i].Path < s.masks[j].Path })
-	return Findings{s.masks, s.guards}, nil
+	slices.Sort(s.Masks)
+	return s.Findings, nil
 }
 
 type inode struct{ dev, ino uint64 }
-
-type linkedFile struct {
-	inode inode
-	path  string
-}
 
 type scanner struct {
 	ctx     context.Context
 	blocked Blocked
 	guarded Guarded
 	parents []string // names of the folders down to the one being read
-	above   int      // how many of them lead to the scanned folder itself
 	seen    int
-	masks   []Mask
-	guards  []Guard
-	linked  []linkedFile     // files with several names, not masked so far
-	hidden  map[inode]string // masked files with several names
-}
-
-func components(p string) (parts []string) {
-	for p != "/" && p != "." && p != "" {
-		parts = append([]string{path.Base(p)}, parts...)
-		p = path.Dir(p)
-	}
-	return parts
+	linked  map[string]inode // files with several names, not masked so far
+	hidden  map[inode]bool   // masked files with several names
+	Findings
 }
 
 func openDir(at int, name string) (*os.File, error) {
@@ -129,37 +104,32 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 			WithHint("grant a smaller folder")
 	}
 	name := path.Join(rel, e.Name())
-	if pattern, ok := s.blocked(s.parents, e.Name()); ok {
-		if e.Type()&fs.ModeSymlink == 0 {
-			s.mask(dir, name, e, pattern)
+	link := e.Type()&fs.ModeSymlink != 0
+	if _, ok := s.blocked(s.parents, e.Name()); ok {
+		if id, several := identify(dir, e); several {
+			s.hidden[id] = true
+		}
+		if !link {
+			s.Masks = append(s.Masks, name)
 		}
 		return nil
 	}
-	if s.guarded != nil && e.Type()&fs.ModeSymlink == 0 {
-		if guarded, readOnly := s.guarded(s.parents[s.above:], e.Name()); guarded {
-			s.guards = append(s.guards, Guard{name, readOnly})
+	if s.guarded != nil && !link {
+		if guarded, readOnly := s.guarded(s.parents, e.Name(), e.IsDir()); guarded {
+			s.Guards = append(s.Guards, blueprint.Guard{Path: name, ReadOnly: readOnly})
 		}
 	}
 	switch {
 	case e.IsDir():
 		return s.descend(dir, name, e.Name())
 	case e.Type().IsRegular():
-		if id, n := identify(dir, e.Name()); n > 1 {
-			s.linked = append(s.linked, linkedFile{id, name})
+		if id, several := identify(dir, e); several {
+			s.linked[name] = id
 		}
-	case e.Type()&fs.ModeSymlink == 0:
-		s.masks = append(s.masks, Mask{name, "not a file or folder"})
+	case !link: // a socket, pipe or device
+		s.Masks = append(s.Masks, name)
 	}
 	return nil
-}
-
-func (s *scanner) mask(dir *os.File, name string, e fs.DirEntry, pattern string) {
-	s.masks = append(s.masks, Mask{name, pattern})
-	if e.Type().IsRegular() {
-		if id, n := identify(dir, e.Name()); n > 1 {
-			s.hidden[id] = name
-		}
-	}
 }
 
 func (s *scanner) descend(dir *os.File, rel, name string) error {
@@ -169,7 +139,7 @@ func (s *scanner) descend(dir *os.File, rel, name string) error {
 		return nil // gone meanwhile
 	case err != nil:
 		// Its owner could open it up again from inside.
-		s.masks = append(s.masks, Mask{rel, "cannot be scanned"})
+		s.Masks = append(s.Masks, rel)
 		return nil
 	}
 	s.parents = append(s.parents, name)
@@ -178,11 +148,11 @@ func (s *scanner) descend(dir *os.File, rel, name string) error {
 	return err
 }
 
-// identify is the inode of a file and its number of names.
-func identify(dir *os.File, name string) (inode, uint64) {
+// identify is the inode of a regular file, and whether it has several names.
+func identify(dir *os.File, e fs.DirEntry) (id inode, several bool) {
 	var st unix.Stat_t
-	if err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return inode{}, 0
+	if !e.Type().IsRegular() || unix.Fstatat(int(dir.Fd()), e.Name(), &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return inode{}, false
 	}
-	return inode{st.Dev, st.Ino}, uint64(st.Nlink)
+	return inode{st.Dev, st.Ino}, st.Nlink > 1
 }

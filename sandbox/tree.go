@@ -20,12 +20,11 @@ func DetachMapped(p *Pin, m Mapping, init string) (*os.File, error) {
 		return nil, err
 	}
 	defer users.Close()
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH)
-	recursive := uint(0)
+	flags := uint(unix.AT_EMPTY_PATH)
 	if p.Dir {
-		recursive = unix.AT_RECURSIVE
+		flags |= unix.AT_RECURSIVE
 	}
-	fd, err := unix.OpenTree(int(p.File.Fd()), "", flags|recursive)
+	fd, err := unix.OpenTree(int(p.File.Fd()), "", flags|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "cannot take %s out of the host's tree", p.Path)
 	}
@@ -33,7 +32,7 @@ func DetachMapped(p *Pin, m Mapping, init string) (*os.File, error) {
 	// Private: a clone of a shared mount is its peer, so that masks laid over it
 	// would appear on the host, and the host's later mounts in the sandbox.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Propagation: unix.MS_PRIVATE, Userns_fd: uint64(users.Fd())}
-	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &attr); err != nil {
+	if err := unix.MountSetattr(fd, "", flags, &attr); err != nil {
 		tree.Close()
 		return nil, fault.Wrap(fault.Unsupported, err, "the file system of %s has no idmapped mounts", p.Path).
 			WithHint("put the folder on ext4, xfs, btrfs or tmpfs, or run nacre as its owner instead of root")
@@ -50,17 +49,13 @@ func idmapNamespace(p *Pin, m Mapping, init string) (*os.File, error) {
 	}
 	defer r.Close()
 	defer w.Close()
-	holder, err := os.StartProcess(init, []string{"nacre-init", "hold"}, &os.ProcAttr{
-		Env:   []string{},
-		Files: []*os.File{r},
-		Sys: &syscall.SysProcAttr{
-			Cloneflags:  unix.CLONE_NEWUSER,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: int(p.UID), HostID: m.UID, Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: int(p.GID), HostID: m.GID, Size: 1}},
-		},
+	holder, err := start(init, "hold", []*os.File{r}, &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: int(p.UID), HostID: m.UID, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: int(p.GID), HostID: m.GID, Size: 1}},
 	})
 	if err != nil {
-		return nil, launchFault(err)
+		return nil, err
 	}
 	defer func() {
 		_ = holder.Kill()

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
-	"slices"
+	"strings"
 
 	"nacre/manifest"
 	"nacre/policy"
@@ -60,17 +60,17 @@ func structure(t reflect.Type) object {
 	properties, required := object{}, []string{}
 	var bare object
 	for _, f := range strict.Fields(t) {
-		if f.Refused != "" {
+		if f.Tag.Get("refused") != "" {
 			continue
 		}
 		s := field(f)
-		if f.Scalar {
+		if f.Is("scalar") {
 			bare = maps.Clone(s)
 		}
 		if f.Name != "" {
 			properties[f.Name] = s
 		}
-		if f.Required {
+		if f.Is("required") {
 			required = append(required, f.Name)
 		}
 	}
@@ -95,14 +95,17 @@ func field(f strict.Field) object {
 	if f.Type.Kind() == reflect.Slice {
 		inner = s["items"].(object)
 	}
-	if len(f.OneOf) > 0 {
-		inner["enum"], inner["type"] = slices.Clone(f.OneOf), "string"
+	if oneOf := strings.Fields(f.Tag.Get("oneof")); len(oneOf) > 0 {
+		inner["enum"], inner["type"] = oneOf, "string"
 	}
-	if f.Match != "" {
-		inner["pattern"] = f.Match
+	if match := f.Tag.Get("match"); match != "" && inner["type"] == "string" {
+		inner["pattern"] = match
 	}
-	if f.About != "" {
-		s["description"] = f.About
+	if f.Is("some") {
+		s["minItems"] = 1
+	}
+	if about := f.Tag.Get("about"); about != "" {
+		s["description"] = about
 	}
 	return s
 }

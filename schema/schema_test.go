@@ -148,11 +148,11 @@ func described(t *testing.T, s map[string]any, typ reflect.Type) {
 		}
 		properties, _ := s["properties"].(map[string]any)
 		for _, f := range strict.Fields(typ) {
-			if f.Name == "" || f.Refused != "" {
+			if f.Name == "" || f.Tag.Get("refused") != "" {
 				continue
 			}
 			p, ok := properties[f.Name].(map[string]any)
-			if !ok || f.About == "" || p["description"] != f.About {
+			if !ok || f.Tag.Get("about") == "" || p["description"] != f.Tag.Get("about") {
 				t.Errorf("%v: the key %q is missing or not described", typ, f.Name)
 				continue
 			}

@@ -158,16 +158,21 @@ func (o order) notify(filter Filter) error {
 	}
 	done := make(chan error)
 	go func() { done <- o.probe() }()
-	for range o.Calls {
+	for answered := 0; answered < len(o.Calls); {
 		var n notice
 		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); errno != 0 {
 			return fmt.Errorf("receive: %w", errno)
 		}
-		fmt.Fprintln(os.Stderr, "notified of", table.Name(n.number))
 		r := reply{id: n.id, errno: -int32(errnoOf(table.Judge(n.number, n.args)))}
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&r))); errno != 0 {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&r)))
+		switch {
+		case errno == unix.ENOENT: // a signal of Go's own took the caller away: it comes again
+			continue
+		case errno != 0:
 			return fmt.Errorf("send: %w", errno)
 		}
+		fmt.Fprintln(os.Stderr, "notified of", table.Name(n.number))
+		answered++
 	}
 	return <-done
 }

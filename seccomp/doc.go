@@ -2,9 +2,9 @@
 // classic BPF program that another package loads. It makes no system call.
 //
 // The filter denies by default. What it permits is a commented table
-// (allowed.go, with the argument checks of rules.go), the same for every
-// architecture; what it refuses by name is in refused.go; what a plan may add
-// is in groups.go. A test keeps every call that the kernel has in exactly one
+// (calls.txt, with the argument checks of checks.go), the same for every
+// architecture; so is what it refuses by name, and what a plan may add (with
+// groups.go). A test keeps every call that the kernel has in exactly one
 // of these tables.
 //
 // # Order of evaluation
@@ -38,8 +38,7 @@
 //     programs know how to take.
 //
 // With Options.Notify all but ENOSYS go to the supervisor by
-// seccomp user notification, who reports them and gives the errno that
-// [Table.Judge] names. ENOSYS is never reported: honest programs probe.
+// seccomp user notification, who reports them and gives their errno. ENOSYS is never reported: honest programs probe.
 package seccomp
 
 //go:generate go test -run ^TestNumbersAreGenerated$ -update

@@ -163,11 +163,11 @@ func TestLongJumps(t *testing.T) {
 // base tables, and each name in them a real one.
 func TestEveryCallIsClassed(t *testing.T) {
 	seen := map[string]int{}
-	for _, e := range slices.Concat(allowed, absent, refused) {
+	for _, e := range slices.Concat(section("permitted"), section("absent"), section("refused")) {
 		if e.reason == "" {
 			t.Errorf("%q has no reason", e.names)
 		}
-		for _, name := range strings.Fields(e.names) {
+		for _, name := range e.names {
 			seen[name]++
 		}
 	}
@@ -193,8 +193,8 @@ func TestGroupsAddToTheBase(t *testing.T) {
 		if g.Description == "" || g.Warning.Detail == "" || g.Warning.Name != "syscalls-"+g.Name {
 			t.Errorf("%s: description %q, warning %v", g.Name, g.Description, g.Warning)
 		}
-		for _, e := range g.adds {
-			for _, name := range strings.Fields(e.names) {
+		for _, e := range section(g.Name) {
+			for _, name := range e.names {
 				if owner[name] != "" {
 					t.Errorf("%s is in %s and in %s", name, owner[name], g.Name)
 				}
@@ -345,6 +345,19 @@ func BenchmarkBuild(b *testing.B) {
 	for b.Loop() {
 		if _, err := Build(Options{Arch: AMD64, Loopback: true}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestChecksAreBound: each check is of a call that its section has.
+func TestChecksAreBound(t *testing.T) {
+	for key, r := range checks {
+		name, call, _ := strings.Cut(key, " ")
+		if !has(name, call) {
+			t.Errorf("%q: the section has no such call", key)
+		}
+		if len(r.clauses) == 0 || r.limit == "" {
+			t.Errorf("%q checks nothing, or does not say what", key)
 		}
 	}
 }

@@ -1,10 +1,6 @@
 package seccomp
 
-import (
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Verdict is the filter's answer to one call. The zero value refuses it.
 type Verdict struct {
@@ -58,21 +54,3 @@ func null(arg uint32) []test {
 }
 
 func when(then Verdict, tests ...test) clause { return clause{when: tests, then: then} }
-
-// judge evaluates the rule as the assembled program does.
-func (r rule) judge(args [6]uint64) Verdict {
-	fails := func(t test) bool {
-		v := uint32(args[t.arg])
-		if t.high {
-			v = uint32(args[t.arg] >> 32)
-		}
-		v &= t.mask
-		return t.values == nil && v == 0 || t.values != nil && !slices.Contains(t.values, v)
-	}
-	for _, c := range r.clauses {
-		if !slices.ContainsFunc(c.when, fails) {
-			return c.then
-		}
-	}
-	return r.last
-}

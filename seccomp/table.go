@@ -2,7 +2,6 @@ package seccomp
 
 import (
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -43,34 +42,34 @@ func NewTable(o Options) (*Table, error) {
 		return nil, err
 	}
 	t := &Table{options: o, audit: audit, numbers: numbers, calls: make(map[string]call, len(numbers))}
-	t.add("base", permit, allowed)
-	t.add("base", refuse(unix.ENOSYS), absent)
-	t.add("base", refuse(unix.EPERM), refused)
+	t.add("base", "permitted", permit)
+	t.add("base", "absent", refuse(unix.ENOSYS))
+	t.add("base", "refused", refuse(unix.EPERM))
 	if !o.Loopback {
-		t.add("base", Verdict{}, []entry{{"socket", "the plan has no network at all", socket(false)}})
+		t.add("base", "without-loopback", refuse(unix.EPERM))
 	}
 	if o.Watched {
-		t.add("base", refuse(unix.ENOSYS), []entry{{"memfd_create shmget", "the watchdog that stands in for a control group would not see this memory", nil}})
+		t.add("base", "watched", refuse(unix.ENOSYS))
 	}
 	for _, name := range o.Groups {
-		g, err := findGroup(name)
-		if err != nil {
+		if err := known(name); err != nil {
 			return nil, err
 		}
-		t.add(name, permit, g.adds)
+		t.add(name, name, permit)
 	}
 	t.layout()
 	return t, nil
 }
 
-func (t *Table) add(group string, verdict Verdict, entries []entry) {
-	for _, e := range entries {
-		r := rule{last: verdict}
-		if e.rule != nil {
-			r = *e.rule
-		}
-		for name := range strings.FieldsSeq(e.names) {
-			t.calls[name] = call{group, e.reason, r}
+// add treats a section's calls with their checks, those without by the verdict.
+func (t *Table) add(group, name string, verdict Verdict) {
+	for _, f := range section(name) {
+		for _, c := range f.names {
+			r, ok := checks[name+" "+c]
+			if !ok {
+				r = &rule{last: verdict}
+			}
+			t.calls[c] = call{group, f.reason, *r}
 		}
 	}
 }
@@ -105,26 +104,6 @@ func (t *Table) put(from uint32, r rule) {
 // Filter assembles the table.
 func (t *Table) Filter() Filter {
 	return Filter{assembler{t.options.Notify}.assemble(t.audit, t.spans)}
-}
-
-// Judge is what the filter answers to a call of the table's architecture,
-// evaluated without it: so a supervisor knows which errno a reported call gets.
-func (t *Table) Judge(number uint32, args [6]uint64) Verdict {
-	after := slices.IndexFunc(t.spans, func(s span) bool { return s.from > number })
-	if after < 0 {
-		after = len(t.spans)
-	}
-	return t.spans[after-1].rule.judge(args)
-}
-
-// Name is the name of a number, "" if it has none.
-func (t *Table) Name(number uint32) string {
-	for _, n := range t.numbers {
-		if n.number == number {
-			return n.name
-		}
-	}
-	return ""
 }
 
 // Decide says how a call of this name is treated, and why.

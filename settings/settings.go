@@ -8,30 +8,31 @@ package settings
 
 import "slices"
 
-// The lists. They are never changed.
-var (
-	// Hooks are run by git, where its configuration names them.
-	Hooks = []string{".husky", ".githooks", ".pre-commit-config.yaml"}
-	// Editors hold tasks, extensions and containers that an editor starts.
-	Editors = []string{".vscode", ".idea", ".zed", ".fleet", ".devcontainer"}
-	// Style is obeyed by editors, and runs nothing.
-	Style = []string{".editorconfig"}
-	// Agents hold hooks, tool servers and permissions of coding agents.
-	Agents = []string{".claude", ".codex", ".gemini", ".qwen", ".cursor", ".opencode", ".pi", ".cline", ".roo", ".kiro",
-		".windsurf", ".continue", ".agents", ".openclaw", ".mcp.json", ".aider.conf.yml"}
-	// Instructions are read by coding agents as if their owner had said them.
-	Instructions = []string{"claude.md", "claude.local.md", "agents.md", "agent.md", "gemini.md", "qwen.md",
-		"copilot-instructions.md", ".cursorrules", ".windsurfrules", ".clinerules"}
-	// Entering is run by a shell that enters the folder.
-	Entering = []string{".envrc"}
-)
+// Hooks are run by git, where its configuration names them.
+func Hooks() []string { return []string{".husky", ".githooks", ".pre-commit-config.yaml"} }
 
-// Has tells whether a name, in lower case, is in one of the lists.
-func Has(folded string) bool {
-	for _, list := range [][]string{Hooks, Editors, Style, Agents, Instructions, Entering} {
-		if slices.Contains(list, folded) {
-			return true
-		}
-	}
-	return false
+// Editors hold tasks, extensions and containers that an editor starts.
+func Editors() []string { return []string{".vscode", ".idea", ".zed", ".fleet", ".devcontainer"} }
+
+// Style is obeyed by editors, and runs nothing.
+func Style() []string { return []string{".editorconfig"} }
+
+// Agents hold hooks, tool servers and permissions of coding agents.
+func Agents() []string {
+	return []string{".claude", ".codex", ".gemini", ".qwen", ".cursor", ".opencode", ".pi", ".cline", ".roo", ".kiro",
+		".windsurf", ".continue", ".agents", ".openclaw", ".mcp.json", ".aider.conf.yml"}
+}
+
+// Instructions are read by coding agents as if their owner had said them.
+func Instructions() []string {
+	return []string{"claude.md", "claude.local.md", "agents.md", "agent.md", "gemini.md", "qwen.md",
+		"copilot-instructions.md", ".cursorrules", ".windsurfrules", ".clinerules"}
+}
+
+// Entering is run by a shell that enters the folder.
+func Entering() []string { return []string{".envrc"} }
+
+// All is the names of every list.
+func All() []string {
+	return slices.Concat(Hooks(), Editors(), Style(), Agents(), Instructions(), Entering())
 }

@@ -2,10 +2,10 @@ package strict
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -56,28 +56,18 @@ func (d decoder) text(n *yaml.Node, v encoding.TextUnmarshaler) error {
 	return nil
 }
 
+// scalars are the tags that YAML gives to what decodes into a kind, and its name.
+var scalars = map[reflect.Kind][2]string{reflect.String: {"!!str !!timestamp", "text"}, reflect.Bool: {"!!bool", "true or false"},
+	reflect.Int: {"!!int", "a whole number"}, reflect.Int64: {"!!int", "a whole number"}}
+
+// scalar accepts each value in its plainest spelling only: no 0x10, no True.
 func (d decoder) scalar(n *yaml.Node, v reflect.Value) error {
-	tag := n.Tag
-	switch v.Kind() {
-	case reflect.String:
-		if n.Kind != yaml.ScalarNode || tag != "!!str" && tag != "!!timestamp" {
-			return d.wrong(n, "text")
-		}
-		v.SetString(n.Value)
-	case reflect.Bool:
-		b, err := strconv.ParseBool(n.Value)
-		if n.Kind != yaml.ScalarNode || tag != "!!bool" || err != nil {
-			return d.wrong(n, "true or false")
-		}
-		v.SetBool(b)
-	case reflect.Int, reflect.Int64:
-		i, err := strconv.ParseInt(n.Value, 10, 64)
-		if n.Kind != yaml.ScalarNode || tag != "!!int" || err != nil {
-			return d.wrong(n, "a whole number")
-		}
-		v.SetInt(i)
-	default:
+	kind, known := scalars[v.Kind()]
+	if !known {
 		panic("strict: no decoder for " + v.Type().String())
+	}
+	if n.Kind != yaml.ScalarNode || !strings.Contains(kind[0], n.Tag) || n.Decode(v.Addr().Interface()) != nil || fmt.Sprint(v) != n.Value {
+		return d.wrong(n, kind[1])
 	}
 	return nil
 }
@@ -102,34 +92,44 @@ func (d decoder) structure(n *yaml.Node, v reflect.Value) error {
 		o.Set(reflect.ValueOf(nacre.Origin{File: d.file, Line: n.Line, Column: n.Column}))
 	}
 	fields := Fields(v.Type())
-	if i := slices.IndexFunc(fields, func(f Field) bool { return f.Scalar }); i >= 0 && n.Kind == yaml.ScalarNode {
-		return d.field(n, v, fields[i])
+	names := []string{}
+	for _, f := range fields {
+		if f.Is("scalar") && n.Kind == yaml.ScalarNode {
+			return d.field(n, v, f)
+		}
+		if f.Name != "" && f.Tag.Get("refused") == "" {
+			names = append(names, f.Name)
+		}
 	}
-	keyed := slices.ContainsFunc(fields, func(f Field) bool { return f.Name != "" })
-	if n.Kind != yaml.MappingNode || !keyed {
-		return d.wrong(n, map[bool]string{true: "keys and values", false: "text"}[keyed])
+	if n.Kind != yaml.MappingNode || len(names) == 0 {
+		return d.wrong(n, map[bool]string{true: "keys and values", false: "text"}[len(names) > 0])
 	}
-	missing := slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return !f.Required })
+	given := map[string]bool{"": true}
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
 		at := slices.IndexFunc(fields, func(f Field) bool { return f.Name == key.Value && f.Name != "" })
 		if at < 0 {
-			return d.unknown(key, fields)
+			f := d.node(key, "unknown key")
+			f.Cause = &Unknown{key.Value, names}
+			return f.WithHint("the keys here are %s", strings.Join(names, ", "))
 		}
-		if why := fields[at].Refused; why != "" {
+		if why := fields[at].Tag.Get("refused"); why != "" {
 			return d.node(key, "the key %q is refused: %s", key.Value, why)
 		}
 		if err := d.field(n.Content[i+1], v, fields[at]); err != nil {
 			return err
 		}
-		missing = slices.DeleteFunc(missing, func(f Field) bool { return f.Name == key.Value })
+		given[key.Value] = true
 	}
-	if len(missing) > 0 {
-		return d.node(n, "the key %q is missing: %s", missing[0].Name, missing[0].About)
+	for _, f := range fields {
+		if f.Is("required") && !given[f.Name] {
+			return d.node(n, "the key %q is missing: %s", f.Name, f.Tag.Get("about"))
+		}
 	}
 	return nil
 }
 
+// field decodes one key's value, and holds it to what the tags say.
 func (d decoder) field(n *yaml.Node, v reflect.Value, f Field) error {
 	if err := d.value(n, v.FieldByIndex(f.Index)); err != nil {
 		return err
@@ -137,32 +137,20 @@ func (d decoder) field(n *yaml.Node, v reflect.Value, f Field) error {
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = n.Content
-		if f.Some && len(items) == 0 {
-			return d.node(n, "%s is empty, which allows nothing", f.Name)
-		}
 	}
+	if f.Is("some") && len(items) == 0 {
+		return d.node(n, "%s is empty, which allows nothing", f.Name)
+	}
+	oneOf, match := strings.Fields(f.Tag.Get("oneof")), regexp.MustCompile(f.Tag.Get("match"))
 	for _, c := range items {
-		if len(f.OneOf) > 0 && !slices.Contains(f.OneOf, c.Value) {
-			return d.node(c, "expected one of %s; found %q", strings.Join(f.OneOf, ", "), c.Value)
+		if len(oneOf) > 0 && !slices.Contains(oneOf, c.Value) {
+			return d.node(c, "expected one of %s; found %q", strings.Join(oneOf, ", "), c.Value)
 		}
-		if f.Match != "" && !regexp.MustCompile(f.Match).MatchString(c.Value) {
-			return d.node(c, "%s: expected %s; found %q", f.Name, f.About, clip(c.Value))
+		if !match.MatchString(c.Value) {
+			return d.node(c, "%s: expected %s; found %.60q", f.Name, f.Tag.Get("about"), c.Value)
 		}
 	}
 	return nil
-}
-
-// unknown refuses a key; its cause lists those that are known.
-func (d decoder) unknown(key *yaml.Node, fields []Field) error {
-	u := &Unknown{Word: key.Value}
-	for _, f := range fields {
-		if f.Name != "" && f.Refused == "" {
-			u.Known = append(u.Known, f.Name)
-		}
-	}
-	f := d.node(key, "unknown key")
-	f.Cause = u
-	return f.WithHint("the keys here are %s", strings.Join(u.Known, ", "))
 }
 
 func (d decoder) wrong(n *yaml.Node, want string) error {
@@ -180,23 +168,18 @@ func (d decoder) wrong(n *yaml.Node, want string) error {
 
 // found says what a node is, for people.
 func found(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.MappingNode:
+	switch n.ShortTag() {
+	case "!!map":
 		return "keys and values"
-	case n.Kind == yaml.SequenceNode:
+	case "!!seq":
 		return "a list"
-	case n.Tag == "!!null":
+	case "!!null":
 		return "nothing (null)"
-	case n.Tag == "!!bool", n.Tag == "!!int", n.Tag == "!!float":
-		return "the " + map[string]string{"!!bool": "word ", "!!int": "number ", "!!float": "number "}[n.Tag] + clip(n.Value)
+	case "!!bool":
+		return "the word " + n.Value
+	case "!!int", "!!float":
+		return fmt.Sprintf("the number %.60s", n.Value)
 	default:
-		return "the text " + strconv.Quote(clip(n.Value))
+		return fmt.Sprintf("the text %.60q", n.Value)
 	}
-}
-
-func clip(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:40]) + "…"
-	}
-	return s
 }

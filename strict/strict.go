@@ -144,10 +144,15 @@ func (d decoder) check(n *yaml.Node, depth int) error {
 	return nil
 }
 
-func (d decoder) at(line, column int, format string, args ...any) *fault.Fault {
+// Invalid is the fault of something written at an origin.
+func Invalid(at nacre.Origin, format string, args ...any) *fault.Fault {
 	f := fault.New(fault.Invalid, format, args...)
-	f.What = nacre.Origin{File: d.file, Line: line, Column: column}.String() + ": " + f.What
+	f.What = at.String() + ": " + f.What
 	return f
+}
+
+func (d decoder) at(line, column int, format string, args ...any) *fault.Fault {
+	return Invalid(nacre.Origin{File: d.file, Line: line, Column: column}, format, args...)
 }
 
 func (d decoder) node(n *yaml.Node, format string, args ...any) *fault.Fault {

@@ -17,7 +17,7 @@ var rules = []rule{
 	{GitConfig, High, "git obeys it, and it can name programs to run", []string{".gitconfig", ".config/git"}},
 	{GitRedirect, High, "it tells git where to fetch other repositories from, and where to put them", []string{".gitmodules"}},
 	{GitRedirect, Note, "it decides how git shows, merges and filters files", []string{".gitattributes"}},
-	{GitHook, High, "git runs hooks from here where it is set up to", settings.Hooks},
+	{GitHook, High, "git runs hooks from here where it is set up to", settings.Hooks()},
 	{GitHook, High, "git runs hooks as this file says, where they are installed", []string{
 		"lefthook.yml", "lefthook.yaml", ".lefthook.yml", ".lefthook", ".huskyrc", ".overcommit.yml", ".lintstagedrc", ".lintstagedrc.json"}},
 	{ShellStartup, High, "a shell runs it when it starts or ends", []string{
@@ -29,7 +29,7 @@ var rules = []rule{
 	{ShellStartup, High, "the program that it is named after runs it when it starts here", []string{
 		".gdbinit", ".lldbinit", ".rprofile", ".irbrc", ".pryrc", ".pdbrc", ".ghci", ".tclshrc", ".psqlrc", ".sqliterc", ".screenrc", ".tmux.conf",
 		"sitecustomize.py", "usercustomize.py"}},
-	{Environment, High, "a shell loads it on entering the folder", settings.Entering},
+	{Environment, High, "a shell loads it on entering the folder", settings.Entering()},
 	{Environment, High, "tools that pick versions and variables load it on entering the folder", []string{
 		"mise.toml", ".mise.toml", ".config/mise", ".mise", "flox.toml", ".autoenv.zsh", ".autoenv"}},
 	{Environment, High, "a package manager or compiler obeys it, and it can name programs to run", []string{
@@ -39,13 +39,13 @@ var rules = []rule{
 		".ssh", ".gnupg", ".aws", ".docker/config.json", ".kube", ".netrc", ".pypirc", ".git-credentials"}},
 	{Environment, Note, "many programs load variables from it", []string{
 		".env", ".env.local", ".env.development", ".env.production", ".env.test"}},
-	{Editor, High, "an editor obeys it, and it can name programs to run", settings.Editors},
+	{Editor, High, "an editor obeys it, and it can name programs to run", settings.Editors()},
 	{Editor, High, "an editor obeys it, and it can name programs to run", []string{
 		".vs", ".nova", ".helix", ".nvim.lua", ".nvimrc", ".vimrc", ".exrc", ".lvimrc", ".dir-locals.el", ".dir-locals-2.el", ".emacs", ".emacs.d",
 		".config/nvim", ".vim", "*.code-workspace", "*.sublime-project", ".devcontainer.json"}},
-	{Editor, Note, "editors format by it", settings.Style},
-	{Instructions, High, "a coding agent obeys it, or runs what it names", settings.Agents},
-	{Instructions, High, "a coding agent reads it as if you had said it", settings.Instructions},
+	{Editor, Note, "editors format by it", settings.Style()},
+	{Instructions, High, "a coding agent obeys it, or runs what it names", settings.Agents()},
+	{Instructions, High, "a coding agent reads it as if you had said it", settings.Instructions()},
 	{Instructions, High, "a coding agent reads it as if you had said it", []string{
 		".github/instructions", ".github/prompts", ".github/agents", ".github/skills", "agents.override.md", ".rules", ".goosehints", ".amp",
 		"skill.md", ".augment", ".junie", ".trae", ".crush.json", "crush.json", "opencode.json", "opencode.jsonc"}},

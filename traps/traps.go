@@ -32,7 +32,7 @@ func Take(ctx context.Context, dir *os.File) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	var cut errCut
-	s.stamps, err = walk(ctx, dir, func(key, stamp) bool { return true })
+	s.stamps, err = walk(ctx, dir, usual, func(key, stamp) bool { return true })
 	switch {
 	case errors.As(err, &cut):
 		return Snapshot{}, fault.New(fault.Exhausted, "cannot watch %s: %s", dir.Name(), cut).
@@ -55,7 +55,7 @@ func Changes(ctx context.Context, before Snapshot, dir *os.File) (Report, error)
 		return Report{}, fault.New(fault.Tampered, "%s is not the folder that was looked at before", dir.Name())
 	}
 	var cut errCut
-	now.stamps, err = walk(ctx, dir, func(k key, s stamp) bool {
+	now.stamps, err = walk(ctx, dir, usual, func(k key, s stamp) bool {
 		old, known := before.stamps[k]
 		return known && old.hashed && !old.untouched(s)
 	})

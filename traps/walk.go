@@ -13,14 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The bounds of one look.
 const (
-	maxEntries = 5_000_000 // as of the scan before a run
-	maxDepth   = 200       // folders, each of which holds a descriptor
-	maxPath    = 3584 // bytes: below PATH_MAX with any name
-	maxStamps  = 64 << 20 // bytes, roughly, that the stamps may take
-	stampSize  = 256      // of them for one, beside its path
+	maxDepth  = 200  // folders, each of which holds a descriptor
+	maxPath   = 3584 // bytes: below PATH_MAX with any name
+	stampSize = 256  // bytes that a stamp takes, roughly, beside its path
 )
+
+// bounds are those of one look.
+type bounds struct {
+	entries int
+	stamps  int // bytes that all of them may take
+}
+
+// usual are as wide as those of the scan before a run.
+var usual = bounds{entries: 5_000_000, stamps: 64 << 20}
 
 // errCut ends a walk that met a bound.
 type errCut string
@@ -36,6 +42,7 @@ type key struct {
 // walker walks one tree.
 type walker struct {
 	ctx        context.Context
+	bounds     bounds
 	top        int // the folder's descriptor
 	plain, git index
 	hash       func(key, stamp) bool // is its content wanted?
@@ -59,8 +66,8 @@ type place struct {
 
 // walk stamps what matters in the folder that dir holds, an error of the kind
 // errCut telling that it met a bound.
-func walk(ctx context.Context, dir *os.File, hash func(key, stamp) bool) (map[key]stamp, error) {
-	w := &walker{ctx: ctx, plain: newIndex(rules), git: newIndex(gitRules), hash: hash, stamps: map[key]stamp{}}
+func walk(ctx context.Context, dir *os.File, b bounds, hash func(key, stamp) bool) (map[key]stamp, error) {
+	w := &walker{ctx: ctx, bounds: b, plain: newIndex(rules), git: newIndex(gitRules), hash: hash, stamps: map[key]stamp{}}
 	top, err := openFolder(int(dir.Fd()), ".")
 	if err != nil {
 		return nil, err
@@ -102,6 +109,10 @@ func (w *walker) folder(dir *os.File, p place) error {
 			}
 		}
 		switch {
+		case w.seen > w.bounds.entries:
+			return errCut(fmt.Sprintf("the folder holds over %d entries", w.bounds.entries))
+		case w.size > w.bounds.stamps:
+			return errCut("the folder holds more suspicious entries than can be kept")
 		case w.ctx.Err() != nil:
 			return errCut("the look took too long")
 		case errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist):
@@ -114,9 +125,7 @@ func (w *walker) folder(dir *os.File, p place) error {
 
 // entry stamps one entry, and goes into it where it is a folder.
 func (w *walker) entry(p place, e fs.DirEntry) error {
-	if w.seen++; w.seen > maxEntries {
-		return errCut(fmt.Sprintf("the folder holds over %d entries", maxEntries))
-	}
+	w.seen++
 	name := e.Name()
 	rel := path.Join(p.path, name)
 	if hostile(name) {
@@ -139,9 +148,6 @@ func (w *walker) entry(p place, e fs.DirEntry) error {
 	}
 	if r, under := w.match(p, folded); r != nil {
 		w.stamp(p, name, key{rel, r.kind}, r, under)
-	}
-	if w.size > maxStamps {
-		return errCut("the folder holds too much that would have to be named")
 	}
 	return nil
 }

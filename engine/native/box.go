@@ -20,6 +20,7 @@ import (
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
+	"nacre/sandbox/watchdog"
 )
 
 // box is a sandbox from its plan to its end.
@@ -37,15 +38,20 @@ type box struct {
 	files    []*os.File  // handed to init
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
-	watchdog *cgroup.Watchdog
+	watchdog *watchdog.Watchdog
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 
-	mu     sync.Mutex
-	jobs   map[int]*job
-	last   int    // the last job's number
-	reason string // why it was ended from outside, if so
-	output int64  // bytes written so far
+	mu      sync.Mutex
+	jobs    map[int]*job
+	last    int               // the last job's number
+	reason  string            // why it was ended from outside, if so
+	output  int64             // bytes written so far
+	outputs map[*os.File]bool // pipes being read
+
+	line   sync.RWMutex  // held while the control socket is used
+	closed bool          // the control socket is
+	heard  chan struct{} // closed once nothing more is to be heard
 
 	ended chan struct{} // closed once everything is torn down
 	exit  nacre.Exit
@@ -88,7 +94,7 @@ func (b *box) join(pid int) error {
 	if b.group != nil {
 		return b.group.AddAgent(pid)
 	}
-	b.watchdog = &cgroup.Watchdog{
+	b.watchdog = &watchdog.Watchdog{
 		Init: pid, Limits: b.plan.Limits, Every: 100 * time.Millisecond,
 		Kill: func(reason string) { b.end(reason) },
 	}
@@ -191,7 +197,7 @@ func (b *box) expected() posture.Expect {
 // Signal sends a signal to the command.
 func (b *box) Signal(signal int) error {
 	m := blueprint.Message{Kind: blueprint.Signal, Number: signal}
-	return blueprint.Send(b.process.Control, m)
+	return b.send(m)
 }
 
 // Stop asks the command to end, and kills everything after the grace.
@@ -230,17 +236,15 @@ func (b *box) Usage() (nacre.Usage, error) {
 	b.mu.Lock()
 	u.Output = b.output
 	b.mu.Unlock()
-	var now cgroup.Usage
 	switch {
 	case b.group != nil:
-		var err error
-		if now, err = b.group.Usage(); err != nil {
-			return u, err
-		}
+		now, err := b.group.Usage()
+		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		return u, err
 	case b.watchdog != nil:
-		now = b.watchdog.Usage()
+		now := b.watchdog.Usage()
+		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
 	}
-	u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
 	return u, nil
 }
 

@@ -73,7 +73,7 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 	if err := supported(p); err != nil {
 		return nil, err
 	}
-	b := &box{engine: e, plan: p, id: NewID(), started: time.Now(), jobs: map[int]*job{}}
+	b := &box{engine: e, plan: p, id: NewID(), started: time.Now(), jobs: map[int]*job{}, outputs: map[*os.File]bool{}}
 	if err := b.start(ctx, s); err != nil {
 		return nil, b.abandon(err)
 	}
@@ -133,7 +133,7 @@ func (b *box) register(ctx context.Context) error {
 	record := runs.Record{
 		ID: b.id, Name: b.engine.Alias, Agent: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
-		Groups: cgroup.State{ID: b.id},
+		Groups: cgroup.Planned(b.id), // stored before launch makes any of it
 	}
 	entry, err := b.engine.Runs.Add(record)
 	if err != nil {

@@ -4,27 +4,47 @@ import (
 	"slices"
 	"strings"
 
+	"nacre/sandbox"
 	"nacre/settings"
 )
 
 // gitControl is what of a git folder decides what git runs.
 var gitControl = []string{"hooks", "config", "config.worktree", "commondir"}
 
-// guarded says what of a writable folder is guarded. A git folder is held in
-// place, and what of it decides what git runs is read-only, in submodules too.
-// Settings of editors and agents that exist stay as they are; new ones are
-// reported after the run (package traps).
-func guarded(parents []string, name string) (guarded, readOnly bool) {
-	git := slices.Index(parents, ".git")
-	switch {
-	case name == ".git":
-		return true, false
-	case git >= 0 && slices.Contains(gitControl, name):
-		inside := parents[git+1:]
-		own := len(inside) == 0
-		submodule := len(inside) >= 2 && inside[0] == "modules"
-		return own || submodule, true
-	default:
-		return git < 0 && settings.Has(strings.ToLower(name)), true
+// guards says what of a writable folder is guarded. A git folder is held in
+// place, and what of it decides what git runs is read-only, in bare
+// repositories, submodules and linked work trees too; so is a .git that is a
+// file, since it names the git folder. Settings of editors and agents that
+// exist stay as they are; new ones are reported after the run (package traps).
+func guards() sandbox.Guarded {
+	names := settings.All()
+	return func(parents []string, name string, dir bool) (guarded, readOnly bool) {
+		name = strings.ToLower(name)
+		git := gitFolder(parents)
+		switch {
+		case name == ".git":
+			return true, !dir
+		case git >= 0 && slices.Contains(gitControl, name) && dir == (name == "hooks"):
+			return controls(parents[git+1:]), true
+		default:
+			return !slices.Contains(parents, ".git") && slices.Contains(names, name), true
+		}
 	}
+}
+
+// gitFolder is the place of the innermost git folder in a path, -1 without one.
+// A bare repository is known by its customary name.
+func gitFolder(parents []string) int {
+	for i := len(parents) - 1; i >= 0; i-- {
+		if strings.HasSuffix(strings.ToLower(parents[i]), ".git") {
+			return i
+		}
+	}
+	return -1
+}
+
+// controls tells whether git obeys what lies at this place of a git folder: its
+// top, a submodule's own folder, a linked work tree's.
+func controls(inside []string) bool {
+	return len(inside) == 0 || len(inside) >= 2 && (inside[0] == "modules" || inside[0] == "worktrees")
 }

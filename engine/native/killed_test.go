@@ -47,7 +47,7 @@ func TestKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := groups()
+	ours := map[string]bool{}
 	for i := range kills {
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestSupervise$")
 		cmd.Env = append(os.Environ(), "NACRE_TEST_SUPERVISE="+dir, "NACRE_INIT="+initPath)
@@ -55,6 +55,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Duration(rand.IntN(60_000)) * time.Microsecond)
+		registered(t, store, ours)
 		if i%2 == 0 {
 			_ = cmd.Process.Kill()
 		} else {
@@ -62,15 +63,16 @@ func TestKilled(t *testing.T) {
 			time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
 		}
 		_ = cmd.Wait()
+		registered(t, store, ours)
 	}
 	if _, err := store.Sweep(); err != nil {
 		t.Error(err)
 	}
-	deadline := time.Now().Add(15 * time.Second) // other packages' tests have groups of their own meanwhile
-	left := leftovers(t, store, before)
+	deadline := time.Now().Add(15 * time.Second)
+	left := leftovers(t, store, ours)
 	for len(left) > 0 && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
-		left = leftovers(t, store, before)
+		left = leftovers(t, store, ours)
 	}
 	if len(left) > 0 {
 		t.Errorf("left after %d kills: %s", kills, strings.Join(left, "\n"))
@@ -90,8 +92,21 @@ func killInit(supervisor int) {
 	}
 }
 
+// registered notes the sandboxes that the store knows now: the groups of other
+// packages' tests, which run at the same time, are not ours to judge.
+func registered(t *testing.T, store *runs.Store, ours map[string]bool) {
+	t.Helper()
+	entries, err := os.ReadDir(store.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		ours["nacre-"+strings.TrimPrefix(e.Name(), ".")] = true
+	}
+}
+
 // leftovers lists processes, control groups and folders of ours.
-func leftovers(t *testing.T, store *runs.Store, before map[string]bool) (left []string) {
+func leftovers(t *testing.T, store *runs.Store, ours map[string]bool) (left []string) {
 	t.Helper()
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range procs {
@@ -108,8 +123,8 @@ func leftovers(t *testing.T, store *runs.Store, before map[string]bool) (left []
 			left = append(left, e.Name())
 		}
 	}
-	for g := range groups() {
-		if !before[g] {
+	for _, g := range groups() {
+		if ours[filepath.Base(g)] {
 			left = append(left, g)
 		}
 	}
@@ -117,11 +132,10 @@ func leftovers(t *testing.T, store *runs.Store, before map[string]bool) (left []
 }
 
 // groups are the control groups of all sandboxes on this machine.
-func groups() map[string]bool {
-	found := map[string]bool{}
+func groups() (found []string) {
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(p string, d os.DirEntry, err error) error {
 		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "nacre-") {
-			found[p] = true
+			found = append(found, p)
 		}
 		return nil
 	})

@@ -119,17 +119,12 @@ func (b *box) folders(ctx context.Context) error {
 
 // scan finds what to mask and to guard in a folder.
 func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
-	guards := guarded
-	if !t.Write {
-		guards = nil
+	var guarded sandbox.Guarded
+	if t.Write {
+		guarded = guards()
 	}
-	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guards)
-	for _, m := range found.Masks {
-		t.Masks = append(t.Masks, m.Path)
-	}
-	for _, g := range found.Guards {
-		t.Guards = append(t.Guards, blueprint.Guard(g))
-	}
+	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guarded)
+	t.Masks, t.Guards = found.Masks, found.Guards
 	return err
 }
 
@@ -141,7 +136,7 @@ func (b *box) foreign(p *sandbox.Pin) error {
 		return err
 	}
 	for _, m := range found {
-		if m.Pseudo {
+		if m.Pseudo() {
 			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
 				WithHint("grant a folder that does not hold it")
 		}

@@ -28,6 +28,7 @@ type job struct {
 // begin starts the plan's command and everything that watches it.
 func (b *box) begin(s nacre.Streams) error {
 	b.ended = make(chan struct{})
+	b.heard = make(chan struct{})
 	go b.listen()
 	ctx, cancel := context.WithCancel(context.Background())
 	j, err := b.run(b.plan.Command, s)
@@ -77,7 +78,7 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = blueprint.Send(b.process.Control, m, fds...)
+	err = b.send(m, fds...)
 	blueprint.CloseAll(fds)
 	if err != nil {
 		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
@@ -91,6 +92,7 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 // listen is told what happens inside. Once the agent runs, nothing that comes
 // from there is believed beyond the sandbox itself.
 func (b *box) listen() {
+	defer close(b.heard)
 	for {
 		m, fds, err := blueprint.Receive(b.process.Control)
 		if err != nil {
@@ -138,6 +140,9 @@ func (b *box) lost() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, j := range b.jobs {
+		if b.reason == "output-limit" { // it wrote, so it had started: we were quicker than the news
+			offer(j.started, nil)
+		}
 		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
 		close(j.ended)
 	}
@@ -183,11 +188,11 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
-	b.process.Kill()
-	_, waitErr := b.process.Wait()
+	_ = b.process.End() // told again by release
+	b.hurry()
 	j.copying.Wait()
 	b.exit = b.exitOf(status, known)
-	b.err = errors.Join(waitErr, b.release())
+	b.err = b.release()
 	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
 	if b.err != nil {
 		detail["leftover"] = b.err.Error()
@@ -196,40 +201,61 @@ func (b *box) finish(j *job) {
 	b.err = errors.Join(b.err, b.engine.Audit.Record(context.Background(), event))
 }
 
-// release gives back all that the sandbox held.
+// release ends what still runs and gives back all that the sandbox held. Its
+// entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
-	var errs []error
+	var err error
 	if b.process != nil {
-		unix.Close(b.process.Control)
+		err = b.process.End()
+		b.hangUp()
 	}
 	if b.group != nil {
-		errs = append(errs, b.group.Destroy())
+		err = errors.Join(err, b.group.Destroy())
 	}
 	for _, h := range b.held {
 		_ = h.Close()
 	}
-	if b.entry != nil && errors.Join(errs...) == nil {
-		errs = append(errs, b.entry.Close())
+	if b.entry != nil && err == nil {
+		err = b.entry.Close()
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
 	}
 	return nil
 }
 
+// send tells init something. After the end there is no one to tell, and the
+// socket's number may be another's.
+func (b *box) send(m blueprint.Message, fds ...int) error {
+	b.line.RLock()
+	defer b.line.RUnlock()
+	if b.closed {
+		return blueprint.ErrClosed
+	}
+	return blueprint.Send(b.process.Control, m, fds...)
+}
+
+// hangUp closes the control socket of an init that is gone.
+func (b *box) hangUp() {
+	if b.heard != nil {
+		<-b.heard
+	}
+	b.line.Lock()
+	defer b.line.Unlock()
+	b.closed = true
+	unix.Close(b.process.Control)
+}
+
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
-	if b.process != nil {
-		b.process.Kill()
-		_, _ = b.process.Wait()
-	}
+	left := b.release()
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}
-	if err := b.release(); err != nil {
-		return errors.Join(cause, err)
+	if left != nil {
+		return errors.Join(cause, left)
 	}
 	return cause
 }

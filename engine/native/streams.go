@@ -1,8 +1,10 @@
 package native
 
 import (
+	"errors"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -56,14 +58,59 @@ func (b *box) drain(j *job, out io.Writer) (int, error) {
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		return -1, err
 	}
+	_ = unix.SetNonblock(ends[0], true) // so that it can have a deadline
 	r := os.NewFile(uintptr(ends[0]), "output")
+	b.mu.Lock()
+	b.outputs[r] = true
+	b.mu.Unlock()
 	j.copying.Add(1)
 	go func() {
 		defer j.copying.Done()
-		defer r.Close()
-		_, _ = io.Copy(capped{b, out}, r)
+		_, _ = io.Copy(capped{b, out}, &untilGone{r: r, rest: maxPipe})
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.outputs, r)
+		r.Close()
 	}()
 	return ends[1], nil
+}
+
+// maxPipe is the most that a pipe holds: fs.pipe-max-size, unless raised.
+const maxPipe = 1 << 20
+
+// untilGone reads a pipe to its end, or, from its deadline on, as much as it
+// can hold. The deadline is set once the sandbox is gone: an agent may have
+// handed its end of the pipe to somebody who never closes it, through a socket
+// in a folder that it shares with another sandbox.
+type untilGone struct {
+	r    *os.File
+	rest int
+}
+
+func (u *untilGone) Read(p []byte) (n int, err error) {
+	n, err = u.r.Read(p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	raw, err := u.r.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	p = p[:min(len(p), u.rest)]
+	if e := raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), p) }); e != nil || err != nil || n <= 0 {
+		return 0, io.EOF
+	}
+	u.rest -= n
+	return n, nil
+}
+
+// hurry lets no reader wait for more than what has been written.
+func (b *box) hurry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for r := range b.outputs {
+		_ = r.SetReadDeadline(time.Now())
+	}
 }
 
 func pipe() (r int, w *os.File, err error) {
@@ -100,7 +147,9 @@ func (c capped) Write(p []byte) (int, error) {
 
 // terminal takes over the master of a job's terminal.
 func (b *box) terminal(j *job, fd int) {
+	b.mu.Lock()
 	j.master = os.NewFile(uintptr(fd), "terminal")
+	b.mu.Unlock()
 	resize(j.master, j.streams.Size)
 	j.copying.Add(1)
 	go func() {
@@ -124,9 +173,8 @@ func resize(master *os.File, w nacre.Window) {
 // Resize tells the command's terminal its new size.
 func (b *box) Resize(w nacre.Window) error {
 	b.mu.Lock()
-	j := b.jobs[0]
-	b.mu.Unlock()
-	if j != nil && j.master != nil {
+	defer b.mu.Unlock()
+	if j := b.jobs[0]; j != nil && j.master != nil {
 		resize(j.master, w)
 	}
 	return nil

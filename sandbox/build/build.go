@@ -20,43 +20,19 @@ import (
 	"nacre/sandbox/blueprint"
 )
 
-// failure is an error with the layer that it happened in.
-type failure struct {
-	layer string
-	err   error
-}
-
 // Main builds what the supervisor sent and does not return: it becomes the
 // reaper, or reports what failed and ends with status 1. The calling goroutine
 // must be locked to the process's first thread: that is the one whose time
 // namespace /proc/self shows.
 func Main(stage2 []string) {
-	f := run(stage2)
-	message := blueprint.Message{Kind: blueprint.Failed, Layer: f.layer, Error: f.err.Error()}
-	_ = blueprint.Send(blueprint.ControlFD, message)
-	unix.Exit(1)
-}
-
-func run(stage2 []string) *failure {
-	if unix.Gettid() != unix.Getpid() {
-		return &failure{"thread", errors.New("not the process's first")}
-	}
-	// Nothing but the two protocol descriptors survives the exec below.
-	if err := unix.CloseRange(blueprint.ControlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return &failure{"descriptors", err}
-	}
-	spec, err := readSpec()
-	if err != nil {
-		return &failure{"blueprint", err}
-	}
-	if err := awaitBuild(); err != nil {
-		return &failure{"supervisor", err}
-	}
-	b := builder{spec: spec}
+	b := builder{stage2: stage2}
 	for _, step := range []struct {
 		layer string
 		do    func() error
 	}{
+		{"descriptors", b.descriptors},
+		{"blueprint", b.read},
+		{"supervisor", b.await},
 		{"identity", b.identity},
 		{"namespaces", b.namespaces},
 		{"trees", b.collectTrees},
@@ -74,43 +50,56 @@ func run(stage2 []string) *failure {
 		{"capabilities", b.dropCapabilities},
 		{"landlock", b.enforceLandlock},
 		{"seccomp", b.enforceSeccomp},
+		{"exec", b.become},
 	} {
 		if err := step.do(); err != nil {
-			return &failure{step.layer, err}
+			failed := blueprint.Message{Kind: blueprint.Failed, Layer: step.layer, Error: err.Error()}
+			_ = blueprint.Send(blueprint.ControlFD, failed)
+			unix.Exit(1)
 		}
 	}
-	return &failure{"exec", b.become(stage2)}
 }
 
 type builder struct {
+	stage2  []string
 	spec    blueprint.Spec
 	self    int   // a read-only mount of this program
 	trees   []int // detached mounts, one for each of spec.Trees
 	blank   int   // file system with an unreadable file and folder
-	dev     int   // the new /dev
 	procfs  int   // the new /proc, detached
 	ruleset int
 }
 
-func readSpec() (blueprint.Spec, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(blueprint.SpecFD, &st); err != nil {
-		return blueprint.Spec{}, err
+// descriptors sees to it that nothing but the control socket survives become.
+func (b *builder) descriptors() error {
+	if unix.Gettid() != unix.Getpid() {
+		return errors.New("not on the process's first thread")
 	}
-	if st.Size > blueprint.MaxSpec {
-		return blueprint.Spec{}, fmt.Errorf("of %d bytes is over %d", st.Size, blueprint.MaxSpec)
-	}
-	b := make([]byte, st.Size)
-	if n, err := unix.Pread(blueprint.SpecFD, b, 0); err != nil || n != len(b) {
-		return blueprint.Spec{}, fmt.Errorf("read %d of %d bytes: %v", n, len(b), err)
-	}
-	return blueprint.Decode(b)
+	return unix.CloseRange(blueprint.ControlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 }
 
-// awaitBuild waits until the supervisor has mapped our identity and put us
+// read reads the spec.
+func (b *builder) read() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(blueprint.SpecFD, &st); err != nil {
+		return err
+	}
+	if st.Size > blueprint.MaxSpec {
+		return fmt.Errorf("of %d bytes is over %d", st.Size, blueprint.MaxSpec)
+	}
+	text := make([]byte, st.Size)
+	n, err := unix.Pread(blueprint.SpecFD, text, 0)
+	if err != nil || n != len(text) {
+		return fmt.Errorf("read %d of %d bytes: %v", n, len(text), err)
+	}
+	b.spec, err = blueprint.Decode(text)
+	return err
+}
+
+// await waits until the supervisor has mapped our identity and put us
 // into our control group. It also notices a supervisor that died before
 // PR_SET_PDEATHSIG could tell.
-func awaitBuild() error {
+func (b *builder) await() error {
 	m, _, err := blueprint.Receive(blueprint.ControlFD)
 	if err == nil && m.Kind != blueprint.Build {
 		err = fmt.Errorf("expected %q, got %q", blueprint.Build, m.Kind)
@@ -124,23 +113,36 @@ func (b *builder) identity() error {
 	unix.Umask(0o022) // the owner's is theirs
 	uid := uintptr(b.spec.UID)
 	if b.spec.Regroup {
-		if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); e != 0 {
-			return fmt.Errorf("setgroups: %w", e)
+		if err := inOrder(call{"setgroups", unix.SYS_SETGROUPS, 0, 0, 0}); err != nil {
+			return err
 		}
 	}
-	if _, _, e := unix.RawSyscall(unix.SYS_SETRESGID, uid, uid, uid); e != 0 {
-		return fmt.Errorf("setresgid: %w", e)
-	}
-	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); e != 0 {
-		return fmt.Errorf("setresuid: %w", e)
-	}
-	// A change of credentials clears both (prctl(2)); our own /proc files have
-	// to be ours until the layers are on.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("dumpable: %w", err)
-	}
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("pdeathsig: %w", err)
+	return inOrder(
+		call{"setresgid", unix.SYS_SETRESGID, uid, uid, uid},
+		call{"setresuid", unix.SYS_SETRESUID, uid, uid, uid},
+		// An owner who runs without address randomisation does not mean the agent to.
+		call{"personality", unix.SYS_PERSONALITY, 0, 0, 0},
+		// A change of credentials clears both (prctl(2)); our own /proc files have
+		// to be ours until the layers are on.
+		call{"dumpable", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0},
+		call{"pdeathsig", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0},
+	)
+}
+
+// call is a system call with its name for errors.
+type call struct {
+	name       string
+	number     uintptr
+	a1, a2, a3 uintptr
+}
+
+// inOrder makes system calls for this thread alone, until one fails. None takes
+// a pointer: those would have to be kept alive.
+func inOrder(calls ...call) error {
+	for _, c := range calls {
+		if _, _, e := unix.RawSyscall(c.number, c.a1, c.a2, c.a3); e != 0 {
+			return fmt.Errorf("%s: %w", c.name, e)
+		}
 	}
 	return nil
 }
@@ -149,12 +151,12 @@ func (b *builder) identity() error {
 // the cgroup namespace has its root where we are now. It also leaves the
 // owner's session keyring behind, which is nobody's namespace (keyrings(7)).
 func (b *builder) namespaces() error {
-	if err := rawUnshare(unix.CLONE_NEWCGROUP); err != nil {
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("cgroup namespace: %w", err)
 	}
-	_, _, e := unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
-	if e != 0 && e != unix.ENOSYS { // a kernel without keyrings has none to leave
-		return fmt.Errorf("session keyring: %w", e)
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+	if err != nil && err != unix.ENOSYS { // a kernel without keyrings has none to leave
+		return fmt.Errorf("session keyring: %w", err)
 	}
 	if err := newTime(); err != nil {
 		return fmt.Errorf("time namespace: %w", err)
@@ -168,20 +170,13 @@ func (b *builder) namespaces() error {
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 }
 
-func rawUnshare(flags uintptr) error {
-	if _, _, e := unix.RawSyscall(unix.SYS_UNSHARE, flags, 0, 0); e != 0 {
-		return e
-	}
-	return nil
-}
-
 // become executes the reaper from the read-only mount of this very program:
 // the mount is attached nowhere, so nothing inside can name or change it.
-func (b *builder) become(stage2 []string) error {
+func (b *builder) become() error {
 	if _, err := unix.FcntlInt(blueprint.ControlFD, unix.F_SETFD, 0); err != nil {
 		return err
 	}
-	argv, err := syscall.SlicePtrFromStrings(stage2)
+	argv, err := syscall.SlicePtrFromStrings(b.stage2)
 	if err != nil {
 		return err
 	}

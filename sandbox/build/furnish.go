@@ -12,42 +12,33 @@ import (
 	"nacre/sandbox/blueprint"
 )
 
-// folder makes a folder of the new root where it is missing, and opens it. An
-// image may have put a symbolic link in the way: opening refuses it, since what
-// we mount must be where we say it is.
-func folder(name string) (int, error) {
-	if err := os.MkdirAll(name, 0o755); err != nil {
+// spot makes a folder or an empty file of the new root where it is missing, and
+// opens it. An image may have put a symbolic link in the way: opening refuses
+// it, since what we mount must be where we say it is.
+func spot(name string, dir bool) (int, error) {
+	folder := path.Dir(name)
+	if dir {
+		folder = name
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return -1, err
+	}
+	if !dir {
+		if err := unix.Mknod(name, unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
+			return -1, err
+		}
 	}
 	return openBeneathRoot(name)
 }
 
 // place hangs a mount on a path, making the folder or file to hang it on.
 func place(mount int, name string, dir bool) error {
-	open := file
-	if dir {
-		open = folder
-	}
-	at, err := open(name)
+	at, err := spot(name, dir)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
 	return attachAt(mount, at)
-}
-
-// file makes an empty file where there is none, and opens it likewise.
-func file(name string) (int, error) {
-	if err := os.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return -1, err
-	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o444)
-	if err == nil {
-		f.Close()
-	} else if !errors.Is(err, os.ErrExist) {
-		return -1, err
-	}
-	return openBeneathRoot(name)
 }
 
 // write makes a file; that of an image is replaced.
@@ -87,12 +78,13 @@ func links(list []blueprint.Link) error {
 	return nil
 }
 
+func size(p blueprint.Private) string { return fmt.Sprintf("size=%d nr_inodes=%d", p.Size, p.Inodes) }
+
 // private makes all private writable places out of one sized file system, so
 // that one limit holds for their sum.
 func (b *builder) private() error {
 	p := b.spec.Private
-	fs, err := newFS("tmpfs", sealed, "mode", "0700",
-		"size", strconv.FormatInt(p.Size, 10), "nr_inodes", strconv.FormatInt(p.Inodes, 10))
+	fs, err := newFS("tmpfs", sealed, "mode=0700 "+size(p))
 	if err != nil {
 		return fmt.Errorf("tmpfs of %d bytes: %w", p.Size, err)
 	}
@@ -106,10 +98,15 @@ func (b *builder) private() error {
 			return fmt.Errorf("%s: %w", pl.Path, err)
 		}
 	}
-	if err := unix.Unmount(privatePlace, unix.MNT_DETACH); err != nil {
+	return unhang(privatePlace)
+}
+
+// unhang takes scaffolding away.
+func unhang(name string) error {
+	if err := unix.Unmount(name, unix.MNT_DETACH); err != nil {
 		return err
 	}
-	return unix.Rmdir(privatePlace)
+	return unix.Rmdir(name)
 }
 
 const privatePlace = "/.nacre-private"
@@ -121,33 +118,36 @@ func privatePart(fs int, name string, pl blueprint.Place) error {
 	if err := unix.Fchmodat(fs, name, pl.Mode, 0); err != nil { // past the umask
 		return err
 	}
-	mount, err := unix.OpenTree(fs, name, cloneTree)
+	at, err := spot(pl.Path, true)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(mount)
-	return place(mount, pl.Path, true)
+	defer unix.Close(at)
+	return graft(fs, name, 0, 0, at)
 }
+
+// maxTerminals bounds what one sandbox takes of a number that all sandboxes and
+// containers of a machine share (kernel.pty.max less kernel.pty.reserve: 3072).
+const maxTerminals = "128"
 
 // devices makes a fresh /dev; its nodes are trees of the host's.
 func (b *builder) devices() error {
-	dev, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode", "0755", "size", "65536", "nr_inodes", "64")
+	dev, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode=0755 size=65536 nr_inodes=64")
 	if err != nil {
 		return err
 	}
+	defer unix.Close(dev)
 	if err := place(dev, "/dev", true); err != nil {
 		return err
 	}
-	b.dev = dev
-	pts, err := newFS("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
-		"newinstance", "", "ptmxmode", "0666", "mode", "0620")
+	pts, err := newFS("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "newinstance ptmxmode=0666 mode=0620 max="+maxTerminals)
 	if err != nil {
 		return fmt.Errorf("devpts: %w", err)
 	}
+	defer unix.Close(pts)
 	if err := place(pts, "/dev/pts", true); err != nil {
 		return err
 	}
-	unix.Close(pts)
 	// Readable by mode and mount, but by no Landlock rule: what the confined
 	// process finds here proves that Landlock is on.
 	if err := write(blueprint.File{Path: blueprint.LandlockProbe, Content: "Landlock is off.\n", Mode: 0o444}); err != nil {
@@ -165,12 +165,11 @@ func (b *builder) devices() error {
 // placeTrees hangs the host's folders where the plan says, and masks what is
 // blocked in them.
 func (b *builder) placeTrees() error {
-	first := 0
-	if b.spec.Overlay {
-		first = 1
-	}
-	for i, t := range b.spec.Trees[first:] {
-		mount := b.trees[first+i]
+	for i, t := range b.spec.Trees {
+		if i == 0 && b.spec.Overlay {
+			continue // the lower layer of the root
+		}
+		mount := b.trees[i]
 		if err := place(mount, t.Inside, t.Dir); err != nil {
 			return fmt.Errorf("%s at %s: %w", t.Host, t.Inside, err)
 		}
@@ -195,17 +194,11 @@ func guard(mount int, g blueprint.Guard) error {
 		return err
 	}
 	defer unix.Close(entry)
-	own, err := unix.OpenTree(entry, "", cloneTree|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(own)
+	attr := uint64(0)
 	if g.ReadOnly {
-		if err := setattr(own, unix.MOUNT_ATTR_RDONLY, true); err != nil {
-			return err
-		}
+		attr = unix.MOUNT_ATTR_RDONLY
 	}
-	return attachAt(own, entry)
+	return graft(entry, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr, entry)
 }
 
 // entryOf opens an entry that was found while the folder was scanned.
@@ -229,10 +222,7 @@ func (b *builder) maskBeneath(mount int, name string) error {
 
 // sealRoot takes away the scaffolding and makes what is left read-only.
 func (b *builder) sealRoot() error {
-	if err := unix.Unmount(blankPlace, unix.MNT_DETACH); err != nil {
-		return err
-	}
-	if err := unix.Rmdir(blankPlace); err != nil {
+	if err := unhang(blankPlace); err != nil {
 		return err
 	}
 	dirs := []string{"/dev"}

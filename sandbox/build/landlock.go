@@ -24,21 +24,18 @@ const (
 	onFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | device
 
 	everything = change | device | unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK
-	tcp        = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
-	scopes     = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
 )
 
-// handled is what a ruleset can restrict at an ABI, as data.
-var handled = []struct {
+// newer is what a ruleset can restrict only from an ABI on.
+var newer = []struct {
 	abi         int
 	fs, net, sc uint64
 }{
-	{1, everything &^ (unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV), 0, 0},
-	{2, everything &^ (unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV), 0, 0},
-	{3, everything &^ unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0},
-	{4, everything &^ unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, tcp, 0},
-	{5, everything, tcp, 0},
-	{6, everything, tcp, scopes},
+	{2, unix.LANDLOCK_ACCESS_FS_REFER, 0, 0},
+	{3, unix.LANDLOCK_ACCESS_FS_TRUNCATE, 0, 0},
+	{4, 0, unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, 0},
+	{5, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0},
+	{6, 0, 0, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL},
 }
 
 // prepareLandlock makes the ruleset while files can still be opened freely.
@@ -54,12 +51,7 @@ func (b *builder) prepareLandlock() error {
 	if int(abi) < want.ABI {
 		return fmt.Errorf("the kernel has ABI %d, the plan was made for %d", abi, want.ABI)
 	}
-	var attr unix.LandlockRulesetAttr
-	for _, h := range handled {
-		if int(abi) >= h.abi {
-			attr.Handled_access_fs, attr.Handled_access_net, attr.Scoped = h.fs, h.net, h.sc
-		}
-	}
+	attr := handled(int(abi))
 	if !want.TCP {
 		attr.Handled_access_net = 0
 	}
@@ -72,6 +64,20 @@ func (b *builder) prepareLandlock() error {
 	}
 	b.ruleset = int(fd)
 	return b.landlockRules(attr.Handled_access_fs)
+}
+
+// handled is all that a ruleset can restrict at an ABI.
+func handled(abi int) unix.LandlockRulesetAttr {
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: everything}
+	for _, n := range newer {
+		if abi < n.abi {
+			attr.Handled_access_fs &^= n.fs
+			continue
+		}
+		attr.Handled_access_net |= n.net
+		attr.Scoped |= n.sc
+	}
+	return attr
 }
 
 // rulesetSize is how much of the attributes an older kernel knows.
@@ -87,51 +93,48 @@ func rulesetSize(abi int) uintptr {
 }
 
 func (b *builder) landlockRules(can uint64) error {
-	type rule struct {
-		path   string
-		access uint64
-	}
-	rules := []rule{{"/", look}, {"/proc", read}, {"/dev/pts", device | look}}
+	rules := map[string]uint64{"/": look, "/proc": read, "/dev/pts": device | look}
 	if b.spec.Overlay {
 		tops, err := topFolders()
 		if err != nil {
 			return err
 		}
 		for _, name := range tops {
-			rules = append(rules, rule{name, change})
+			rules[name] |= change
 		}
 	}
 	for _, p := range b.spec.Private.Places {
-		rules = append(rules, rule{p.Path, change})
+		rules[p.Path] |= change
 	}
 	for _, f := range b.spec.Files {
-		rules = append(rules, rule{f.Path, read})
+		rules[f.Path] |= read
 	}
 	for _, t := range b.spec.Trees {
-		if t.Inside == "" {
-			continue
-		}
-		access := uint64(use)
 		switch {
+		case t.Inside == "":
 		case t.Device:
-			access = device
+			rules[t.Inside] |= device
 		case t.Write:
-			access = change
+			rules[t.Inside] |= change
+		default:
+			rules[t.Inside] |= use
 		}
-		rules = append(rules, rule{t.Inside, access})
 	}
-	for _, r := range rules {
-		fd, err := openBeneathRoot(r.path)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.path, err)
-		}
-		err = b.addRule(fd, r.access&can)
-		unix.Close(fd)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.path, err)
+	for path, access := range rules {
+		if err := b.allow(path, access&can); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return b.addRule(b.self, unix.LANDLOCK_ACCESS_FS_EXECUTE|unix.LANDLOCK_ACCESS_FS_READ_FILE)
+}
+
+func (b *builder) allow(path string, access uint64) error {
+	fd, err := openBeneathRoot(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return b.addRule(fd, access)
 }
 
 // topFolders lists an image's own folders, so that /proc and /dev stay out of
@@ -167,8 +170,5 @@ func (b *builder) enforceLandlock() error {
 	if b.spec.Landlock.ABI == 0 {
 		return nil
 	}
-	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0); e != 0 {
-		return e
-	}
-	return nil
+	return inOrder(call{"restrict", unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0})
 }

@@ -3,7 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -114,25 +114,25 @@ func setattr(fd int, attr uint64, recursive bool) error {
 	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: attr, Propagation: unix.MS_PRIVATE})
 }
 
-// configure sets one option; without a value it is a flag.
-func configure(fs int, key, value string) error {
-	if value == "" {
-		return unix.FsconfigSetFlag(fs, key)
+func configure(fs int, option string) error {
+	key, value, ok := strings.Cut(option, "=")
+	if !ok {
+		return unix.FsconfigSetFlag(fs, option)
 	}
 	return unix.FsconfigSetString(fs, key, value)
 }
 
-// newFS makes a detached mount of a new file system. Options are keys and
-// values in turn.
-func newFS(kind string, attr int, options ...string) (int, error) {
+// newFS makes a detached mount of a new file system. Options are separated by
+// spaces; one without a value is a flag.
+func newFS(kind string, attr int, options string) (int, error) {
 	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(fs)
-	for i := 0; i+1 < len(options); i += 2 {
-		if err := configure(fs, options[i], options[i+1]); err != nil {
-			return -1, fmt.Errorf("%s=%s: %w", options[i], options[i+1], err)
+	for option := range strings.FieldsSeq(options) {
+		if err := configure(fs, option); err != nil {
+			return -1, fmt.Errorf("%s: %w", option, err)
 		}
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
@@ -143,7 +143,7 @@ func newFS(kind string, attr int, options ...string) (int, error) {
 
 // root makes the new root file system and leaves the old one for good.
 func (b *builder) root() error {
-	base, err := newFS("tmpfs", sealed, "mode", "0755", "size", "1048576", "nr_inodes", "4096")
+	base, err := newFS("tmpfs", sealed, "mode=0755 size=1048576 nr_inodes=4096")
 	if err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
@@ -167,16 +167,14 @@ func (b *builder) root() error {
 // their mode. It hangs at a hidden place until the root is sealed, because
 // kernels before 6.15 clone only what is attached.
 func (b *builder) blanks() error {
-	fs, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode", "0700", "size", "4096", "nr_inodes", "4")
+	fs, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode=0700 size=4096 nr_inodes=4")
 	if err != nil {
 		return err
 	}
 	b.blank = fs
-	fd, err := unix.Openat(fs, "file", unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if err := unix.Mknodat(fs, "file", unix.S_IFREG, 0); err != nil {
 		return err
 	}
-	unix.Close(fd)
 	if err := unix.Mkdirat(fs, "folder", 0); err != nil {
 		return err
 	}
@@ -199,19 +197,12 @@ func (b *builder) mask(entry int) error {
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		blank = "folder"
 	}
-	mount, err := unix.OpenTree(b.blank, blank, cloneTree)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(mount)
-	return attachAt(mount, entry)
+	return graft(b.blank, blank, 0, 0, entry)
 }
 
 // overlay makes an image the root: its folder below, a private layer above.
 func (b *builder) overlay() error {
-	size := strconv.FormatInt(b.spec.Private.Size, 10)
-	inodes := strconv.FormatInt(b.spec.Private.Inodes, 10)
-	upper, err := newFS("tmpfs", sealed, "mode", "0755", "size", size, "nr_inodes", inodes)
+	upper, err := newFS("tmpfs", sealed, "mode=0755 "+size(b.spec.Private))
 	if err != nil {
 		return err
 	}
@@ -226,18 +217,17 @@ func (b *builder) overlay() error {
 			return err
 		}
 	}
-	fs, err := newFS("overlay", sealed, "lowerdir", "/lower", "upperdir", "/layer/upper",
-		"workdir", "/layer/work", "userxattr", "")
+	fs, err := newFS("overlay", sealed, "lowerdir=/lower upperdir=/layer/upper workdir=/layer/work userxattr")
 	if err != nil {
 		return fmt.Errorf("overlayfs: %w", err)
 	}
 	return enterRoot(fs, "/root")
 }
 
-// enterRoot hangs a mount on a folder, makes it the root and leaves the tree
-// that was there for good.
+// enterRoot hangs a mount on a folder that nothing hostile has made, makes it
+// the root and leaves the tree that was there for good.
 func enterRoot(mount int, at string) error {
-	if err := attach(mount, at); err != nil {
+	if err := unix.MoveMount(mount, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
 	if err := unix.Fchdir(mount); err != nil {
@@ -252,9 +242,18 @@ func enterRoot(mount int, at string) error {
 	return unix.Chdir("/")
 }
 
-// attach hangs a mount on a path. Only for paths that nothing hostile has made.
-func attach(mount int, path string) error {
-	return unix.MoveMount(mount, "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH)
+// graft hangs a clone of a mount, or of what name is in it, on an open folder or
+// file. The flags are those of open_tree(2).
+func graft(from int, name string, flags uint, attr uint64, at int) error {
+	mount, err := unix.OpenTree(from, name, cloneTree|flags)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	if err := setattr(mount, attr, flags&unix.AT_RECURSIVE != 0); err != nil {
+		return err
+	}
+	return attachAt(mount, at)
 }
 
 // attachAt hangs a mount on an open folder or file.

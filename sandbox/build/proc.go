@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ import (
 // freshProc makes the private /proc. The kernel allows that only while an
 // unobscured one of the host's is still in sight (mount_too_revealing).
 func (b *builder) freshProc() error {
-	fs, err := newFS("proc", sealed|unix.MOUNT_ATTR_NOEXEC)
+	fs, err := newFS("proc", sealed|unix.MOUNT_ATTR_NOEXEC, "")
 	if errors.Is(err, unix.EPERM) {
 		return errors.New("not allowed: the host's own /proc is partly covered, as in a container; " +
 			"run that container with its system paths unmasked")
@@ -31,9 +32,13 @@ func (b *builder) proc() error {
 		return err
 	}
 	if !b.spec.Nested {
-		if err := forbidUserNamespaces(); err != nil {
+		// Needs the capabilities that are about to be dropped.
+		if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 			return err
 		}
+	}
+	if err := boundWatchers(); err != nil {
+		return fmt.Errorf("inotify: %w", err)
 	}
 	if err := b.trimProc(fs); err != nil {
 		return err
@@ -44,9 +49,29 @@ func (b *builder) proc() error {
 	return setattr(fs, unix.MOUNT_ATTR_RDONLY, false)
 }
 
-// forbidUserNamespaces needs the capabilities that are about to be dropped.
-func forbidUserNamespaces() error {
-	return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
+// boundWatchers leaves the owner most of the inotify instances and watches. They
+// are counted for whoever made the user namespace too, so that a sandbox without
+// a bound of its own could use up those of the owner's session, or of root's
+// services.
+func boundWatchers() error {
+	for _, kind := range []string{"instances", "watches"} {
+		b, err := os.ReadFile("/proc/sys/fs/inotify/max_user_" + kind)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without inotify
+		}
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil {
+			return err
+		}
+		share := strconv.Itoa(n / 4)
+		if err := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(share), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // trimProc lays blanks and synthetic files over what tells of the host. What a
@@ -77,15 +102,8 @@ func (b *builder) replace(proc int, f blueprint.File) error {
 	if err := write(temp); err != nil {
 		return err
 	}
-	mount, err := unix.OpenTree(unix.AT_FDCWD, temp.Path, cloneTree)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(mount)
-	if err := setattr(mount, sealed|unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC, false); err != nil {
-		return err
-	}
-	if err := attachAt(mount, at); err != nil {
+	attr := uint64(sealed | unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOEXEC)
+	if err := graft(unix.AT_FDCWD, temp.Path, 0, attr, at); err != nil {
 		return err
 	}
 	return unix.Unlink(temp.Path)

@@ -19,7 +19,7 @@ func newTime() error {
 	if !reaches(unix.ByteSliceToString(u.Release[:]), 6, 3) {
 		return nil
 	}
-	if err := rawUnshare(unix.CLONE_NEWTIME); err != nil {
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
 		return nil // a kernel without time namespaces; nothing else relies on them
 	}
 	var offsets string

@@ -1,18 +1,19 @@
 // Package cgroup limits what a sandbox can use, by the kernel's control
 // groups: v1, hybrid and v2; made directly as root, or delegated by systemd.
 //
-// Each sandbox has a parent group, nacre-ID, with two leaves: "agent" is the
-// sandbox, and "supervisor" is what Nacre itself runs for it, so that work
-// which the agent causes outside is charged to it as well. Processes are only
-// ever in the leaves.
+// Each sandbox has a group, nacre-ID, with two leaves: "agent" is the sandbox,
+// and "supervisor" is what Nacre itself runs for it, so that work which the
+// agent causes outside is charged to it as well. Processes are only ever in
+// the leaves. Under systemd the group is alone in a scope, nacre-ID.scope,
+// whose own files stay systemd's.
 //
-// A Watchdog stands in where no group can be had and the owner accepted that.
+// Where a group is follows from the id alone: Planned says it before anything
+// is made, so that Remove finds also what a killed process had half made.
 package cgroup
 
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/cgroups"
-	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/fault"
@@ -34,10 +34,8 @@ const (
 // Group holds one sandbox's groups. It is not for use by several goroutines
 // while it is being made or destroyed.
 type Group struct {
-	id       string
+	state    State // names no folders that this Group has not made
 	layout   Layout
-	unit     string            // the systemd scope, where there is one
-	dirs     map[string]string // the parent group's folder, by controller
 	settings []setting
 	// Delegation is the time that systemd took to make the scope; zero
 	// without one.
@@ -46,98 +44,62 @@ type Group struct {
 
 // New makes the groups of a sandbox, sets and writes its limits, and moves the
 // calling process into the supervisor's leaf: one supervisor process serves
-// one sandbox. Where it fails, nothing is left.
-func New(ctx context.Context, id string, l nacre.Limits) (_ *Group, err error) {
-	layout := Detect()
-	if err := errors.Join(State{ID: id}.check(), validate(l), layout.Problem()); err != nil {
+// one sandbox. Where it fails, nothing is left; where the process is killed in
+// it, what is left is removed with Planned.
+func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
+	g := &Group{state: State{ID: id}, layout: Detect()}
+	if err := errors.Join(g.state.check(), validate(l), g.layout.Problem()); err != nil {
 		return nil, err
 	}
-	g := &Group{id: id, layout: layout, dirs: map[string]string{}, settings: settings(l, layout.Mode == V2)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, g.Destroy()) // only what was made here
-		}
-	}()
-	if len(layout.Manager) > 0 {
-		err = g.scope(ctx, l)
-	} else {
-		err = g.direct()
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err = g.fill(); err != nil {
-		return nil, err
+	g.settings = settings(l, g.layout.Mode == V2)
+	if err := g.build(ctx); err != nil {
+		return nil, errors.Join(err, g.Destroy())
 	}
 	return g, nil
 }
 
-// direct makes the parent group in every tree.
-func (g *Group) direct() error {
-	for _, c := range sorted(g.layout.Base) {
-		dir := filepath.Join(g.layout.Base[c], "nacre-"+g.id)
-		if !slices.Contains(g.folders(), dir) {
-			if err := mkdir(dir); err != nil {
-				return err
-			}
+func (g *Group) build(ctx context.Context) error {
+	planned := g.layout.planned(g.state.ID)
+	for _, dir := range planned.Folders {
+		if exists(dir) || g.layout.Manager != "" && exists(filepath.Dir(dir)) {
+			return fault.New(fault.Conflict, "the control group %s exists already", dir).WithHint("remove what an earlier run left")
 		}
-		g.dirs[c] = dir
 	}
-	if g.layout.Mode == V2 {
-		return enable(root)
-	}
-	return nil
-}
-
-// fill makes the leaves, moves this process and writes the limits.
-func (g *Group) fill() error {
-	for _, dir := range g.leaves(agent, supervisor) {
-		if err := mkdir(dir); err != nil {
+	g.state = planned
+	if g.layout.Manager != "" {
+		if err := g.scope(ctx); err != nil {
 			return err
+		}
+	}
+	for _, dir := range g.leaves(agent, supervisor) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return unsupported(err, "no control group can be made", "run where "+root+" is writable")
 		}
 	}
 	if err := g.AddSupervisor(os.Getpid()); err != nil {
 		return err
 	}
-	if g.layout.Mode == V2 { // only now: a group with processes of its own may not have leaves with limits
-		if err := enable(g.dirs[tree2]); err != nil {
+	if g.layout.Mode == V2 { // only now: a group with processes of its own cannot pass on controllers
+		dir := g.dir(tree2, "")
+		if err := errors.Join(enable(filepath.Dir(dir)), enable(dir)); err != nil {
 			return err
 		}
 	}
 	for _, s := range g.settings {
-		if s.leaf == "" && g.unit != "" {
-			continue // systemd owns the scope's own files and has written them
-		}
 		if err := g.write(s); err != nil {
-			return unsupported(err, "the kernel refuses "+s.value+" for "+s.file, "ask for less than this process itself has")
+			return unsupported(err, "the kernel refuses a limit", "ask for less than this process itself has")
 		}
 	}
 	return nil
 }
 
-func mkdir(dir string) error {
-	err := os.Mkdir(dir, 0o755)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return fault.Wrap(fault.Conflict, err, "a control group of this name exists already").
-			WithHint("remove what an earlier run left")
-	case errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS):
-		return unsupported(err, "no control group can be made", "run where "+root+" is writable")
-	}
-	return err
-}
-
-// enable lets the leaves of a v2 group have the controllers.
+// enable lets what is in a v2 group have the controllers.
 func enable(dir string) error {
 	on, err := cgroups.ReadFile(dir, "cgroup.subtree_control")
-	var missing []string
 	for _, c := range needed {
-		if !slices.Contains(strings.Fields(on), c) {
-			missing = append(missing, "+"+c)
+		if err == nil && !slices.Contains(strings.Fields(on), c) {
+			err = cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+c)
 		}
-	}
-	if len(missing) > 0 && err == nil {
-		err = cgroups.WriteFile(dir, "cgroup.subtree_control", strings.Join(missing, " "))
 	}
 	if err != nil {
 		return unsupported(err, "no controllers can be passed on in "+dir, "start Nacre from a group that has no processes of its own, or under systemd")
@@ -146,9 +108,8 @@ func enable(dir string) error {
 }
 
 // AddAgent moves a process and its threads into the agent's leaf, before it
-// runs anything that is not Nacre's. It is needed even after a start by
-// AgentFD, unless that said that it is not. Rootless it must have been started
-// after New, since only what is in the scope can be moved about in it.
+// runs anything that is not Nacre's. Rootless it must have been
+// started after New, since only what is in the scope can be moved about in it.
 func (g *Group) AddAgent(pid int) error { return g.add(agent, pid) }
 
 // AddSupervisor moves another of Nacre's own processes for this sandbox.
@@ -160,32 +121,15 @@ func (g *Group) add(leaf string, pid int) error {
 	}
 	for _, dir := range g.leaves(leaf) {
 		if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
-			return fault.Wrap(fault.Internal, err, "control group %s: process %d cannot join %s", g.id, pid, leaf)
+			return fault.Wrap(fault.Internal, err, "control group %s: process %d cannot join %s", g.state.ID, pid, leaf)
 		}
 	}
 	return nil
 }
 
-// AgentFD opens the agent's leaf for CLONE_INTO_CGROUP; nil where there is no
-// v2 tree. Whole tells that a process started by it needs no AddAgent.
-func (g *Group) AgentFD() (f *os.File, whole bool) {
-	dir, ok := g.dirs[tree2]
-	if !ok {
-		return nil, false
-	}
-	f, err := os.OpenFile(filepath.Join(dir, agent), unix.O_PATH|unix.O_DIRECTORY, 0)
-	return f, err == nil && g.layout.Mode == V2
-}
-
-// folders are the parent groups, each once, in a stable order.
-func (g *Group) folders() []string {
-	var out []string
-	for _, c := range sorted(g.dirs) {
-		if !slices.Contains(out, g.dirs[c]) {
-			out = append(out, g.dirs[c])
-		}
-	}
-	return out
+// dir is the folder of a leaf, or of the group itself, in a controller's tree.
+func (g *Group) dir(controller, leaf string) string {
+	return filepath.Join(g.layout.folder(controller, g.state.ID), leaf)
 }
 
 // leaves are the folders of the named leaves. The v1 trees in which nothing is
@@ -193,21 +137,12 @@ func (g *Group) folders() []string {
 // costs its time at start and end.
 func (g *Group) leaves(names ...string) []string {
 	var out []string
-	for _, dir := range g.folders() {
+	for _, dir := range g.state.Folders {
 		for _, name := range names {
-			if name == agent || g.layout.Mode == V2 || dir == g.dirs["memory"] || dir == g.dirs["cpu"] {
+			if name == agent || g.layout.Mode == V2 || dir == g.dir("memory", "") || dir == g.dir("cpu", "") {
 				out = append(out, filepath.Join(dir, name))
 			}
 		}
 	}
 	return out
-}
-
-func sorted(m map[string]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

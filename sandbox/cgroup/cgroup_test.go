@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,9 +29,6 @@ func TestMemoryLimitKills(t *testing.T) {
 	u, err := g.Usage()
 	if err != nil || u.OOMKills < 1 {
 		t.Errorf("usage %+v, %v: no kill was counted", u, err)
-	}
-	if u.Peak != 0 && (u.Peak < 32<<20 || u.Peak > 65<<20) {
-		t.Errorf("peak of %d bytes under a limit of 64 MiB", u.Peak)
 	}
 }
 
@@ -77,16 +75,16 @@ func TestKillEndsAForkStorm(t *testing.T) {
 				if g.layout.Mode != Hybrid {
 					t.Skip("needs a v1 tree beside the v2 one")
 				}
-				f := g.dirs[tree2]
-				delete(g.dirs, tree2)
-				t.Cleanup(func() { g.dirs[tree2] = f })
+				all := g.state.Folders
+				g.state.Folders = slices.DeleteFunc(slices.Clone(all), func(f string) bool { return f == g.dir(tree2, "") })
+				t.Cleanup(func() { g.state.Folders = all })
 			}
 			inAgent(t, g, "storm")
 			within(t, "the storm", func() bool { u, err := g.Usage(); return err == nil && u.Processes >= 2 || !v2 })
 			if err := g.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			for _, f := range g.folders() {
+			for _, f := range g.state.Folders {
 				if pids, err := cgroups.GetPids(filepath.Join(f, agent)); err != nil || len(pids) > 0 {
 					t.Errorf("%s: %v, %v", f, pids, err)
 				}
@@ -102,25 +100,25 @@ func TestDestroyLeavesNothing(t *testing.T) {
 	if err := g.Destroy(); err != nil {
 		t.Fatal(err)
 	}
-	if g.unit != "" && os.Geteuid() != 0 {
+	if g.layout.Manager != "" && os.Geteuid() != 0 {
 		before = nil // the scope stays until this process ends
 	}
 	for _, f := range before {
 		within(t, f+" to go", func() bool { return !exists(f) })
 	}
-	if exists(filepath.Join(g.folders()[0], agent)) {
+	if exists(filepath.Join(g.state.Folders[0], agent)) {
 		t.Error("the agent's leaf is left")
 	}
 }
 
 func inHome(t *testing.T, g *Group) []string {
 	t.Helper()
-	for _, f := range g.folders() {
+	for _, f := range g.state.Folders {
 		if !exists(f) {
 			t.Fatalf("%s was not made", f)
 		}
 	}
-	return g.folders()
+	return g.state.Folders
 }
 
 func TestReadback(t *testing.T) {
@@ -132,7 +130,7 @@ func TestReadback(t *testing.T) {
 		}
 	}
 	bad := 0
-	if err := cgroups.WriteFile(filepath.Join(g.dirs["pids"], agent), "pids.max", "77"); err != nil {
+	if err := cgroups.WriteFile(g.dir("pids", agent), "pids.max", "77"); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range g.Readback(os.Getpid()) { // which is not in the agent's leaf
@@ -140,7 +138,7 @@ func TestReadback(t *testing.T) {
 			bad++
 		}
 	}
-	if want := 1 + len(g.folders()); bad < want {
+	if want := 1 + len(g.state.Folders); bad < want {
 		t.Errorf("%d deviations found, want at least %d", bad, want)
 	}
 }
@@ -155,7 +153,8 @@ func TestSupervisorIsChargedToTheParent(t *testing.T) {
 	if err := g.AddSupervisor(c.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
-	for ctrl, dir := range g.dirs {
+	for ctrl := range g.layout.Base {
+		dir := g.dir(ctrl, "")
 		if ctrl == "memory" || ctrl == "cpu" || g.layout.Mode == V2 && ctrl == tree2 {
 			if g.layout.Mode == V2 {
 				ctrl = tree2
@@ -167,30 +166,6 @@ func TestSupervisorIsChargedToTheParent(t *testing.T) {
 	}
 	c.Process.Kill()
 	c.Wait()
-}
-
-func TestStartByDescriptor(t *testing.T) {
-	g := group(t, small)
-	f, whole := g.AgentFD()
-	if f == nil {
-		t.Skip("needs a v2 tree")
-	}
-	defer f.Close()
-	c := start(t, "sleep", &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(f.Fd())})
-	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", c.Process.Pid))
-	if err != nil || !strings.HasSuffix(in[tree2], "/agent") {
-		t.Fatalf("in %q, %v", in[tree2], err)
-	}
-	if !whole {
-		if err := g.AddAgent(c.Process.Pid); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, e := range g.Readback(c.Process.Pid) {
-		if !e.OK {
-			t.Errorf("%+v", e)
-		}
-	}
 }
 
 func TestSweepAfterTheOwnerWasKilled(t *testing.T) {
@@ -225,13 +200,13 @@ func TestKilledOwnerLeavesOnlyWhatIsSwept(t *testing.T) {
 	}
 	c.Process.Kill()
 	c.Wait()
-	if len(s.members([]string{agent})) == 0 {
+	if len(s.members(agent)) == 0 {
 		t.Error("the sleeper did not outlive its owner: nothing is proven")
 	}
 	if err := Remove(s); err != nil {
 		t.Fatal(err)
 	}
-	if left := s.members([]string{agent}); len(left) > 0 {
+	if left := s.members(agent); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
 	for _, f := range s.Folders {
@@ -248,7 +223,12 @@ func TestRemoveTouchesOnlyItsOwn(t *testing.T) {
 		{ID: "a", Folders: []string{"/sys/fs/cgroup/../../../tmp/nacre-a"}},
 		{ID: "a", Folders: []string{"/tmp/nacre-a"}},
 		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-b/nacre-a"}},
-		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-a"}, Unit: "ssh.service"},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/ssh.service"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-a.scope"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-b.scope/nacre-a"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-a.scope/nacre-b"}},
+		{ID: "a", Folders: []string{"/sys/fs/cgroup/nacre-a/agent"}},
+		{ID: "a", Folders: []string{"nacre-a"}}, {ID: "é"},
 		{ID: "", Folders: []string{"/sys/fs/cgroup/nacre-"}},
 		{ID: "../a"}, {ID: "A"}, {ID: "a/b"}, {ID: "-a"}, {ID: strings.Repeat("a", 65)},
 	} {
@@ -276,10 +256,10 @@ func TestLimitsThatLimitNothingAreRefused(t *testing.T) {
 
 func TestSameNameTwice(t *testing.T) {
 	g := group(t, small)
-	if _, err := New(context.Background(), g.id, small); fault.KindOf(err) != fault.Conflict {
+	if _, err := New(context.Background(), g.state.ID, small); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("got %v", err)
 	}
-	for _, f := range g.folders() {
+	for _, f := range g.state.Folders {
 		if !exists(filepath.Join(f, agent)) {
 			t.Errorf("%s went with the refused one", f)
 		}
@@ -300,7 +280,7 @@ func TestWithoutGroupsIsUnsupported(t *testing.T) {
 	if !errors.As(err, &f) || !strings.Contains(f.Hint, string(nacre.TierWatchdog)) {
 		t.Errorf("no remedy: %v", err)
 	}
-	if c := l.Checks()[0]; c.OK || c.Tier != nacre.TierWatchdog || c.Remedy == "" {
+	if c := l.Check(); c.OK || c.Tier != nacre.TierWatchdog || c.Remedy == "" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -314,7 +294,7 @@ func TestProblems(t *testing.T) {
 		"nothing":  {Layout{}, "no control groups"},
 		"no pids":  {Layout{Mode: V1, Base: map[string]string{"memory": os.TempDir()}}, "no pids controller"},
 		"readonly": {Layout{Mode: V1, Base: map[string]string{"memory": "/proc/nothing", "pids": root, "cpu": root}}, "can be made in /proc/nothing"},
-		"scope":    {Layout{Mode: V2, Base: all, Manager: []string{"unix:path=/x"}}, ""},
+		"scope":    {Layout{Mode: V2, Base: all, Manager: "/x"}, ""},
 	} {
 		if got := fmt.Sprint(c.l.Problem()); (c.want == "") != (got == "<nil>") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s", name, got)

@@ -38,12 +38,11 @@ var needed = [...]string{"memory", "pids", "cpu"}
 type Layout struct {
 	Mode Mode
 	// Base is, for each controller that can be used, the folder under which a
-	// group would be made (with a Manager: the one that it delegates from).
-	// The empty name is the v2 tree.
+	// group would be made. The empty name is the v2 tree.
 	Base map[string]string
-	// Manager holds the addresses of the systemd to ask for a scope, best
-	// first. Empty: groups are made directly.
-	Manager []string
+	// Manager is the socket of the systemd to ask for a scope. Empty: groups
+	// are made directly.
+	Manager string
 	home    string // this process's own folder in a v2-only tree
 }
 
@@ -77,29 +76,43 @@ func Detect() Layout {
 
 // detect2 is Detect where there is only v2. Nothing is made inside somebody's
 // session: a systemd is asked, and where there is none the group goes on top.
+// The slice is the one that systemd itself would choose, but said aloud, so
+// that the scope's folder is known before there is one.
 func detect2(own string) Layout {
 	l := Layout{Mode: V2, Base: map[string]string{}, home: filepath.Join(root, outside(own))}
-	base, run, bus := root, "/run/systemd/private", "/run/dbus/system_bus_socket"
+	base, slice, sockets := root, "system.slice", []string{"/run/systemd/private", "/run/dbus/system_bus_socket"}
 	if uid := os.Geteuid(); uid != 0 {
-		base = fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service", root, uid, uid)
-		run, bus = fmt.Sprintf("/run/user/%d/systemd/private", uid), fmt.Sprintf("/run/user/%d/bus", uid)
+		base, slice = fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service", root, uid, uid), "app.slice"
+		run := fmt.Sprintf("/run/user/%d", uid)
+		sockets = []string{run + "/systemd/private", run + "/bus"}
 	}
-	if _, err := os.Stat("/run/systemd/system"); err == nil {
-		for _, p := range []string{run, bus} {
-			if _, err := os.Stat(p); err == nil {
-				l.Manager = append(l.Manager, "unix:path="+p)
-			}
-		}
+	list, _ := cgroups.ReadFile(base, "cgroup.controllers") // what cannot be read offers none
+	i := slices.IndexFunc(sockets, exists)
+	if i >= 0 && exists("/run/systemd/system") {
+		l.Manager, base = sockets[i], filepath.Join(base, slice)
 	}
-	list, err := cgroups.ReadFile(base, "cgroup.controllers")
-	if err != nil {
-		return l
-	}
-	for _, c := range strings.Fields(list) {
+	for _, c := range append(strings.Fields(list), tree2) {
 		l.Base[c] = base
 	}
-	l.Base[tree2] = base
 	return l
+}
+
+// folder is where the group of a sandbox is in a controller's tree.
+func (l Layout) folder(controller, id string) string {
+	if l.Manager != "" {
+		return filepath.Join(l.Base[controller], "nacre-"+id+".scope", "nacre-"+id)
+	}
+	return filepath.Join(l.Base[controller], "nacre-"+id)
+}
+
+func (l Layout) planned(id string) State {
+	s := State{ID: id}
+	for c := range l.Base {
+		s.Folders = append(s.Folders, l.folder(c, id))
+	}
+	slices.Sort(s.Folders)
+	s.Folders = slices.Compact(s.Folders)
+	return s
 }
 
 // outside cuts a group of ours off a path, so that groups never nest.
@@ -113,53 +126,47 @@ func isType(path string, magic int64) bool {
 	return unix.Statfs(path, &st) == nil && int64(st.Type) == magic
 }
 
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
 // Problem is nil where limits can be had, else the fault that New returns.
 func (l Layout) Problem() error {
+	plain := os.Geteuid() != 0
 	if l.Mode == None {
 		return unsupported(nil, "no control groups are mounted on "+root, "mount them (mount -t cgroup2 cgroup2 "+root+")")
 	}
-	if l.Mode == V2 && len(l.Manager) == 0 && os.Geteuid() != 0 {
+	if l.Mode == V2 && l.Manager == "" && plain {
 		return unsupported(nil, "there is no systemd user manager to delegate a control group",
 			fmt.Sprintf("log in through PAM or run: loginctl enable-linger %d", os.Geteuid()))
 	}
 	for _, c := range needed {
 		switch dir, ok := l.Base[c]; {
-		case !ok && l.Mode == V2 && os.Geteuid() != 0:
+		case !ok && l.Mode == V2 && plain:
 			return unsupported(nil, "systemd does not delegate the "+c+" controller to users",
 				"put [Service] Delegate=cpu io memory pids into /etc/systemd/system/user@.service.d/delegate.conf and log in again")
 		case !ok:
 			return unsupported(nil, "the kernel offers no "+c+" controller here", "boot with cgroup_enable="+c)
-		case len(l.Manager) > 0: // it makes the folder for us
+		case l.Manager != "": // it makes the folder for us
 		case unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK, unix.AT_EACCESS) != nil:
-			remedy := "run as root, or boot with systemd.unified_cgroup_hierarchy=1 so that systemd can delegate one"
-			if os.Geteuid() == 0 {
-				remedy = "mount it writable; a container must be started so"
-			}
-			return unsupported(nil, "no control group can be made in "+dir, remedy)
+			return unsupported(nil, "no control group can be made in "+dir,
+				"run as root where it is mounted writable, or boot with systemd.unified_cgroup_hierarchy=1 so that systemd can delegate one")
 		}
 	}
 	return nil
 }
 
-// Checks is the layout as the doctor shows it.
-func (l Layout) Checks() []nacre.Check {
-	var have []string
-	for c := range l.Base {
-		if c != tree2 {
-			have = append(have, c)
-		}
+// Check is the layout as the doctor shows it.
+func (l Layout) Check() nacre.Check {
+	c := nacre.Check{Name: "resource limits", OK: true, Found: "control groups " + string(l.Mode) + ", made directly"}
+	if l.Manager != "" {
+		c.Found = "control groups " + string(l.Mode) + ", delegated by systemd at " + l.Manager
 	}
-	slices.Sort(have)
-	how := "made directly"
-	if len(l.Manager) > 0 {
-		how = "delegated by systemd at " + l.Manager[0]
-	}
-	c := nacre.Check{Name: "resource limits", OK: true,
-		Found: fmt.Sprintf("control groups %s with %s, %s", l.Mode, strings.Join(have, " "), how)}
 	if err := l.Problem(); err != nil {
 		c.OK, c.Found, c.Remedy, c.Tier = false, err.Error(), fault.HintOf(err), nacre.TierWatchdog
 	}
-	return []nacre.Check{c}
+	return c
 }
 
 func unsupported(cause error, reason, remedy string) *fault.Fault {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,17 +43,10 @@ func TestMain(m *testing.M) {
 		fork(n)
 	case "storm":
 		storm()
-	case "reaped storm":
-		if pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); pid == 0 {
-			storm()
-		}
-		for { // as every sandbox's init does
-			syscall.Wait4(-1, nil, 0, nil)
-		}
-	case "threadless":
-		threadless(n)
 	case "owner":
 		owner()
+	case "maker":
+		maker()
 	}
 }
 
@@ -69,14 +61,6 @@ func allocate(n int) {
 	}
 	fmt.Println("allocated")
 	time.Sleep(time.Minute)
-}
-
-// threadless ends its first thread and allocates in another, so that /proc
-// shows a zombie without memory.
-func threadless(n int) {
-	runtime.LockOSThread()
-	go func() { time.Sleep(50 * time.Millisecond); allocate(n) }()
-	syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
 }
 
 // fork starts sleepers until the kernel refuses, at most n.
@@ -119,9 +103,31 @@ func owner() {
 	}
 	c := exec.Command("/bin/sleep", "60")
 	if err := c.Start(); err == nil {
-		err = g.AddAgent(c.Process.Pid)
+		_ = g.AddAgent(c.Process.Pid) // the test sees whether it is there
 	}
 	json.NewEncoder(os.Stdout).Encode(g.State())
+	time.Sleep(time.Minute)
+}
+
+// maker says what it is going to make, makes it, and says how long that took.
+// It kills itself at the given time of that: nobody else could so exactly.
+func maker() {
+	id := os.Getenv("NACRE_CGROUP_TEST_ID")
+	json.NewEncoder(os.Stdout).Encode(Planned(id))
+	begun := time.Now()
+	if until, err := time.ParseDuration(os.Getenv("NACRE_CGROUP_TEST_KILL")); err == nil {
+		go func() {
+			time.Sleep(until - 2*time.Millisecond) // which may be late by one
+			for time.Since(begun) < until {
+			}
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}()
+	}
+	if _, err := New(context.Background(), id, small); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(time.Since(begun))
 	time.Sleep(time.Minute)
 }
 

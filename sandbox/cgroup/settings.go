@@ -78,14 +78,14 @@ func validate(l nacre.Limits) error {
 }
 
 func (g *Group) write(s setting) error {
-	err := cgroups.WriteFile(filepath.Join(g.dirs[s.controller], s.leaf), s.file, s.value)
-	if s.swap && errors.Is(err, fs.ErrNotExist) {
-		if !swapping() {
-			return nil
-		}
-		err = fmt.Errorf("the kernel does not count swap (boot with swapaccount=1, or turn swap off): %w", err)
+	err := cgroups.WriteFile(g.dir(s.controller, s.leaf), s.file, s.value)
+	switch {
+	case !s.swap || !errors.Is(err, fs.ErrNotExist):
+		return err
+	case swapping():
+		return fmt.Errorf("the kernel does not count swap (boot with swapaccount=1, or turn swap off): %w", err)
 	}
-	return err
+	return nil
 }
 
 // swapping tells whether the machine has swap that a sandbox could spill into.
@@ -102,7 +102,7 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 		out = append(out, nacre.Expectation{Layer: "limits", Item: item, Expected: expected, Found: found, OK: ok})
 	}
 	for _, s := range g.settings {
-		found, err := cgroups.ReadFile(filepath.Join(g.dirs[s.controller], s.leaf), s.file)
+		found, err := cgroups.ReadFile(g.dir(s.controller, s.leaf), s.file)
 		if found = strings.TrimSpace(found); err != nil {
 			found = err.Error()
 		}
@@ -110,12 +110,11 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 		add(filepath.Join(s.leaf, s.file), s.value, found, err == nil && found == s.value || absent)
 	}
 	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	for c, dir := range g.dirs {
-		if g.layout.Mode == V2 && c != tree2 {
-			continue
+	for c := range g.layout.Base {
+		if g.layout.Mode != V2 || c == tree2 {
+			want := "/nacre-" + g.state.ID + "/" + agent
+			add("member of "+g.dir(c, ""), want, in[c], err == nil && strings.HasSuffix(in[c], want))
 		}
-		want := "/" + filepath.Base(dir) + "/" + agent
-		add("member of "+dir, want, in[c], err == nil && strings.HasSuffix(in[c], want))
 	}
 	return out
 }

@@ -22,35 +22,27 @@ const brief = 3 * time.Second
 type State struct {
 	ID      string   `json:"id"`
 	Folders []string `json:"folders"`
-	Unit    string   `json:"unit,omitempty"` // the systemd scope
 }
 
-// State lists what there is to remove. It is worth storing before a sandbox
-// is started.
-func (g *Group) State() State { return State{g.id, g.folders(), g.unit} }
+// Planned is the state of a group that New is yet to make. It is to be stored
+// before that: whatever New has made when it is killed, Remove then finds.
+func Planned(id string) State { return Detect().planned(id) }
 
-// name is the last element that each folder must have.
-func (s State) name() string {
-	if s.Unit != "" {
-		return "nacre-" + s.ID + ".scope"
-	}
-	return "nacre-" + s.ID
-}
+// State lists what there is to remove.
+func (g *Group) State() State { return g.state }
 
 // check refuses anything but groups of this name: a state file is no reason to
 // kill somebody else's processes.
 func (s State) check() error {
-	for i, r := range s.ID {
-		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || i > 0 && (r == '-' || r == '_')) {
-			return fault.New(fault.Invalid, "%q is not a sandbox's id: a-z, 0-9, - and _ only", s.ID)
-		}
-	}
-	if s.ID == "" || len(s.ID) > 64 {
-		return fault.New(fault.Invalid, "a sandbox's id has 1 to 64 characters, not %d", len(s.ID))
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	if s.ID == "" || len(s.ID) > 64 || strings.Trim(s.ID, letters+"-_") != "" || !strings.Contains(letters, s.ID[:1]) {
+		return fault.New(fault.Invalid, "%q is not a sandbox's id: 1 to 64 of a-z, 0-9, - and _", s.ID)
 	}
 	for _, dir := range s.Folders {
-		if filepath.Clean(dir) != dir || !strings.HasPrefix(dir, root+"/") || filepath.Base(dir) != s.name() ||
-			strings.Count(dir, "/nacre-") != 1 || s.Unit != "" && s.Unit != s.name() {
+		name := "/nacre-" + s.ID
+		base := outside(dir)
+		if filepath.Clean(dir) != dir || base != root && !strings.HasPrefix(base, root+"/") ||
+			dir != base+name && dir != base+name+".scope"+name {
 			return fault.New(fault.Tampered, "%q is not a control group of sandbox %s", dir, s.ID)
 		}
 	}
@@ -58,33 +50,28 @@ func (s State) check() error {
 }
 
 // Kill ends every process of the agent and waits until they are gone.
-func (g *Group) Kill() error { return g.State().kill(agent) }
+func (g *Group) Kill() error { return g.state.kill(agent) }
 
-// kill empties the named leaves. New processes are refused first, so that a
-// fork storm cannot outrun the loop where there is no cgroup.kill.
+// kill empties the named leaves, but for the calling process. New processes
+// are refused first, so that a fork storm cannot outrun the loop where there
+// is no cgroup.kill.
 func (s State) kill(leaves ...string) error {
-	if len(s.members(leaves)) == 0 {
-		return nil // and nobody is there to start any
-	}
-	for _, f := range s.Folders {
-		for _, leaf := range leaves { // only where there are such files; the loop in end is the judge
-			_ = cgroups.WriteFile(filepath.Join(f, leaf), "pids.max", "0")
-			_ = cgroups.WriteFile(filepath.Join(f, leaf), "cgroup.kill", "1")
-		}
-	}
-	return s.end(leaves...)
-}
-
-// end kills the processes in the leaves one by one, but for the calling one.
-func (s State) end(leaves ...string) error {
 	for end := time.Now().Add(brief); ; time.Sleep(time.Millisecond) {
-		left := s.members(leaves)
+		left := s.members(leaves...)
 		if len(left) == 0 {
-			return nil
+			return nil // and nobody is there to start any
 		}
 		if time.Now().After(end) {
 			return fault.New(fault.Leftover, "control group %s: processes %v cannot be killed", s.ID, left).
 				WithHint("look at them with ps, and remove the groups when they are gone")
+		}
+		for _, f := range s.Folders {
+			for _, leaf := range leaves {
+				if leaf == agent || !s.holds(os.Getpid()) { // where there are such files; the next round is the judge
+					_ = cgroups.WriteFile(filepath.Join(f, leaf), "pids.max", "0")
+					_ = cgroups.WriteFile(filepath.Join(f, leaf), "cgroup.kill", "1")
+				}
+			}
 		}
 		for _, pid := range left {
 			s.strike(pid)
@@ -93,8 +80,7 @@ func (s State) end(leaves ...string) error {
 }
 
 // members are the processes in the leaves, without the calling one.
-func (s State) members(leaves []string) []int {
-	var out []int
+func (s State) members(leaves ...string) (out []int) {
 	for _, f := range s.Folders {
 		for _, leaf := range leaves {
 			pids, _ := cgroups.GetPids(filepath.Join(f, leaf)) // a folder that is gone is empty
@@ -112,72 +98,68 @@ func (s State) strike(pid int) {
 		return
 	}
 	defer unix.Close(fd)
-	in, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if strings.Contains(string(in), "/"+s.name()+"/") {
+	if s.holds(pid) {
 		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // EPERM: another identity, which cgroup.kill reaches
 	}
 }
 
+func (s State) holds(pid int) bool {
+	in, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return strings.Contains(string(in), "/nacre-"+s.ID+"/")
+}
+
 // Destroy ends every process in the leaves but the calling one, moves that back
 // to where it was, and removes the groups; the error lists what could not be
-// removed.
-// A scope goes when systemd notices that it is empty: soon, or rootless when
-// this process, which cannot go back, ends.
+// removed. A scope goes when systemd notices that it is empty: soon, or
+// rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
-	errs := []error{g.Kill(), g.State().end(supervisor)}
-	for c, dir := range g.dirs {
-		home := g.layout.Base[c]
+	errs := []error{g.Kill(), g.state.kill(supervisor), g.leave()}
+	if g.layout.Manager != "" && g.state.holds(os.Getpid()) {
+		return errors.Join(errs[0], errs[1], g.state.remove(agent))
+	}
+	return errors.Join(append(errs, g.state.remove(""))...)
+}
+
+// leave moves this process back to where it was.
+func (g *Group) leave() error {
+	var errs []error
+	for c, home := range g.layout.Base {
 		if g.layout.Mode == V2 {
 			home = g.layout.home
 		}
-		if pids, _ := cgroups.GetPids(filepath.Join(dir, supervisor)); slices.Contains(pids, os.Getpid()) {
-			err := cgroups.WriteCgroupProc(home, os.Getpid())
-			if err != nil && g.unit != "" {
-				return errors.Join(errs[0], errs[1], cgroups.RemovePath(filepath.Join(dir, agent)))
-			}
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(append(errs, g.State().remove())...)
-}
-
-// Remove ends every process in a group whose owner is gone and removes its
-// folders. What is not there is no error.
-func Remove(s State) error {
-	if err := s.check(); err != nil {
-		return err
-	}
-	for _, dir := range s.Folders {
-		if !isType(dir, unix.CGROUP_SUPER_MAGIC) && !isType(dir, unix.CGROUP2_SUPER_MAGIC) && exists(dir) {
-			return fault.New(fault.Tampered, "%s is not a control group", dir)
-		}
-	}
-	if own, err := os.ReadFile("/proc/self/cgroup"); err != nil || strings.Contains(string(own), "/"+s.name()+"/") {
-		return fault.New(fault.Conflict, "sandbox %s is this process's own: it is destroyed, not removed", s.ID)
-	}
-	return errors.Join(s.kill(agent, supervisor, ""), s.remove())
-}
-
-// remove removes the empty folders. A scope's own is left to systemd, which
-// removes it once it is empty, but may not notice if it is gone before.
-func (s State) remove() error {
-	var errs []error
-	for _, dir := range s.Folders {
-		dirs := []string{filepath.Join(dir, agent), filepath.Join(dir, supervisor), dir}
-		if s.Unit != "" {
-			dirs = dirs[:2]
-		}
-		for _, d := range dirs {
-			if err := cgroups.RemovePath(d); err != nil {
-				errs = append(errs, fault.Wrap(fault.Leftover, err, "control group %s: %s cannot be removed", s.ID, d))
-				break
-			}
+		pids, _ := cgroups.GetPids(g.dir(c, supervisor))
+		if slices.Contains(g.state.Folders, g.dir(c, "")) && slices.Contains(pids, os.Getpid()) {
+			errs = append(errs, cgroups.WriteCgroupProc(home, os.Getpid()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
+// Remove ends every process in a group whose owner is gone and removes its
+// folders, and its scope, however much of them there is.
+func Remove(s State) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if s.holds(os.Getpid()) {
+		return fault.New(fault.Conflict, "sandbox %s is this process's own: it is destroyed, not removed", s.ID)
+	}
+	errs := []error{s.kill(agent, supervisor), s.remove("")}
+	for _, dir := range s.Folders {
+		if scope := filepath.Dir(dir); strings.HasSuffix(scope, ".scope") && exists(scope) {
+			errs = append(errs, stopScope(scope))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// remove removes the groups, or a leaf of them.
+func (s State) remove(leaf string) error {
+	var errs []error
+	for _, dir := range s.Folders {
+		if err := cgroups.RemovePath(filepath.Join(dir, leaf)); err != nil {
+			errs = append(errs, fault.Wrap(fault.Leftover, err, "control group %s: %s cannot be removed", s.ID, dir))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -2,8 +2,6 @@ package cgroup
 
 import (
 	"errors"
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/opencontainers/cgroups/fscommon"
@@ -12,7 +10,6 @@ import (
 // Usage is what the agent uses and has used.
 type Usage struct {
 	Memory    int64         // bytes now
-	Peak      int64         // bytes at most; zero where the kernel does not keep it (v2 before 5.19)
 	CPU       time.Duration // consumed
 	Processes int64         // processes and threads now
 	OOMKills  int64         // processes killed for want of memory
@@ -23,23 +20,20 @@ type Usage struct {
 func (g *Group) Usage() (Usage, error) {
 	var errs []error
 	read := func(controller, file, key string) int64 {
-		dir := filepath.Join(g.dirs[controller], agent)
+		dir := g.dir(controller, agent)
 		v, err := fscommon.GetCgroupParamUint(dir, file)
 		if key != "" {
 			v, err = fscommon.GetValueByKey(dir, file, key)
 		}
-		if err != nil && !(file == "memory.peak" && errors.Is(err, fs.ErrNotExist)) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, err)
 		return int64(v)
 	}
-	now, peak, events := "memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"
+	now, events := "memory.usage_in_bytes", "memory.oom_control"
 	if g.layout.Mode == V2 {
-		now, peak, events = "memory.current", "memory.peak", "memory.events"
+		now, events = "memory.current", "memory.events"
 	}
 	u := Usage{
 		Memory:    read("memory", now, ""),
-		Peak:      read("memory", peak, ""),
 		Processes: read("pids", "pids.current", ""),
 		OOMKills:  read("memory", events, "oom_kill"),
 		Throttled: read("cpu", "cpu.stat", "nr_throttled"),

@@ -24,59 +24,68 @@ const (
 type place struct {
 	layer   layer
 	ceiling int // 0: not part of the trusted core
+	// library tells that the package knows nothing of Nacre: it stands where
+	// somebody else's module could, has a ceiling of its own and is not summed.
+	library bool
 }
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {vocabulary, 300},
-	"fault": {vocabulary, 75},
-	"api":   {vocabulary, 105},
+	".":     {layer: vocabulary, ceiling: 300},
+	"fault": {layer: vocabulary, ceiling: 75},
+	"api":   {layer: vocabulary, ceiling: 105},
 
-	"strict":            {core, 330},
-	"manifest":          {core, 430},
-	"policy":            {core, 510},
-	"grant":             {core, 45},
-	"compile":           {core, 380},
-	"seccomp":           {core, 430},
-	"sandbox":           {core, 370},
-	"sandbox/blueprint": {core, 165},
-	"sandbox/build":     {core, 740},
-	"sandbox/reap":      {core, 190},
-	"sandbox/cgroup":    {core, 560},
-	"posture":           {core, 125},
-	"audit":             {core, 420},
-	"engine/native":     {engines, 800},
-	"cmd/nacre-init":    {commands, 25},
+	"strict":            {layer: core, ceiling: 345, library: true},
+	"settings":          {layer: core, ceiling: 35},
+	"manifest":          {layer: core, ceiling: 430},
+	"policy":            {layer: core, ceiling: 510},
+	"grant":             {layer: core, ceiling: 45},
+	"compile":           {layer: core, ceiling: 380},
+	"seccomp":           {layer: core, ceiling: 430},
+	"sandbox":           {layer: core, ceiling: 370},
+	"sandbox/blueprint": {layer: core, ceiling: 165},
+	"sandbox/build":     {layer: core, ceiling: 740},
+	"sandbox/reap":      {layer: core, ceiling: 190},
+	"sandbox/cgroup":    {layer: core, ceiling: 500},
+	"sandbox/watchdog":  {layer: core, ceiling: 120},
+	"posture":           {layer: core, ceiling: 125},
+	"audit":             {layer: core, ceiling: 420},
+	"engine/native":     {layer: engines, ceiling: 800},
+	"cmd/nacre-init":    {layer: commands, ceiling: 25},
 
-	"explain":     {core, 0},
-	"schema":      {core, 0},
-	"attack/wire": {core, 0},
-	"runs":        {engines, 0},
-	"image":       {engines, 0},
-	"doctor":      {doors, 0},
-	"attack":      {engines, 0},
-	"load":        {doors, 0},
-	"terminal":    {doors, 0},
-	"client":      {doors, 0},
-	"localapi":    {doors, 0},
-	"cli":         {doors, 0},
+	"explain":       {layer: core},
+	"remedy":        {layer: core},
+	"auditlog":      {layer: engines},
+	"traps":         {layer: engines},
+	"schema":        {layer: core},
+	"attack/wire":   {layer: core},
+	"runs":          {layer: engines},
+	"image":         {layer: engines},
+	"doctor":        {layer: doors},
+	"attack":        {layer: engines},
+	"load":          {layer: doors},
+	"terminal":      {layer: doors},
+	"client":        {layer: doors},
+	"localapi":      {layer: doors},
+	"localapi/wire": {layer: doors},
+	"cli":           {layer: doors},
 
-	"cmd/nacre":              {commands, 0},
-	"cmd/nacre-attack":       {commands, 0},
-	"cmd/nacre-attack-judge": {commands, 0},
+	"cmd/nacre":              {layer: commands},
+	"cmd/nacre-attack":       {layer: commands},
+	"cmd/nacre-attack-judge": {layer: commands},
 
-	"attack/attacktest": {beside, 0},
-	"demo":              {beside, 0},
-	"examples":          {beside, 0},
-	"test/boundary":     {beside, 0},
-	"test/programs":     {beside, 0},
-	"test/rules":        {beside, 0},
-	"test/run":          {beside, 0},
-	"test/vm":           {beside, 0},
-	"test/vm/guest":     {beside, 0},
-	"test/vm/job":       {beside, 0},
-	"test/vm/machine":   {beside, 0},
-	"test/vm/matrix":    {beside, 0},
+	"attack/attacktest": {layer: beside},
+	"demo":              {layer: beside},
+	"examples":          {layer: beside},
+	"test/boundary":     {layer: beside},
+	"test/programs":     {layer: beside},
+	"test/rules":        {layer: beside},
+	"test/run":          {layer: beside},
+	"test/vm":           {layer: beside},
+	"test/vm/guest":     {layer: beside},
+	"test/vm/job":       {layer: beside},
+	"test/vm/machine":   {layer: beside},
+	"test/vm/matrix":    {layer: beside},
 }
 
 // coreCeiling bounds all trusted packages together.
@@ -97,7 +106,9 @@ func TestCeilings(t *testing.T) {
 			continue
 		}
 		c, a := p.sum()
-		code, all = code+c, all+a
+		if !where.library {
+			code, all = code+c, all+a
+		}
 		t.Logf("%-18s %5d of %5d lines of code, %5d lines in all", name, c, where.ceiling, a)
 		if c > where.ceiling {
 			t.Errorf("%s has %d lines of code, over its ceiling of %d", name, c, where.ceiling)
@@ -105,7 +116,9 @@ func TestCeilings(t *testing.T) {
 	}
 	promised := 0
 	for _, where := range places {
-		promised += where.ceiling
+		if !where.library {
+			promised += where.ceiling
+		}
 	}
 	if promised > coreCeiling {
 		t.Errorf("the packages' ceilings add up to %d, over %d", promised, coreCeiling)
@@ -168,7 +181,7 @@ func oneOf(names ...string) func(string) bool {
 func trusted(name string) bool { return places[name].ceiling > 0 }
 
 var bans = []ban{
-	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp"),
+	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp", "settings", "remedy"),
 		[]string{"os/...", "net", "net/http/...", "syscall", "path/filepath", "io/fs", "io/ioutil", "crypto/rand", "math/rand/...", "runtime/..."},
 		"it decides, and does no input or output: the same question always has the same answer"},
 	{trusted, []string{"log/...", "flag", "net/http/...", "plugin", "testing", "html/template", "text/template", "database/sql", "net/rpc", "encoding/gob", "os/user"},

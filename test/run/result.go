@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -71,7 +72,7 @@ func (r *result) broken(err error) {
 // read counts tests and keeps what the failed ones printed. What was printed
 // outside of any test is shown if something failed.
 func (r *result) read(events io.Reader) {
-	said := map[string][]string{}
+	output := map[string][]string{}
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -81,22 +82,22 @@ func (r *result) read(events io.Reader) {
 		}
 		switch {
 		case e.Action == "output":
-			said[e.Test] = append(said[e.Test], e.Output)
+			output[e.Test] = append(output[e.Test], e.Output)
 		case e.Test == "":
 		case e.Action == "pass":
 			r.passed++
 		case e.Action == "skip":
 			r.skipped++
-			r.skips = append(r.skips, skip{e.Test, reason(said[e.Test])})
+			r.skips = append(r.skips, skip{e.Test, reason(output[e.Test])})
 		case e.Action == "fail":
 			r.failed++
-			r.output = append(r.output, said[e.Test]...)
+			r.output = append(r.output, output[e.Test]...)
 		}
 	}
 	if r.failed == 0 {
-		for _, line := range said[""] { // a crash ends a test without an event
+		for _, line := range output[""] { // a crash ends a test without an event
 			if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.HasPrefix(line, "FAIL") {
-				r.output = append(r.output, said[""]...)
+				r.output = append(r.output, output[""]...)
 				break
 			}
 		}
@@ -106,13 +107,17 @@ func (r *result) read(events io.Reader) {
 	}
 }
 
-// reason is what a test said when it skipped itself: "    file_test.go:12: why".
-func reason(said []string) string {
-	for _, line := range slices.Backward(said) {
-		_, why, ok := strings.Cut(line, "_test.go:")
-		if _, why, ok2 := strings.Cut(why, ": "); ok && ok2 {
-			return strings.TrimSpace(why)
+// said is how a test's own words begin: "    file_test.go:12: why".
+var said = regexp.MustCompile(`^\S+\.go:\d+: `)
+
+// reason is the last thing that a test said before it was skipped.
+func reason(lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "---") || strings.HasPrefix(line, "===") {
+			continue
 		}
+		return said.ReplaceAllString(line, "")
 	}
 	return "no reason given"
 }

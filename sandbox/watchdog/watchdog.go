@@ -1,21 +1,22 @@
-package cgroup
+// Package watchdog stands in for control groups where none can be had and the
+// owner accepted that: it samples a sandbox and kills it when it goes over its
+// limits (nacre.TierWatchdog).
+package watchdog
 
 import (
 	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"nacre"
 )
 
-// Watchdog samples a sandbox that has no control group and kills it when it
-// goes over its limits (nacre.TierWatchdog). It sees what is so at a sample:
-// a burst between two of them, memory that no process maps, and the time of
-// processes that live shorter and are not waited for, escape it.
+// Watchdog sees what is so at a sample: a burst between two of them, memory
+// that no process maps, and the time of processes that live shorter and are
+// not waited for, escape it.
 type Watchdog struct {
 	Init   int                 // the sandbox's init, as numbered here
 	Limits nacre.Limits        // memory and processes; cpus × time is the processor time in all
@@ -23,18 +24,17 @@ type Watchdog struct {
 	Kill   func(reason string) // called once at most
 
 	space  string // the sandbox's pid namespace
-	latest atomic.Pointer[Usage]
-	dead   time.Duration            // processor time of those that are gone
-	seen   map[string]time.Duration // and of those in the last sample, by number and start
+	latest atomic.Pointer[nacre.Usage]
+	used   time.Duration            // processor time that was seen to be used
+	seen   map[string]time.Duration // by each in the last sample, by number and start
 }
 
-// Usage is the latest sample.
-func (w *Watchdog) Usage() Usage { return *cmp.Or(w.latest.Load(), &Usage{}) }
+// Usage is the latest sample: memory, processor time and processes.
+func (w *Watchdog) Usage() nacre.Usage { return *cmp.Or(w.latest.Load(), &nacre.Usage{}) }
 
 // Run samples until the sandbox is gone or ctx is done, or kills it.
 func (w *Watchdog) Run(ctx context.Context) error {
-	link := fmt.Sprintf("/proc/%d/ns/pid", w.Init)
-	held, err := os.Open(link) // so that the namespace's number is not given out again
+	held, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", w.Init)) // so that the namespace's number is not given out again
 	if err != nil {
 		return fmt.Errorf("the sandbox cannot be watched: %w", err)
 	}
@@ -65,7 +65,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 }
 
 // judge is the reason to kill, if there is one. What cannot be seen is killed.
-func (w *Watchdog) judge(u Usage, err error) string {
+func (w *Watchdog) judge(u nacre.Usage, err error) string {
 	cpu := time.Duration(w.Limits.CPUs * float64(w.Limits.Time))
 	switch {
 	case err != nil:
@@ -82,33 +82,25 @@ func (w *Watchdog) judge(u Usage, err error) string {
 
 // sample looks at every process of the namespace, whoever its parent is. Pages
 // that processes share are counted once only where it matters: that is dear.
-func (w *Watchdog) sample() (Usage, error) {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return Usage{}, err
-	}
-	defer proc.Close()
-	names, err := proc.Readdirnames(-1)
+// Processor time is what was seen to be used, or what parents waited for.
+func (w *Watchdog) sample() (u nacre.Usage, err error) {
+	names, err := os.ReadDir("/proc")
 	var members []process
-	u, now, own, waited := Usage{}, map[string]time.Duration{}, time.Duration(0), time.Duration(0)
+	var known time.Duration
+	now := map[string]time.Duration{}
 	for _, name := range names {
-		if _, err := strconv.Atoi(name); err != nil {
+		dir := "/proc/" + name.Name()
+		if in, err := os.Readlink(dir + "/ns/pid"); err != nil || in != w.space {
 			continue
 		}
-		if in, err := os.Readlink("/proc/" + name + "/ns/pid"); err != nil || in != w.space {
-			continue
-		}
-		p, ok := readProcess("/proc/" + name)
-		if !ok {
+		p := readProcess(dir)
+		if p.state == "" {
 			continue // it has just ended
 		}
-		members, now[name+"@"+p.start] = append(members, p), p.own
-		u.Processes, u.Memory, own, waited = u.Processes+p.threads, u.Memory+p.resident, own+p.own, waited+p.waited
-	}
-	for key, t := range w.seen {
-		if _, alive := now[key]; !alive {
-			w.dead += t
-		}
+		key := dir + "@" + p.start
+		members, now[key] = append(members, p), p.own
+		w.used += p.own - w.seen[key]
+		u.Processes, u.Memory, known = u.Processes+p.threads, u.Memory+p.resident, known+p.own+p.waited
 	}
 	if w.seen = now; u.Memory > w.Limits.Memory {
 		u.Memory = 0
@@ -116,7 +108,7 @@ func (w *Watchdog) sample() (Usage, error) {
 			u.Memory += p.proportional()
 		}
 	}
-	u.CPU, u.Peak = max(w.dead+own, own+waited), max(w.Usage().Peak, u.Memory)
+	u.CPU = max(w.used, known)
 	w.latest.Store(&u)
 	return u, err
 }

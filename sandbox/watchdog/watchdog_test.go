@@ -1,4 +1,4 @@
-package cgroup
+package watchdog
 
 import (
 	"context"
@@ -66,7 +66,7 @@ func TestWatchdogLeavesTheModestAlone(t *testing.T) {
 	if err := w.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	if u := w.Usage(); u.Processes < 9 || u.Memory == 0 || u.Peak < u.Memory {
+	if u := w.Usage(); u.Processes < 9 || u.Memory == 0 {
 		t.Errorf("%+v", u)
 	}
 }
@@ -97,7 +97,7 @@ func FuzzStat(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		os.WriteFile(dir+"/stat", b, 0o600)
-		if p, state := parseStat(dir); state == "" && p.threads != 0 {
+		if p := parseStat(dir); p.state == "" && p.threads != 0 {
 			t.Errorf("%+v of what was refused", p)
 		}
 	})

@@ -1,0 +1,128 @@
+package watchdog
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is its own hostile program: with role set it plays one.
+const role = "NACRE_WATCHDOG_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	name, arg, _ := strings.Cut(os.Getenv(role), "=")
+	n, _ := strconv.Atoi(arg)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	bufio.NewReader(os.Stdin).ReadString('\n') // until its parent says so
+	switch name {
+	case "allocate":
+		allocate(n)
+	case "sleep":
+		time.Sleep(time.Minute)
+	case "burn":
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		}
+	case "fork":
+		fork(n)
+	case "reaped storm":
+		if pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); pid == 0 {
+			storm()
+		}
+		for { // as every sandbox's init does
+			syscall.Wait4(-1, nil, 0, nil)
+		}
+	case "threadless":
+		threadless(n)
+	}
+}
+
+// allocate touches n MiB of memory and keeps it.
+func allocate(n int) {
+	b, err := unix.Mmap(-1, 0, n<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		os.Exit(3)
+	}
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
+	}
+	fmt.Println("allocated")
+	time.Sleep(time.Minute)
+}
+
+// threadless ends its first thread and allocates in another, so that /proc
+// shows a zombie without memory.
+func threadless(n int) {
+	runtime.LockOSThread()
+	go func() { time.Sleep(50 * time.Millisecond); allocate(n) }()
+	syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
+}
+
+// fork starts sleepers until the kernel refuses, at most n.
+func fork(n int) {
+	made := 0
+	for ; made < n; made++ {
+		if pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); errno != 0 {
+			fmt.Println("refused", made, errno)
+			time.Sleep(time.Minute)
+		} else if pid == 0 {
+			pause()
+		}
+	}
+	fmt.Println("made", made)
+	time.Sleep(time.Minute)
+}
+
+// storm replaces itself for ever: every process forks and its parent ends.
+func storm() {
+	syscall.RawSyscall(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0) // two lines of them
+	for {
+		if pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); pid != 0 && int(pid) > 0 {
+			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+}
+
+func pause() {
+	for {
+		syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+}
+
+// child is a hostile program that waits to be let go.
+type child struct {
+	*exec.Cmd
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+func start(t testing.TB, what string, attr *syscall.SysProcAttr) child {
+	t.Helper()
+	c := exec.Command("/proc/self/exe")
+	c.Env, c.SysProcAttr, c.Stderr = []string{role + "=" + what}, attr, os.Stderr
+	in, _ := c.StdinPipe()
+	out, _ := c.StdoutPipe()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return child{c, in, bufio.NewScanner(out)}
+}
+
+func (c child) release() { io.WriteString(c.in, "\n") }
+
+func (c child) line() string {
+	c.out.Scan()
+	return c.out.Text()
+}
