@@ -20,8 +20,8 @@ import (
 type Blocked func(parents []string, name string) (pattern string, blocked bool)
 
 // Guarded tells whether an entry of a writable folder is guarded; parents are
-// the names of the folders above it, as for Blocked.
-type Guarded func(parents []string, name string, dir bool) (guarded, readOnly bool)
+// the names of the folders above it, as for Blocked. An error refuses the folder.
+type Guarded func(parents []string, e fs.DirEntry) (guarded, readOnly bool, err error)
 
 // Findings are what a scan found, relative to the folder, parents before what
 // they hold.
@@ -114,8 +114,12 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		}
 		return nil
 	}
-	if s.guarded != nil && !link {
-		if guarded, readOnly := s.guarded(s.parents, e.Name(), e.IsDir()); guarded {
+	if s.guarded != nil {
+		guarded, readOnly, err := s.guarded(s.parents, e)
+		if err != nil {
+			return fault.Wrap(fault.Denied, err, "%s", name)
+		}
+		if guarded {
 			s.Guards = append(s.Guards, blueprint.Guard{Path: name, ReadOnly: readOnly})
 		}
 	}

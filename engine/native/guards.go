@@ -1,9 +1,11 @@
 package native
 
 import (
+	"io/fs"
 	"slices"
 	"strings"
 
+	"nacre/fault"
 	"nacre/sandbox"
 	"nacre/settings"
 )
@@ -18,19 +20,26 @@ var gitControl = []string{"hooks", "config", "config.worktree", "commondir"}
 // exist stay as they are; new ones are reported after the run (package traps).
 func guards() sandbox.Guarded {
 	names := settings.All()
-	return func(parents []string, name string, dir bool) (guarded, readOnly bool) {
-		name = strings.ToLower(name)
+	return func(parents []string, e fs.DirEntry) (guarded, readOnly bool, err error) {
+		name, link := strings.ToLower(e.Name()), e.Type()&fs.ModeSymlink != 0
 		git := gitFolder(parents)
+		control := git >= 0 && slices.Contains(gitControl, name) && controls(parents[git+1:])
 		switch {
+		case link && (name == ".git" || control):
+			return false, false, errLink
 		case name == ".git":
-			return true, !dir
-		case git >= 0 && slices.Contains(gitControl, name) && dir == (name == "hooks"):
-			return controls(parents[git+1:]), true
+			return true, !e.IsDir(), nil
+		case control:
+			return e.IsDir() == (name == "hooks"), true, nil
 		default:
-			return !slices.Contains(parents, ".git") && slices.Contains(names, name), true
+			return !link && !slices.Contains(parents, ".git") && slices.Contains(names, name), true, nil
 		}
 	}
 }
+
+// errLink: a link can be replaced, and what it leads to lies elsewhere.
+var errLink = fault.New(fault.Denied, "git obeys it, and a symbolic link cannot be guarded").
+	WithHint("grant the folder to read only; or put the real thing, or a file \"gitdir: PATH\", in the link's place")
 
 // gitFolder is the place of the innermost git folder in a path, -1 without one.
 // A bare repository is known by its customary name.

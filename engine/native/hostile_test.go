@@ -1,6 +1,7 @@
 package native
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/fault"
 )
 
 // TestOutputHandedOn: an agent can pass its end of an output pipe to somebody
@@ -67,6 +69,39 @@ func TestControlAfterTheEnd(t *testing.T) {
 	}
 }
 
+// entry is an entry of a folder that need not exist.
+type entry struct {
+	name string
+	mode fs.FileMode
+}
+
+func (e entry) Name() string               { return e.name }
+func (e entry) IsDir() bool                { return e.mode.IsDir() }
+func (e entry) Type() fs.FileMode          { return e.mode.Type() }
+func (e entry) Info() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
+
+// TestGitLinkRefused: a link where git looks for what it obeys can be replaced,
+// or what it leads to changed (R12 in docs/REVIEW.md).
+func TestGitLinkRefused(t *testing.T) {
+	for link, target := range map[string]string{".git": "elsewhere.d", "sub/.git": "../elsewhere.d", ".git/hooks": "../myhooks"} {
+		dir := project(t)
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, link)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+		e, _ := newEngine(t)
+		_, err := e.Start(t.Context(), granted(t, dir, nacre.Write, "true"), nacre.Streams{})
+		if fault.KindOf(err) != fault.Denied || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", link, err)
+		}
+		if exit, out := runPlan(t, granted(t, dir, nacre.Read, "true")); exit.Code != 0 {
+			t.Errorf("%s, to read: %+v %s", link, exit, out)
+		}
+	}
+}
+
 func TestGuardsOfGit(t *testing.T) {
 	for _, c := range []struct {
 		path              string
@@ -93,7 +128,14 @@ func TestGuardsOfGit(t *testing.T) {
 	} {
 		parts := strings.Split(strings.Trim(c.path, "/"), "/")
 		last := len(parts) - 1
-		guarded, readOnly := guards()(parts[:last], parts[last], c.dir)
+		mode := fs.FileMode(0o644)
+		if c.dir {
+			mode |= fs.ModeDir
+		}
+		guarded, readOnly, err := guards()(parts[:last], entry{parts[last], mode})
+		if err != nil {
+			t.Error(err)
+		}
 		if guarded != c.guarded || guarded && readOnly != c.readOnly {
 			t.Errorf("%s, folder %v: guarded %v, read-only %v", c.path, c.dir, guarded, readOnly)
 		}

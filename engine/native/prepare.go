@@ -79,6 +79,7 @@ func (b *box) image(ctx context.Context) error {
 	}
 	b.held = append(b.held, held)
 	b.spec.Overlay = true
+	b.spec.Private.Size /= 2 // the overlay's own layer is a file system of this size too
 	b.spec.Dirs = nil
 	pin, err := sandbox.OpenPin(folder)
 	if err != nil {

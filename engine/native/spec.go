@@ -32,7 +32,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 		},
 		Files:    etcFiles(p, id),
 		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: procSynthetic(id), ReadOnly: !nested},
-		Limits:   rlimits(p.Limits),
+		Limits:   rlimits(p),
 		Loopback: p.Loopback,
 		Nested:   nested,
 	}
@@ -45,13 +45,17 @@ func hasGroup(p nacre.Plan, name string) bool {
 // rlimits are the limits that hold for each process, beside the control
 // group's for all of them. RLIMIT_NPROC is counted per user namespace and so
 // bounds the whole sandbox.
-func rlimits(l nacre.Limits) []blueprint.Rlimit {
+func rlimits(p nacre.Plan) []blueprint.Rlimit {
+	l, queues := p.Limits, uint64(0)
+	if hasGroup(p, "message-queues") {
+		queues = 819200 // bytes: what Linux gives a user
+	}
 	return []blueprint.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: uint64(l.OpenFiles)},
 		{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes)},
 		{Resource: unix.RLIMIT_CORE, Value: 1}, // not 0: see seccomp's setrlimit
 		{Resource: unix.RLIMIT_MEMLOCK, Value: 8 << 20},
-		{Resource: unix.RLIMIT_MSGQUEUE, Value: 0},
+		{Resource: unix.RLIMIT_MSGQUEUE, Value: queues},
 		{Resource: unix.RLIMIT_SIGPENDING, Value: 4096},
 		{Resource: unix.RLIMIT_NICE, Value: 0},
 		{Resource: unix.RLIMIT_RTPRIO, Value: 0},
