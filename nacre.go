@@ -364,8 +364,10 @@ type Streams struct {
 	Size Window
 	// Terminal, where set, drives the terminal instead of In and Out: it gets
 	// the master's descriptor, wraps its writer with capped, so that the plan's
-	// output limit holds, and returns once the master has reached its end.
-	Terminal func(master *os.File, capped func(io.Writer) io.Writer)
+	// output limit holds, and returns once the master has reached its end, or
+	// ctx is done: a moment after the sandbox is gone, since an agent may have
+	// given the other side to somebody who keeps it open.
+	Terminal func(ctx context.Context, master *os.File, capped func(io.Writer) io.Writer)
 }
 
 // Exit is how a program in a sandbox ended.

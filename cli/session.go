@@ -116,8 +116,8 @@ func (s *session) streams() nacre.Streams {
 }
 
 // attach joins the owner's terminal and the program's.
-func (s *session) attach(master *os.File, capped func(io.Writer) io.Writer) {
-	_ = terminal.Attach(context.Background(), terminal.Options{
+func (s *session) attach(ctx context.Context, master *os.File, capped func(io.Writer) io.Writer) {
+	_ = terminal.Attach(ctx, terminal.Options{
 		Terminal: s.app.In, Out: s.app.Out, Master: master,
 		Limit: func(w io.Writer) io.Writer { return capped(io.MultiWriter(w, s.log)) },
 		Kill: func() {

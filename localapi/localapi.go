@@ -138,7 +138,7 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 		return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: out, Err: errs})
 	}
 	return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
-		Terminal: func(master *os.File, _ func(io.Writer) io.Writer) {
+		Terminal: func(_ context.Context, master *os.File, _ func(io.Writer) io.Writer) {
 			if raw, err := master.SyscallConn(); err == nil {
 				_ = raw.Control(func(fd uintptr) { _ = wire.Send(c, api.Reply{Terminal: true}, int(fd)) })
 			}

@@ -52,6 +52,8 @@ type box struct {
 	closed bool          // the control socket is
 	heard  chan struct{} // closed once nothing more is to be heard
 
+	alive context.Context // done a moment after the sandbox is gone
+	leave context.CancelFunc
 	ended chan struct{} // closed once everything is torn down
 	exit  nacre.Exit
 	err   error

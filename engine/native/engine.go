@@ -74,7 +74,9 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 		return nil, err
 	}
 	b := &box{engine: e, plan: p, id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b.alive, b.leave = context.WithCancel(context.Background())
 	if err := b.start(ctx, s); err != nil {
+		b.leave()
 		return nil, b.abandon(err)
 	}
 	return b, nil

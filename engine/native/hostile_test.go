@@ -20,7 +20,7 @@ import (
 // outside its sandbox, who keeps it. The end must not wait for that.
 func TestOutputHandedOn(t *testing.T) {
 	var out buffer
-	b := &box{plan: nacre.Plan{Limits: nacre.Limits{Output: 1 << 20}}, outputs: map[*os.File]bool{}}
+	b := &box{plan: nacre.Plan{Limits: nacre.Limits{Output: 1 << 20}}, outputs: map[*os.File]bool{}, leave: func() {}}
 	j := &job{}
 	kept, err := b.drain(j, &out)
 	if err != nil {

@@ -34,9 +34,8 @@ func (b *box) begin(s nacre.Streams) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	if b.watchdog != nil {
-		go func() { _ = b.watchdog.Run(ctx) }()
+		go func() { _ = b.watchdog.Run(b.alive) }()
 	}
 	timer := time.AfterFunc(b.plan.Limits.Time, func() {
 		b.because("timeout")
@@ -45,7 +44,7 @@ func (b *box) begin(s nacre.Streams) error {
 	go func() {
 		b.finish(j)
 		timer.Stop()
-		cancel()
+		b.leave()
 		close(b.ended)
 	}()
 	return nil

@@ -98,7 +98,11 @@ func (b *box) hurry() {
 	for r := range b.outputs {
 		_ = r.SetReadDeadline(time.Now())
 	}
+	time.AfterFunc(lastScreen, b.leave)
 }
+
+// lastScreen is how long a terminal may take to show what it still holds.
+const lastScreen = 500 * time.Millisecond
 
 // capped passes output on until the plan's limit over all streams is reached;
 // then the sandbox is ended.
@@ -133,7 +137,7 @@ func (b *box) terminal(j *job, fd int) {
 	j.copying.Go(func() {
 		defer j.master.Close()
 		if j.streams.Terminal != nil {
-			j.streams.Terminal(j.master, func(w io.Writer) io.Writer { return capped{b, w} })
+			j.streams.Terminal(b.alive, j.master, func(w io.Writer) io.Writer { return capped{b, w} })
 			return
 		}
 		if j.streams.In != nil {
