@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -24,34 +25,18 @@ const (
 	Allow
 )
 
-func (e Effect) String() string {
-	switch e {
-	case Allow:
-		return "allow"
-	case Ask:
-		return "ask"
-	default:
-		return "deny"
-	}
-}
+var effects = words{"deny", "ask", "allow"}
+
+func (e Effect) String() string { return effects.of(uint8(e)) }
 
 // MarshalText writes the effect as its word.
 func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText reads an effect; an unknown word is an error and denies.
 func (e *Effect) UnmarshalText(b []byte) error {
-	switch string(b) {
-	case "allow":
-		*e = Allow
-	case "ask":
-		*e = Ask
-	case "deny":
-		*e = Deny
-	default:
-		*e = Deny
-		return fmt.Errorf("effect is one of allow, ask, deny; not %q", b)
-	}
-	return nil
+	n, err := effects.number(string(b), "effect is one of allow, ask, deny")
+	*e = Effect(n)
+	return err
 }
 
 // Access is what may be done with a folder or file. The zero value is none.
@@ -65,38 +50,39 @@ const (
 	Write
 )
 
-func (a Access) String() string {
-	switch a {
-	case Read:
-		return "read"
-	case Stage:
-		return "stage"
-	case Write:
-		return "write"
-	default:
-		return "none"
-	}
-}
+var accesses = words{"none", "read", "stage", "write"}
+
+func (a Access) String() string { return accesses.of(uint8(a)) }
 
 // MarshalText writes the access as its word.
 func (a Access) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText reads an access; an unknown word is an error and denies.
 func (a *Access) UnmarshalText(b []byte) error {
-	switch string(b) {
-	case "read":
-		*a = Read
-	case "stage":
-		*a = Stage
-	case "write":
-		*a = Write
-	case "none":
-		*a = NoAccess
-	default:
-		*a = NoAccess
-		return fmt.Errorf("access is one of read, write; not %q", b)
+	n, err := accesses.number(string(b), "access is one of read, write")
+	*a = Access(n)
+	return err
+}
+
+// words are how the values of a type are written, from its zero value.
+type words []string
+
+// of is the word of a value; one that is none is written as the zero value.
+func (w words) of(n uint8) string {
+	if int(n) < len(w) {
+		return w[n]
 	}
-	return nil
+	return w[0]
+}
+
+// number is the value of a word; of an unknown one it is zero, with an error
+// that says what is expected.
+func (w words) number(word, expected string) (uint8, error) {
+	n := slices.Index(w, word)
+	if n < 0 {
+		return 0, fmt.Errorf("%s; not %q", expected, word)
+	}
+	return uint8(n), nil
 }
 
 // Capability is one kind of thing that an agent can ask for.

@@ -47,9 +47,9 @@ func xdg(value, home, fallback string) string {
 }
 
 // own are the folders and programs of Nacre's that no agent may have.
-func (o owner) own(program string) []string {
+func (o owner) own(program, runtimeDir string) []string {
 	init, _ := native.FindInit(program)
-	list := []string{o.config, o.state, o.system}
+	list := []string{o.config, o.state, o.system, runs.Folder(o.uid, runtimeDir, o.state)}
 	for _, p := range []string{program, init} {
 		if p != "" {
 			list = append(list, p)

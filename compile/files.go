@@ -12,7 +12,8 @@ import (
 
 // taken are the places inside that belong to the sandbox itself, with all
 // below them (true) or alone (false).
-var taken = map[string]bool{"/": false, "/home": false, Home: false, "/tmp": false, "/var": false, "/proc": true, "/dev": true,
+var taken = map[string]bool{"/": false, "/home": false, Home: false, "/tmp": false, "/var": false, "/var/tmp": false,
+	"/.nacre-blank": true, "/.nacre-private": true, "/proc": true, "/dev": true,
 	"/sys": true, "/run": true, "/usr": true, "/etc": true, "/bin": true, "/sbin": true, "/boot": true,
 	"/lib": true, "/lib32": true, "/lib64": true, "/libx32": true, "/var/run": true}
 

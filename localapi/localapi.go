@@ -1,5 +1,6 @@
 // Package localapi serves a running sandbox's control socket. Only the owner
-// and root are listened to; nothing inside any sandbox can reach it.
+// and root are listened to, and nobody from inside a sandbox, even where the
+// folder of the socket was granted.
 package localapi
 
 import (
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -90,7 +92,16 @@ func (s *Server) trusted(c *net.UnixConn) bool {
 	err = errors.Join(raw.Control(func(fd uintptr) {
 		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}), err)
-	return err == nil && peer != nil && (int(peer.Uid) == s.UID || peer.Uid == 0)
+	return err == nil && peer != nil && (int(peer.Uid) == s.UID || peer.Uid == 0) && outside(peer.Pid)
+}
+
+// outside tells whether a process is in our own user namespace. An agent may
+// have its owner's user id outside (TierOwnerUID, or any folder granted by a
+// plain user), so that this number alone says nothing.
+func outside(pid int32) bool {
+	theirs, err := os.Readlink("/proc/" + strconv.Itoa(int(pid)) + "/ns/user")
+	ours, err2 := os.Readlink("/proc/self/ns/user")
+	return err == nil && err2 == nil && theirs == ours
 }
 
 func (s *Server) answer(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (reply api.Reply, err error) {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -30,15 +31,16 @@ type Order struct {
 	Spec   blueprint.Spec
 	Files  []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
 	Map    Mapping
-	Cgroup *os.File            // where set, the process is born there (CLONE_INTO_CGROUP)
 	Joined func(pid int) error // called before the process does anything
 }
 
 // Process is the first process of a sandbox, seen from outside.
 type Process struct {
 	PID     int
-	Control int // the control socket
+	Control int // the control socket, the caller's to close
 	handle  *os.Process
+	once    sync.Once
+	err     error
 }
 
 // namespaces are the ones that the process is born into; the cgroup namespace
@@ -75,6 +77,7 @@ func Launch(o Order) (*Process, error) {
 	}
 	if err != nil {
 		_ = p.End()
+		unix.Close(p.Control)
 		return nil, err
 	}
 	return p, nil
@@ -87,11 +90,7 @@ func spawn(o Order, control, spec *os.File) (*os.Process, error) {
 	}
 	defer null.Close()
 	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	attr := syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building}
-	if o.Cgroup != nil {
-		attr.UseCgroupFD, attr.CgroupFD = true, int(o.Cgroup.Fd())
-	}
-	return start(o.Init, "build", files, &attr)
+	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building})
 }
 
 // launchFault explains why no process could be made in new namespaces
@@ -199,14 +198,13 @@ func mapFault(err error) error {
 // Kill ends the sandbox: with its first process, the kernel ends all others.
 func (p *Process) Kill() { _ = p.handle.Kill() }
 
-// End kills the sandbox, waits until every process of it is gone, and closes
-// the control socket.
+// End kills the sandbox and waits until every process of it is gone.
 func (p *Process) End() error {
-	defer unix.Close(p.Control)
-	if p.handle == nil {
-		return nil
-	}
-	p.Kill()
-	_, err := p.handle.Wait()
-	return err
+	p.once.Do(func() {
+		if p.handle != nil {
+			p.Kill()
+			_, p.err = p.handle.Wait()
+		}
+	})
+	return p.err
 }

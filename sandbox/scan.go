@@ -20,8 +20,8 @@ import (
 type Blocked func(parents []string, name string) (pattern string, blocked bool)
 
 // Guarded tells whether an entry of a writable folder is guarded; parents are
-// the names from the folder down, without the folder's own.
-type Guarded func(parents []string, name string) (guarded, readOnly bool)
+// the names of the folders above it, as for Blocked. An error refuses the folder.
+type Guarded func(parents []string, e fs.DirEntry) (guarded, readOnly bool, err error)
 
 // Findings are what a scan found, relative to the folder, parents before what
 // they hold.
@@ -45,7 +45,6 @@ func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findin
 	}
 	s := scanner{ctx: ctx, blocked: blocked, guarded: guarded, linked: map[string]inode{}, hidden: map[inode]bool{}}
 	s.parents = strings.FieldsFunc(p.Path, func(r rune) bool { return r == '/' })
-	s.above = len(s.parents)
 	top, err := openDir(int(p.File.Fd()), ".")
 	if err != nil {
 		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", p.Path)
@@ -69,7 +68,6 @@ type scanner struct {
 	blocked Blocked
 	guarded Guarded
 	parents []string // names of the folders down to the one being read
-	above   int      // how many of them lead to the scanned folder itself
 	seen    int
 	linked  map[string]inode // files with several names, not masked so far
 	hidden  map[inode]bool   // masked files with several names
@@ -116,8 +114,12 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		}
 		return nil
 	}
-	if s.guarded != nil && !link {
-		if guarded, readOnly := s.guarded(s.parents[s.above:], e.Name()); guarded {
+	if s.guarded != nil {
+		guarded, readOnly, err := s.guarded(s.parents, e)
+		if err != nil {
+			return fault.Wrap(fault.Denied, err, "%s", name)
+		}
+		if guarded {
 			s.Guards = append(s.Guards, blueprint.Guard{Path: name, ReadOnly: readOnly})
 		}
 	}

@@ -19,6 +19,11 @@ var cases = []struct {
 	args  [6]uint64
 	errno unix.Errno
 }{
+	{"fcntl", [6]uint64{0, unix.F_SETFL}, 0},
+	{"fcntl", [6]uint64{0, unix.F_OFD_SETLK}, 0},
+	{"fcntl", [6]uint64{0, unix.F_SETLEASE, unix.F_RDLCK}, unix.EINVAL},
+	{"fcntl", [6]uint64{0, unix.F_SETLEASE | high, unix.F_WRLCK}, unix.EINVAL},
+	{"fcntl", [6]uint64{0, unix.F_NOTIFY}, unix.EINVAL},
 	{"chmod", [6]uint64{0, 0o755}, 0},
 	{"chmod", [6]uint64{0, 0o1777}, 0},
 	{"chmod", [6]uint64{0, 0o4755}, unix.EPERM},

@@ -8,6 +8,10 @@ var checks = map[string]*rule{
 	"permitted ioctl": unless(unix.EPERM, "without TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD",
 		is(1, tiocsti, tioclinux, tioccons, tiocsetd)),
 
+	// A lease would let a reader of a granted folder hold up everybody who opens
+	// its files outside.
+	"permitted fcntl": unless(unix.EINVAL, "without F_SETLEASE and F_NOTIFY", is(1, unix.F_SETLEASE, unix.F_NOTIFY)),
+
 	"permitted open":      open(1, 2),
 	"permitted openat":    open(2, 3),
 	"permitted creat":     noSetID(1),

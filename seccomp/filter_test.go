@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nacre"
 	"nacre/fault"
 )
 
@@ -291,51 +290,23 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
-func TestDecide(t *testing.T) {
-	for _, c := range []struct {
-		options Options
-		name    string
-		effect  nacre.Effect
-		rule    string
-		reason  string // a part of it
-		remedy  string
-	}{
-		{Options{Arch: AMD64}, "read", nacre.Allow, "syscalls.base.read", "plain input", ""},
-		{Options{Arch: AMD64}, "mount", nacre.Deny, "syscalls.base.mount", "changes what the sandbox sees", "syscalls: [nested-sandbox]"},
-		{Options{Arch: AMD64, Groups: []string{"nested-sandbox"}}, "mount", nacre.Allow, "syscalls.nested-sandbox.mount", "inner root", ""},
-		{Options{Arch: AMD64}, "clone", nacre.Allow, "syscalls.base.clone", "without CLONE_NEW", ""},
-		{Options{Arch: AMD64}, "clone3", nacre.Deny, "syscalls.base.clone3", "behind a pointer", ""},
-		{Options{Arch: AMD64}, "bpf", nacre.Deny, "syscalls.base.bpf", "exploits", ""},
-		{Options{Arch: AMD64}, "ptrace", nacre.Deny, "syscalls.base.ptrace", "other processes", "syscalls: [debug]"},
-		{Options{Arch: AMD64}, "open", nacre.Allow, "syscalls.base.open", "setuid", ""},
-		{Options{Arch: ARM64}, "open", nacre.Deny, "syscalls.base", "no such system call on arm64", ""},
-		{Options{Arch: ARM64, Loopback: true}, "socket", nacre.Allow, "syscalls.base.socket", "AF_INET6", ""},
-		{Options{Arch: ARM64}, "socket", nacre.Allow, "syscalls.base.socket", "no network at all", ""},
-		{Options{Arch: AMD64}, "frobnicate", nacre.Deny, "syscalls.base", "no such system call", ""},
-		{Options{Arch: AMD64}, "", nacre.Deny, "syscalls.base", "no such system call", ""},
-	} {
-		d := table(t, c.options).Decide(c.name)
-		if d.Effect != c.effect || d.Rule != c.rule || !strings.Contains(d.Reason, c.reason) || d.Remedy != c.remedy ||
-			d.Capability != nacre.CapSyscalls || d.Subject != c.name || d.Origin.File != nacre.OriginBuiltIn {
-			t.Errorf("%v %s: %s remedy=%q", c.options, c.name, d, d.Remedy)
-		}
-	}
-}
-
-// TestDecideAgreesWithTheFilter: what explain calls denied, the program never
+// TestCallAgreesWithTheFilter: what explain calls denied, the program never
 // permits, and what it allows without a condition, it always does.
-func TestDecideAgreesWithTheFilter(t *testing.T) {
+func TestCallAgreesWithTheFilter(t *testing.T) {
 	for _, o := range every() {
 		tb := table(t, o)
 		for _, n := range tb.numbers {
-			d := tb.Decide(n.name)
-			conditional := tb.calls[n.name].rule.limit != ""
-			if conditional != (tb.calls[n.name].rule.clauses != nil) {
+			c, ok := tb.Call(n.name)
+			if !ok {
+				t.Errorf("%s is not there", n.name)
+			}
+			conditional := c.Limit != ""
+			if conditional != (c.rule.clauses != nil) {
 				t.Errorf("%s: a rule has clauses if and only if it says so", n.name)
 			}
 			permits := tb.Judge(n.number, [6]uint64{}).Permit
-			if !conditional && permits != (d.Effect == nacre.Allow) {
-				t.Errorf("%v: %s: explained as %s", o, n.name, d)
+			if !conditional && permits != c.Permit {
+				t.Errorf("%v: %s: said to be permitted: %v", o, n.name, c.Permit)
 			}
 		}
 	}

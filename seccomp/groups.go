@@ -40,13 +40,3 @@ func known(name string) error {
 	return fault.New(fault.Invalid, "there is no group of system calls called %q", name).
 		WithHint("the groups are %s", strings.Join(names, ", "))
 }
-
-// groupWith is the name of the group that adds a call, "" if none does.
-func groupWith(call string) string {
-	for _, g := range Groups() {
-		if has(g.Name, call) {
-			return g.Name
-		}
-	}
-	return ""
-}

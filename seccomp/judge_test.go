@@ -1,6 +1,10 @@
 package seccomp
 
-import "slices"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+)
 
 // Judge is what the filter answers to a call of the table's architecture,
 // evaluated without it: what the assembled program is compared with.
@@ -38,4 +42,15 @@ func (r rule) judge(args [6]uint64) Verdict {
 		}
 	}
 	return r.last
+}
+
+// has tells whether a section names a call.
+func has(name, call string) bool {
+	return slices.ContainsFunc(section(name), func(f family) bool { return slices.Contains(f.names, call) })
+}
+
+// Digest is the SHA-256 of Bytes, in the form "sha256:…".
+func (f Filter) Digest() string {
+	sum := sha256.Sum256(f.Bytes())
+	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -1,9 +1,7 @@
 package seccomp
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 
 	"golang.org/x/sys/unix"
 
@@ -70,10 +68,4 @@ func (f Filter) Bytes() []byte {
 		b = binary.LittleEndian.AppendUint32(b, i.K)
 	}
 	return b
-}
-
-// Digest is the SHA-256 of Bytes, in the form "sha256:…".
-func (f Filter) Digest() string {
-	sum := sha256.Sum256(f.Bytes())
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

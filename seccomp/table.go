@@ -1,11 +1,11 @@
 package seccomp
 
 import (
+	_ "embed"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"nacre"
 )
 
 // x32 is the first number of amd64's other ABI, which has the same
@@ -18,14 +18,16 @@ type Table struct {
 	options Options
 	audit   uint32
 	numbers []numbered
-	calls   map[string]call
+	calls   map[string]Call
 	spans   []span
 }
 
-// call is one system call as the options treat it.
-type call struct {
-	group  string // where that is from: "base" or a group's name
-	reason string
+// Call is one system call as the options treat it.
+type Call struct {
+	Group  string // where that is from: "base" or a group's name
+	Reason string
+	Limit  string // the condition in words; empty where there is none
+	Permit bool   // always, or under the condition
 	rule   rule
 }
 
@@ -41,7 +43,7 @@ func NewTable(o Options) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{options: o, audit: audit, numbers: numbers, calls: make(map[string]call, len(numbers))}
+	t := &Table{options: o, audit: audit, numbers: numbers, calls: make(map[string]Call, len(numbers))}
 	t.add("base", "permitted", permit)
 	t.add("base", "absent", refuse(unix.ENOSYS))
 	t.add("base", "refused", refuse(unix.EPERM))
@@ -69,7 +71,7 @@ func (t *Table) add(group, name string, verdict Verdict) {
 			if !ok {
 				r = &rule{last: verdict}
 			}
-			t.calls[c] = call{group, f.reason, *r}
+			t.calls[c] = Call{group, f.reason, r.limit, r.last.Permit || r.limit != "", *r}
 		}
 	}
 }
@@ -106,22 +108,32 @@ func (t *Table) Filter() Filter {
 	return Filter{assembler{t.options.Notify}.assemble(t.audit, t.spans)}
 }
 
-// Decide says how a call of this name is treated, and why.
-func (t *Table) Decide(name string) nacre.Decision {
-	d := nacre.Decision{Capability: nacre.CapSyscalls, Subject: name, Rule: "syscalls.base", Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-	if !slices.ContainsFunc(t.numbers, func(n numbered) bool { return n.name == name }) {
-		d.Reason = "there is no such system call on " + string(t.options.Arch)
-		return d
+// Call is how a call of this name is treated; false where the architecture has
+// none.
+func (t *Table) Call(name string) (Call, bool) {
+	exists := slices.ContainsFunc(t.numbers, func(n numbered) bool { return n.name == name })
+	return t.calls[name], exists
+}
+
+//go:embed calls.txt
+var callsFile string
+
+// family is some calls with one reason. A name that an architecture lacks is
+// left out there.
+type family struct {
+	names  []string
+	reason string
+}
+
+// section reads a section of calls.txt: each line is names, "#" and the reason.
+func section(name string) (families []family) {
+	_, text, _ := strings.Cut(callsFile, "\n["+name+"]\n")
+	text, _, _ = strings.Cut(text, "\n[")
+	for line := range strings.Lines(text) {
+		names, reason, _ := strings.Cut(line, "#")
+		if names = strings.TrimSpace(names); names != "" {
+			families = append(families, family{strings.Fields(names), strings.TrimSpace(reason)})
+		}
 	}
-	c := t.calls[name]
-	d.Rule, d.Reason = "syscalls."+c.group+"."+name, c.reason
-	if c.rule.limit != "" {
-		d.Reason = c.rule.limit + ": " + c.reason
-	}
-	if c.rule.last.Permit || c.rule.limit != "" {
-		d.Effect = nacre.Allow
-	} else if g := groupWith(name); g != "" {
-		d.Remedy = "syscalls: [" + g + "]"
-	}
-	return d
+	return families
 }

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,6 @@ type box struct {
 	recorded chan error // the audit's answer to the start record
 	mapping  sandbox.Mapping
 	spec     blueprint.Spec
-	filter   string      // digest of the system call filter
 	files    []*os.File  // handed to init
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
@@ -42,11 +42,15 @@ type box struct {
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 
-	mu     sync.Mutex
-	jobs   map[int]*job
-	last   int    // the last job's number
-	reason string // why it was ended from outside, if so
-	output int64  // bytes written so far
+	mu      sync.Mutex
+	jobs    []*job            // by number
+	reason  string            // why it was ended from outside, if so
+	output  int64             // bytes written so far
+	outputs map[*os.File]bool // pipes being read
+
+	line   sync.RWMutex  // held while the control socket is used
+	closed bool          // the control socket is
+	heard  chan struct{} // closed once nothing more is to be heard
 
 	ended chan struct{} // closed once everything is torn down
 	exit  nacre.Exit
@@ -91,7 +95,7 @@ func (b *box) join(pid int) error {
 	}
 	b.watchdog = &watchdog.Watchdog{
 		Init: pid, Limits: b.plan.Limits, Every: 100 * time.Millisecond,
-		Kill: func(reason string) { b.end(reason) },
+		Kill: b.end,
 	}
 	return nil
 }
@@ -163,27 +167,22 @@ func (b *box) expected() posture.Expect {
 			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.plan.Limits.Processes, "Max core file size": 1,
 		},
 	}
+	place := func(writable bool, names ...string) {
+		if writable {
+			e.Writable = append(e.Writable, names...)
+		} else {
+			e.ReadOnly = append(e.ReadOnly, names...)
+		}
+	}
 	for _, p := range b.spec.Private.Places {
-		e.Writable = append(e.Writable, p.Path)
+		place(true, p.Path)
 	}
-	if b.spec.Overlay {
-		e.Writable = append(e.Writable, "/")
-	} else {
-		e.ReadOnly = append(e.ReadOnly, "/", "/usr")
-	}
-	e.ReadOnly = append(e.ReadOnly, "/dev")
-	if b.spec.Proc.ReadOnly {
-		e.ReadOnly = append(e.ReadOnly, "/proc")
-	} else {
-		e.Writable = append(e.Writable, "/proc")
-	}
+	place(b.spec.Overlay, "/")
+	place(false, "/dev")
+	place(!b.spec.Proc.ReadOnly, "/proc")
 	for _, t := range b.spec.Trees {
-		switch {
-		case t.Inside == "" || t.Device:
-		case t.Write:
-			e.Writable = append(e.Writable, t.Inside)
-		default:
-			e.ReadOnly = append(e.ReadOnly, t.Inside)
+		if t.Inside != "" && !t.Device {
+			place(t.Write, t.Inside)
 		}
 	}
 	return e
@@ -192,7 +191,7 @@ func (b *box) expected() posture.Expect {
 // Signal sends a signal to the command.
 func (b *box) Signal(signal int) error {
 	m := blueprint.Message{Kind: blueprint.Signal, Number: signal}
-	return blueprint.Send(b.process.Control, m)
+	return b.send(m)
 }
 
 // Stop asks the command to end, and kills everything after the grace.
@@ -209,14 +208,18 @@ func (b *box) Stop(grace time.Duration) error {
 	return b.err
 }
 
-// end kills the sandbox; the first reason given is the one reported.
+// end kills the sandbox.
 func (b *box) end(reason string) {
-	b.mu.Lock()
-	if b.reason == "" {
-		b.reason = reason
-	}
-	b.mu.Unlock()
+	b.because(reason)
 	b.process.Kill()
+}
+
+// because notes why the sandbox is ended from outside; the first reason given
+// is the one reported.
+func (b *box) because(reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reason = cmp.Or(b.reason, reason)
 }
 
 // Wait returns once everything is torn down.
@@ -228,41 +231,39 @@ func (b *box) Wait() (nacre.Exit, error) {
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (nacre.Usage, error) {
 	u := nacre.Usage{Started: b.started}
-	b.mu.Lock()
-	u.Output = b.output
-	b.mu.Unlock()
+	var err error
 	switch {
 	case b.group != nil:
-		now, err := b.group.Usage()
+		var now cgroup.Usage
+		now, err = b.group.Usage()
 		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
-		return u, err
 	case b.watchdog != nil:
 		now := b.watchdog.Usage()
 		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
 	}
-	return u, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u.Output = b.output
+	return u, err
 }
 
 // exitOf renders how the main job ended as docker run does: its exit code, or
 // 128 and its signal.
 func (b *box) exitOf(status syscall.WaitStatus, known bool) nacre.Exit {
-	b.mu.Lock()
-	reason := b.reason
-	b.mu.Unlock()
 	e := nacre.Exit{Code: status.ExitStatus(), Reason: "exited"}
-	if status.Signaled() {
-		e = nacre.Exit{Code: 128 + int(status.Signal()), Signal: int(status.Signal()), Reason: "signalled"}
-	}
-	if !known { // init was killed: by us, or for want of memory
+	switch {
+	case !known: // init was killed: by us, or for want of memory
 		e = nacre.Exit{Code: 128 + int(unix.SIGKILL), Signal: int(unix.SIGKILL), Reason: "killed"}
+	case status.Signaled():
+		e = nacre.Exit{Code: 128 + int(status.Signal()), Signal: int(status.Signal()), Reason: "signalled"}
 	}
 	if e.Signal == int(unix.SIGKILL) && b.group != nil {
 		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
 			e.Reason = "memory-limit"
 		}
 	}
-	if reason != "" {
-		e.Reason = reason
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e.Reason = cmp.Or(b.reason, e.Reason)
 	return e
 }

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"os/user"
@@ -33,12 +32,12 @@ func (b *box) identify() (m sandbox.Mapping, err error) {
 	if len(b.plan.Files) > 0 || b.plan.Image.Kind != nacre.ImageHost {
 		return owner, nil // its files are the owner's
 	}
-	first, count, problem := Subordinate()
-	if problem != nil {
-		if slices.Contains(b.plan.Accepted, nacre.TierOwnerUID) {
-			return owner, nil
-		}
-		return sandbox.Mapping{}, problem
+	first, count, err := Subordinate()
+	switch {
+	case err != nil && slices.Contains(b.plan.Accepted, nacre.TierOwnerUID):
+		return owner, nil
+	case err != nil:
+		return sandbox.Mapping{}, err
 	}
 	n, err := b.number(count)
 	return sandbox.Mapping{Inside: inside, UID: first + n, GID: first + n, Helper: true, Regroup: true}, err
@@ -83,16 +82,13 @@ func userName() string {
 	return strconv.Itoa(os.Getuid())
 }
 
+// firstRange is the owner's first range in a file of names, first ids and
+// counts; none where there is no such file.
 func firstRange(file string) (first, count int) {
-	f, err := os.Open(file)
-	if err != nil {
-		return 0, 0
-	}
-	defer f.Close()
-	names := []string{userName(), strconv.Itoa(os.Getuid())}
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		part := strings.Split(lines.Text(), ":")
-		if len(part) != 3 || !slices.Contains(names, part[0]) {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		part := strings.Split(strings.TrimSpace(line), ":")
+		if len(part) != 3 || part[0] != userName() && part[0] != strconv.Itoa(os.Getuid()) {
 			continue
 		}
 		first, err1 := strconv.Atoi(part[1])

@@ -1,8 +1,10 @@
 package native
 
 import (
+	_ "embed"
+	"maps"
 	"os"
-	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,43 +13,34 @@ import (
 	"nacre/sandbox/blueprint"
 )
 
-// usrMerged are the places of the host's programs and libraries; on most
-// distributions all but /usr are links into it.
-var usrMerged = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+//go:embed host.txt
+var hostFile string
 
-// etcOffered are the few files of /etc that programs need to find their
-// libraries, certificates and configuration; none of them tells who the host is
-// or who uses it. Those that a host does not have are left out.
-var etcOffered = []string{
-	"ld.so.cache", "ld.so.conf", "ld.so.conf.d", // dynamic linker
-	"ssl/certs", "ssl/openssl.cnf", "pki/tls/certs", "pki/ca-trust", "ca-certificates", "ca-certificates.conf", // public certificates
-	"alternatives",          // Debian's indirections into /usr
-	"localtime", "timezone", // time
-	"mime.types", "services", "protocols", // public tables
-	"bash.bashrc", "inputrc", "terminfo", // shells and terminals
-	"fonts", "magic", "papersize", // public data
-	"java-8-openjdk", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "java-25-openjdk",
-	"python3", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "perl",
-	"lsb-release", "os-release", "debian_version",
+// listed reads a section of host.txt: names, with the reason behind a "#".
+func listed(section string) (names []string) {
+	_, text, _ := strings.Cut(hostFile, "\n["+section+"]\n")
+	text, _, _ = strings.Cut(text, "\n[")
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		names = append(names, strings.Fields(line)...)
+	}
+	return names
 }
-
-// usrHidden are parts of /usr that are the host's own business.
-var usrHidden = []string{"/usr/local/etc", "/usr/src", "/usr/lib/modules", "/usr/lib/firmware", "/usr/lib/debug"}
-
-// deviceNodes are the host's harmless devices.
-var deviceNodes = []string{"null", "zero", "full", "random", "urandom", "tty"}
 
 // hostTrees lists what an agent sees of the host's system.
 func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
-	for _, p := range usrMerged {
+	for _, p := range listed("usr") {
 		trees, links = offered(trees, links, p)
 	}
 	for i := range trees {
 		if trees[i].Inside == "/usr" {
-			trees[i].Masks = hiddenIn("/usr")
+			trees[i].Masks = slices.DeleteFunc(listed("hidden"), func(name string) bool {
+				_, err := os.Lstat("/usr/" + name)
+				return err != nil
+			})
 		}
 	}
-	for _, name := range etcOffered {
+	for _, name := range listed("etc") {
 		trees, links = offered(trees, links, "/etc/"+name)
 	}
 	return trees, links
@@ -72,17 +65,8 @@ func offered(trees []blueprint.Tree, links []blueprint.Link, p string) ([]bluepr
 	return trees, links
 }
 
-func hiddenIn(root string) (masks []string) {
-	for _, p := range usrHidden {
-		if _, err := os.Lstat(p); err == nil {
-			masks = append(masks, strings.TrimPrefix(p, root+"/"))
-		}
-	}
-	return masks
-}
-
 func deviceTrees() (trees []blueprint.Tree) {
-	for _, name := range deviceNodes {
+	for _, name := range listed("devices") {
 		p := "/dev/" + name
 		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Device: true, NoExec: true})
 	}
@@ -90,18 +74,13 @@ func deviceTrees() (trees []blueprint.Tree) {
 }
 
 // places are the private writable folders.
-func places(workdir string) []blueprint.Place {
-	list := []blueprint.Place{
-		{Path: home, Mode: 0o700},
-		{Path: "/tmp", Mode: 0o1777},
-		{Path: "/var/tmp", Mode: 0o1777},
-		{Path: "/run", Mode: 0o755},
-		{Path: "/dev/shm", Mode: 0o1777},
-	}
-	return list
+var places = []blueprint.Place{
+	{Path: "/home/agent", Mode: 0o700},
+	{Path: "/tmp", Mode: 0o1777},
+	{Path: "/var/tmp", Mode: 0o1777},
+	{Path: "/run", Mode: 0o755},
+	{Path: "/dev/shm", Mode: 0o1777},
 }
-
-const home = "/home/agent"
 
 // inodes bounds the number of private files: one for each 16 KiB of space, as
 // ext4 does, within reason.
@@ -121,22 +100,10 @@ func etcFiles(p nacre.Plan, id string) []blueprint.File {
 		"machine-id":    machineID(id) + "\n",
 	}
 	var list []blueprint.File
-	for _, name := range sortedKeys(files) {
-		list = append(list, blueprint.File{Path: path.Join("/etc", name), Content: files[name], Mode: 0o444})
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		list = append(list, blueprint.File{Path: "/etc/" + name, Content: files[name], Mode: 0o444})
 	}
 	return list
-}
-
-// procMasks are the files and folders of /proc that tell of the host's
-// hardware, of other processes, or that lead into the kernel. Most are closed
-// to plain users anyway; the mask is a layer of its own. Reasons by group.
-var procMasks = []string{
-	"kcore", "kmsg", "kallsyms", "kpagecgroup", "kpagecount", "kpageflags", "sysrq-trigger", // kernel memory and control
-	"keys", "key-users", "locks", "timer_list", "latency_stats", "sched_debug", "schedstat", // other people's
-	"acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty", "dma", "iomem", "ioports", "interrupts", "mtrr", // hardware
-	"partitions", "diskstats", "mdstat", "swaps", "devices", "misc", "fb", // the host's disks and devices
-	"modules", "config.gz", "vmallocinfo", "slabinfo", "zoneinfo", "buddyinfo", "pagetypeinfo", "softirqs", "vmstat", "pressure", // kernel's state
-	"consoles", "sysvipc",
 }
 
 func procSynthetic(id string) []blueprint.File {

@@ -25,7 +25,7 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if b.spec.Landlock, err = b.landlock(); err != nil {
 		return err
 	}
-	if b.spec.Seccomp, b.filter, err = filterOf(b.plan, b.group == nil); err != nil {
+	if b.spec.Seccomp, err = filterOf(b.plan, b.group == nil); err != nil {
 		return err
 	}
 	if err := b.image(ctx); err != nil {
@@ -41,9 +41,7 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
 	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
 	switch {
-	case hasGroup(b.plan, "nested-sandbox"): // Landlock forbids every mount; the plan warns
-		return blueprint.Landlock{}, nil
-	case err != nil && none:
+	case err != nil && none, hasGroup(b.plan, "nested-sandbox"): // there Landlock forbids every mount; the plan warns
 		return blueprint.Landlock{}, nil
 	case err != nil:
 		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
@@ -55,16 +53,13 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
 }
 
-func filterOf(p nacre.Plan, watched bool) (code []byte, digest string, err error) {
+func filterOf(p nacre.Plan, watched bool) ([]byte, error) {
 	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback, Watched: watched}
 	for _, g := range p.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
 	f, err := seccomp.Build(o)
-	if err != nil {
-		return nil, "", err
-	}
-	return f.Bytes(), f.Digest(), nil
+	return f.Bytes(), err
 }
 
 // image puts the root file system first among the trees.
@@ -84,8 +79,14 @@ func (b *box) image(ctx context.Context) error {
 	}
 	b.held = append(b.held, held)
 	b.spec.Overlay = true
+	b.spec.Private.Size /= 2 // the overlay's own layer is a file system of this size too
 	b.spec.Dirs = nil
-	return b.tree(blueprint.Tree{Host: folder, Dir: true})
+	pin, err := sandbox.OpenPin(folder)
+	if err != nil {
+		return err
+	}
+	b.held = append(b.held, pin.File)
+	return b.pinned(pin, blueprint.Tree{Host: folder, Dir: true})
 }
 
 // folders pins every granted folder.
@@ -142,15 +143,6 @@ func (b *box) foreign(p *sandbox.Pin) error {
 		}
 	}
 	return nil
-}
-
-func (b *box) tree(t blueprint.Tree) error {
-	pin, err := sandbox.OpenPin(t.Host)
-	if err != nil {
-		return err
-	}
-	b.held = append(b.held, pin.File)
-	return b.pinned(pin, t)
 }
 
 // pinned hands a tree to init: as root, as a mount on which its owner appears

@@ -28,17 +28,20 @@ type job struct {
 // begin starts the plan's command and everything that watches it.
 func (b *box) begin(s nacre.Streams) error {
 	b.ended = make(chan struct{})
+	b.heard = make(chan struct{})
 	go b.listen()
-	ctx, cancel := context.WithCancel(context.Background())
 	j, err := b.run(b.plan.Command, s)
 	if err != nil {
-		cancel()
 		return err
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	if b.watchdog != nil {
 		go func() { _ = b.watchdog.Run(ctx) }()
 	}
-	timer := time.AfterFunc(b.plan.Limits.Time, func() { b.expire() })
+	timer := time.AfterFunc(b.plan.Limits.Time, func() {
+		b.because("timeout")
+		_ = b.Stop(graceAtTimeout)
+	})
 	go func() {
 		b.finish(j)
 		timer.Stop()
@@ -52,59 +55,57 @@ func (b *box) begin(s nacre.Streams) error {
 // up.
 const graceAtTimeout = 2 * time.Second
 
-func (b *box) expire() {
-	b.mu.Lock()
-	if b.reason == "" {
-		b.reason = "timeout"
-	}
-	b.mu.Unlock()
-	_ = b.Stop(graceAtTimeout)
-}
-
 // run starts one command and connects its streams.
 func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
 	b.mu.Lock()
-	number := b.last
-	b.last++
-	b.jobs[number] = j
+	number := len(b.jobs)
+	b.jobs = append(b.jobs, j)
 	b.mu.Unlock()
 	m := blueprint.Message{Kind: blueprint.Run, Job: number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir}
 	for _, v := range b.plan.Environment {
 		m.Env = append(m.Env, v.Name+"="+v.Value)
 	}
-	fds, err := b.connect(j)
-	if err != nil {
-		return nil, err
+	files, err := b.connect(j)
+	var fds []int
+	for _, f := range files {
+		defer f.Close()
+		fds = append(fds, int(f.Fd()))
 	}
-	err = blueprint.Send(b.process.Control, m, fds...)
-	blueprint.CloseAll(fds)
+	if err == nil {
+		err = b.send(m, fds...)
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
 	}
-	if err := <-j.started; err != nil {
-		return nil, err
-	}
-	return j, nil
+	return j, <-j.started
 }
 
 // listen is told what happens inside. Once the agent runs, nothing that comes
 // from there is believed beyond the sandbox itself.
 func (b *box) listen() {
+	defer close(b.heard)
 	for {
 		m, fds, err := blueprint.Receive(b.process.Control)
 		if err != nil {
 			b.lost()
 			return
 		}
-		b.mu.Lock()
-		j := b.jobs[m.Job]
-		b.mu.Unlock()
-		if j != nil {
+		if j := b.job(m.Job); j != nil {
 			fds = b.told(j, m, fds)
 		}
 		blueprint.CloseAll(fds)
 	}
+}
+
+// job is the job of a number, nil if there is none.
+func (b *box) job(number int) *job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if number < 0 || number >= len(b.jobs) {
+		return nil
+	}
+	return b.jobs[number]
 }
 
 // told acts on one message and returns the descriptors that it did not take.
@@ -144,7 +145,7 @@ func (b *box) lost() {
 		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
 		close(j.ended)
 	}
-	b.jobs = map[int]*job{}
+	b.jobs = nil
 }
 
 // refusal explains why a command could not be started.
@@ -186,7 +187,8 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
-	b.process.Kill()
+	_ = b.process.End() // told again by release
+	b.hurry()
 	j.copying.Wait()
 	b.exit = b.exitOf(status, known)
 	b.err = b.release()
@@ -204,6 +206,7 @@ func (b *box) release() error {
 	var err error
 	if b.process != nil {
 		err = b.process.End()
+		b.hangUp()
 	}
 	if b.group != nil {
 		err = errors.Join(err, b.group.Destroy())
@@ -218,6 +221,28 @@ func (b *box) release() error {
 		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
 	}
 	return nil
+}
+
+// send tells init something. After the end there is no one to tell, and the
+// socket's number may be another's.
+func (b *box) send(m blueprint.Message, fds ...int) error {
+	b.line.RLock()
+	defer b.line.RUnlock()
+	if b.closed {
+		return blueprint.ErrClosed
+	}
+	return blueprint.Send(b.process.Control, m, fds...)
+}
+
+// hangUp closes the control socket of an init that is gone.
+func (b *box) hangUp() {
+	if b.heard != nil {
+		<-b.heard
+	}
+	b.line.Lock()
+	defer b.line.Unlock()
+	b.closed = true
+	unix.Close(b.process.Control)
 }
 
 // abandon undoes a start that failed, and has the failure recorded.

@@ -3,7 +3,6 @@ package native
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +10,6 @@ import (
 	"nacre"
 	"nacre/sandbox/blueprint"
 )
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 // machineID is a stable identifier made up for a sandbox.
 func machineID(id string) string {
@@ -26,7 +23,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 	return blueprint.Spec{
 		Hostname: p.Identity.Hostname,
 		UID:      p.Identity.UID,
-		Private:  blueprint.Private{Size: p.Limits.Disk, Inodes: inodes(p.Limits.Disk), Places: places(p.Workdir)},
+		Private:  blueprint.Private{Size: p.Limits.Disk, Inodes: inodes(p.Limits.Disk), Places: places},
 		Dirs:     []string{"/sys", "/mnt", "/opt", "/srv", "/root"},
 		Links: []blueprint.Link{
 			{Path: "/etc/mtab", Target: "/proc/self/mounts"},
@@ -34,8 +31,8 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 			{Path: "/var/lock", Target: "/run"},
 		},
 		Files:    etcFiles(p, id),
-		Proc:     blueprint.Proc{Masks: procMasks, Synthetic: procSynthetic(id), ReadOnly: !nested},
-		Limits:   rlimits(p.Limits),
+		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: procSynthetic(id), ReadOnly: !nested},
+		Limits:   rlimits(p),
 		Loopback: p.Loopback,
 		Nested:   nested,
 	}
@@ -48,13 +45,17 @@ func hasGroup(p nacre.Plan, name string) bool {
 // rlimits are the limits that hold for each process, beside the control
 // group's for all of them. RLIMIT_NPROC is counted per user namespace and so
 // bounds the whole sandbox.
-func rlimits(l nacre.Limits) []blueprint.Rlimit {
+func rlimits(p nacre.Plan) []blueprint.Rlimit {
+	l, queues := p.Limits, uint64(0)
+	if hasGroup(p, "message-queues") {
+		queues = 819200 // bytes: what Linux gives a user
+	}
 	return []blueprint.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: uint64(l.OpenFiles)},
 		{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes)},
 		{Resource: unix.RLIMIT_CORE, Value: 1}, // not 0: see seccomp's setrlimit
 		{Resource: unix.RLIMIT_MEMLOCK, Value: 8 << 20},
-		{Resource: unix.RLIMIT_MSGQUEUE, Value: 0},
+		{Resource: unix.RLIMIT_MSGQUEUE, Value: queues},
 		{Resource: unix.RLIMIT_SIGPENDING, Value: 4096},
 		{Resource: unix.RLIMIT_NICE, Value: 0},
 		{Resource: unix.RLIMIT_RTPRIO, Value: 0},

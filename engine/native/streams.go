@@ -1,8 +1,10 @@
 package native
 
 import (
+	"errors"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,66 +14,90 @@ import (
 // connect makes the pipes between a job and its streams, and returns the ends
 // that the job gets. The agent never holds a descriptor of the host's: a pipe
 // carries bytes and nothing else.
-func (b *box) connect(j *job) (theirs []int, err error) {
+func (b *box) connect(j *job) ([]*os.File, error) {
 	if j.streams.TTY {
 		return nil, nil
 	}
-	in, err := b.feed(j.streams.In)
-	if err != nil {
-		return nil, err
-	}
-	theirs = append(theirs, in)
-	for _, w := range []io.Writer{j.streams.Out, j.streams.Err} {
-		out, err := b.drain(j, w)
-		if err != nil {
-			return theirs, err
-		}
-		theirs = append(theirs, out)
-	}
-	return theirs, nil
+	in, err := feed(j.streams.In)
+	out, outErr := b.drain(j, j.streams.Out)
+	errs, errsErr := b.drain(j, j.streams.Err)
+	return []*os.File{in, out, errs}, errors.Join(err, outErr, errsErr)
 }
 
 // feed copies a reader into a pipe and returns the pipe's end to read from.
-func (b *box) feed(in io.Reader) (int, error) {
+func feed(in io.Reader) (*os.File, error) {
 	if in == nil {
-		return unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return os.Open(os.DevNull)
 	}
-	r, w, err := pipe()
-	if err != nil {
-		return -1, err
+	r, w, err := os.Pipe()
+	if err == nil {
+		go func() {
+			_, _ = io.Copy(w, in) // ends when either side does
+			w.Close()
+		}()
 	}
-	go func() {
-		_, _ = io.Copy(w, in) // ends when either side does
-		w.Close()
-	}()
-	return r, nil
+	return r, err
 }
 
-// drain copies what comes out of a pipe to a writer, within the plan's limit.
-func (b *box) drain(j *job, out io.Writer) (int, error) {
+// drain copies what comes out of a pipe to a writer, within the plan's limit,
+// and returns the pipe's end to write to.
+func (b *box) drain(j *job, out io.Writer) (*os.File, error) {
 	if out == nil {
 		out = io.Discard
 	}
-	var ends [2]int
-	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		return -1, err
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
 	}
-	r := os.NewFile(uintptr(ends[0]), "output")
-	j.copying.Add(1)
-	go func() {
-		defer j.copying.Done()
-		defer r.Close()
-		_, _ = io.Copy(capped{b, out}, r)
-	}()
-	return ends[1], nil
+	b.mu.Lock()
+	b.outputs[r] = true
+	b.mu.Unlock()
+	j.copying.Go(func() {
+		_, _ = io.Copy(capped{b, out}, &untilGone{r: r, rest: maxPipe})
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.outputs, r)
+		r.Close()
+	})
+	return w, nil
 }
 
-func pipe() (r int, w *os.File, err error) {
-	var ends [2]int
-	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		return -1, nil, err
+// maxPipe is the most that a pipe holds: fs.pipe-max-size, unless raised.
+const maxPipe = 1 << 20
+
+// untilGone reads a pipe to its end, or, from its deadline on, as much as it
+// can hold. The deadline is set once the sandbox is gone: an agent may have
+// handed its end of the pipe to somebody who never closes it, through a socket
+// in a folder that it shares with another sandbox.
+type untilGone struct {
+	r    *os.File
+	rest int
+}
+
+func (u *untilGone) Read(p []byte) (n int, err error) {
+	n, err = u.r.Read(p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
 	}
-	return ends[0], os.NewFile(uintptr(ends[1]), "input"), nil
+	raw, err := u.r.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	p = p[:min(len(p), u.rest)]
+	if e := raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), p) }); e != nil || err != nil || n <= 0 {
+		return 0, io.EOF
+	}
+	u.rest -= n
+	return n, nil
+}
+
+// hurry lets no reader wait for more than what has been written.
+func (b *box) hurry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for r := range b.outputs {
+		_ = r.SetReadDeadline(time.Now())
+	}
 }
 
 // capped passes output on until the plan's limit over all streams is reached;
@@ -100,11 +126,11 @@ func (c capped) Write(p []byte) (int, error) {
 
 // terminal takes over the master of a job's terminal.
 func (b *box) terminal(j *job, fd int) {
+	b.mu.Lock()
 	j.master = os.NewFile(uintptr(fd), "terminal")
+	b.mu.Unlock()
 	resize(j.master, j.streams.Size)
-	j.copying.Add(1)
-	go func() {
-		defer j.copying.Done()
+	j.copying.Go(func() {
 		defer j.master.Close()
 		if j.streams.Terminal != nil {
 			j.streams.Terminal(j.master, func(w io.Writer) io.Writer { return capped{b, w} })
@@ -114,7 +140,7 @@ func (b *box) terminal(j *job, fd int) {
 			go func() { _, _ = io.Copy(j.master, j.streams.In) }()
 		}
 		_, _ = io.Copy(capped{b, j.streams.Out}, j.master)
-	}()
+	})
 }
 
 func resize(master *os.File, w nacre.Window) {
@@ -123,9 +149,9 @@ func resize(master *os.File, w nacre.Window) {
 
 // Resize tells the command's terminal its new size.
 func (b *box) Resize(w nacre.Window) error {
+	j := b.job(0)
 	b.mu.Lock()
-	j := b.jobs[0]
-	b.mu.Unlock()
+	defer b.mu.Unlock()
 	if j != nil && j.master != nil {
 		resize(j.master, w)
 	}

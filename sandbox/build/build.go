@@ -12,6 +12,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -26,10 +27,7 @@ import (
 // namespace /proc/self shows.
 func Main(stage2 []string) {
 	b := builder{stage2: stage2}
-	for _, step := range []struct {
-		layer string
-		do    func() error
-	}{
+	for _, layer := range []step{
 		{"descriptors", b.descriptors},
 		{"blueprint", b.read},
 		{"supervisor", b.await},
@@ -52,11 +50,38 @@ func Main(stage2 []string) {
 		{"seccomp", b.enforceSeccomp},
 		{"exec", b.become},
 	} {
-		if err := step.do(); err != nil {
-			failed := blueprint.Message{Kind: blueprint.Failed, Layer: step.layer, Error: err.Error()}
+		if err := layer.do(); err != nil {
+			failed := blueprint.Message{Kind: blueprint.Failed, Layer: layer.name, Error: err.Error()}
 			_ = blueprint.Send(blueprint.ControlFD, failed)
 			unix.Exit(1)
 		}
+	}
+}
+
+// step is a part of building, with its name for errors.
+type step struct {
+	name string
+	do   func() error
+}
+
+// inOrder takes steps until one fails.
+func inOrder(steps ...step) error {
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// raw is a system call for this thread alone. None takes a pointer: what that
+// leads to would have to be kept alive.
+func raw(number, a, b, c uintptr) func() error {
+	return func() error {
+		if _, _, e := unix.RawSyscall(number, a, b, c); e != 0 {
+			return e
+		}
+		return nil
 	}
 }
 
@@ -112,60 +137,42 @@ func (b *builder) await() error {
 func (b *builder) identity() error {
 	unix.Umask(0o022) // the owner's is theirs
 	uid := uintptr(b.spec.UID)
-	if b.spec.Regroup {
-		if err := inOrder(call{"setgroups", unix.SYS_SETGROUPS, 0, 0, 0}); err != nil {
-			return err
-		}
-	}
-	return inOrder(
-		call{"setresgid", unix.SYS_SETRESGID, uid, uid, uid},
-		call{"setresuid", unix.SYS_SETRESUID, uid, uid, uid},
+	steps := []step{
+		{"setresgid", raw(unix.SYS_SETRESGID, uid, uid, uid)},
+		{"setresuid", raw(unix.SYS_SETRESUID, uid, uid, uid)},
+		// An owner who runs without address randomisation does not mean the agent to.
+		{"personality", raw(unix.SYS_PERSONALITY, 0, 0, 0)},
 		// A change of credentials clears both (prctl(2)); our own /proc files have
 		// to be ours until the layers are on.
-		call{"dumpable", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0},
-		call{"pdeathsig", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0},
-	)
-}
-
-// call is a system call with its name for errors.
-type call struct {
-	name       string
-	number     uintptr
-	a1, a2, a3 uintptr
-}
-
-// inOrder makes system calls for this thread alone, until one fails. None takes
-// a pointer: those would have to be kept alive.
-func inOrder(calls ...call) error {
-	for _, c := range calls {
-		if _, _, e := unix.RawSyscall(c.number, c.a1, c.a2, c.a3); e != 0 {
-			return fmt.Errorf("%s: %w", c.name, e)
-		}
+		{"dumpable", raw(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0)},
+		{"pdeathsig", raw(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)},
 	}
-	return nil
+	if b.spec.Regroup {
+		steps = slices.Insert(steps, 0, step{"setgroups", raw(unix.SYS_SETGROUPS, 0, 0, 0)})
+	}
+	return inOrder(steps...)
 }
 
 // namespaces enters those that depend on what the supervisor did meanwhile:
 // the cgroup namespace has its root where we are now. It also leaves the
 // owner's session keyring behind, which is nobody's namespace (keyrings(7)).
 func (b *builder) namespaces() error {
-	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("cgroup namespace: %w", err)
-	}
+	return inOrder(
+		step{"cgroup namespace", raw(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP, 0, 0)},
+		step{"session keyring", newKeyring},
+		step{"time namespace", newTime},
+		step{"hostname", func() error { return unix.Sethostname([]byte(b.spec.Hostname)) }},
+		step{"domain name", func() error { return unix.Setdomainname([]byte("(none)")) }},
+		step{"private mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},
+	)
+}
+
+func newKeyring() error {
 	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
-	if err != nil && err != unix.ENOSYS { // a kernel without keyrings has none to leave
-		return fmt.Errorf("session keyring: %w", err)
+	if errors.Is(err, unix.ENOSYS) {
+		return nil // a kernel without keyrings has none to leave
 	}
-	if err := newTime(); err != nil {
-		return fmt.Errorf("time namespace: %w", err)
-	}
-	if err := unix.Sethostname([]byte(b.spec.Hostname)); err != nil {
-		return fmt.Errorf("hostname: %w", err)
-	}
-	if err := unix.Setdomainname([]byte("(none)")); err != nil {
-		return fmt.Errorf("domain name: %w", err)
-	}
-	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	return err
 }
 
 // become executes the reaper from the read-only mount of this very program:

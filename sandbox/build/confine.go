@@ -44,28 +44,29 @@ const lockedSecurebits = 1<<0 | 1<<1 | // NOROOT and its lock
 	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE and its lock
 
 func (b *builder) dropCapabilities() error {
-	err := inOrder(
-		call{"securebits", unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, lockedSecurebits, 0},
-		call{"ambient set", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0},
+	return inOrder(
+		step{"securebits", raw(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, lockedSecurebits, 0)},
+		step{"ambient set", raw(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)},
+		step{"bounding set", emptyBoundingSet},
+		step{"capset", func() error {
+			header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var none [2]unix.CapUserData
+			return unix.Capset(&header, &none[0])
+		}},
+		step{"no_new_privs", raw(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)},
 	)
-	if err != nil {
-		return err
-	}
+}
+
+func emptyBoundingSet() error {
 	for c := uintptr(0); ; c++ {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) && c > unix.CAP_AUDIT_READ {
-			break // past the last one that this kernel has
+			return nil // past the last one that this kernel has
 		}
 		if err != nil {
-			return fmt.Errorf("bounding set, capability %d: %w", c, err)
+			return fmt.Errorf("capability %d: %w", c, err)
 		}
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return fmt.Errorf("capset: %w", err)
-	}
-	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
 // enforceSeccomp comes last: the filter denies most of what was done before.

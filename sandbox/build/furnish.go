@@ -112,37 +112,39 @@ func unhang(name string) error {
 const privatePlace = "/.nacre-private"
 
 func privatePart(fs int, name string, pl blueprint.Place) error {
-	if err := unix.Mkdirat(fs, name, 0o700); err != nil {
-		return err
-	}
-	if err := unix.Fchmodat(fs, name, pl.Mode, 0); err != nil { // past the umask
-		return err
-	}
 	at, err := spot(pl.Path, true)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
-	return graft(fs, name, 0, 0, at)
+	return inOrder(
+		step{"make", func() error { return unix.Mkdirat(fs, name, 0o700) }},
+		step{"mode", func() error { return unix.Fchmodat(fs, name, pl.Mode, 0) }}, // past the umask
+		step{"hang", func() error { return graft(fs, name, 0, 0, at) }},
+	)
 }
+
+// maxTerminals bounds what one sandbox takes of a number that all sandboxes and
+// containers of a machine share (kernel.pty.max less kernel.pty.reserve: 3072).
+const maxTerminals = "128"
 
 // devices makes a fresh /dev; its nodes are trees of the host's.
 func (b *builder) devices() error {
-	dev, err := newFS("tmpfs", sealed|unix.MOUNT_ATTR_NOEXEC, "mode=0755 size=65536 nr_inodes=64")
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dev)
-	if err := place(dev, "/dev", true); err != nil {
-		return err
-	}
-	pts, err := newFS("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "newinstance ptmxmode=0666 mode=0620")
-	if err != nil {
-		return fmt.Errorf("devpts: %w", err)
-	}
-	defer unix.Close(pts)
-	if err := place(pts, "/dev/pts", true); err != nil {
-		return err
+	for _, fs := range []struct {
+		kind, place, options string
+		attr                 int
+	}{
+		{"tmpfs", "/dev", "mode=0755 size=65536 nr_inodes=64", sealed | unix.MOUNT_ATTR_NOEXEC},
+		{"devpts", "/dev/pts", "newinstance ptmxmode=0666 mode=0620 max=" + maxTerminals, unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC},
+	} {
+		mount, err := newFS(fs.kind, fs.attr, fs.options)
+		if err != nil {
+			return fmt.Errorf("%s: %w", fs.kind, err)
+		}
+		defer unix.Close(mount)
+		if err := place(mount, fs.place, true); err != nil {
+			return err
+		}
 	}
 	// Readable by mode and mount, but by no Landlock rule: what the confined
 	// process finds here proves that Landlock is on.
@@ -218,17 +220,16 @@ func (b *builder) maskBeneath(mount int, name string) error {
 
 // sealRoot takes away the scaffolding and makes what is left read-only.
 func (b *builder) sealRoot() error {
-	if err := unhang(blankPlace); err != nil {
-		return err
+	steps := []step{
+		{"scaffolding", func() error { return unhang(blankPlace) }},
+		{"/dev read-only", func() error { return readOnly("/dev") }},
 	}
-	dirs := []string{"/dev"}
 	if !b.spec.Overlay {
-		dirs = append(dirs, "/")
+		steps = append(steps, step{"/ read-only", func() error { return readOnly("/") }})
 	}
-	for _, dir := range dirs {
-		if err := unix.MountSetattr(unix.AT_FDCWD, dir, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
-			return fmt.Errorf("%s read-only: %w", dir, err)
-		}
-	}
-	return nil
+	return inOrder(steps...)
+}
+
+func readOnly(place string) error {
+	return unix.MountSetattr(unix.AT_FDCWD, place, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }

@@ -170,5 +170,5 @@ func (b *builder) enforceLandlock() error {
 	if b.spec.Landlock.ABI == 0 {
 		return nil
 	}
-	return inOrder(call{"restrict", unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0})
+	return raw(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0)()
 }

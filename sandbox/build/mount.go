@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -147,19 +148,15 @@ func (b *builder) root() error {
 	if err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
-	// Any folder will do to hang the new root on: the old tree goes with it.
-	if err := enterRoot(base, "/usr"); err != nil {
-		return err
+	steps := []step{
+		// Any folder will do to hang the new root on: the old tree goes with it.
+		{"root", func() error { return enterRoot(base, "/usr") }},
+		{"masks", b.blanks},
 	}
 	if b.spec.Overlay {
-		if err := b.overlay(); err != nil {
-			return err
-		}
+		steps = slices.Insert(steps, 1, step{"image", b.overlay})
 	}
-	if err := b.blanks(); err != nil {
-		return fmt.Errorf("masks: %w", err)
-	}
-	return nil
+	return inOrder(steps...)
 }
 
 // blanks makes what is laid over whatever nobody may read. They live on a file
@@ -172,16 +169,12 @@ func (b *builder) blanks() error {
 		return err
 	}
 	b.blank = fs
-	if err := unix.Mknodat(fs, "file", unix.S_IFREG, 0); err != nil {
-		return err
-	}
-	if err := unix.Mkdirat(fs, "folder", 0); err != nil {
-		return err
-	}
-	if err := setattr(fs, unix.MOUNT_ATTR_RDONLY, false); err != nil {
-		return err
-	}
-	return place(fs, blankPlace, true)
+	return inOrder(
+		step{"file", func() error { return unix.Mknodat(fs, "file", unix.S_IFREG, 0) }},
+		step{"folder", func() error { return unix.Mkdirat(fs, "folder", 0) }},
+		step{"read-only", func() error { return setattr(fs, unix.MOUNT_ATTR_RDONLY, false) }},
+		step{"hang", func() error { return place(fs, blankPlace, true) }},
+	)
 }
 
 // blankPlace is where the blanks hang while the sandbox is built.
@@ -206,16 +199,15 @@ func (b *builder) overlay() error {
 	if err != nil {
 		return err
 	}
-	if err := place(b.trees[0], "/lower", true); err != nil {
-		return fmt.Errorf("image: %w", err)
-	}
-	if err := place(upper, "/layer", true); err != nil {
+	err = inOrder(
+		step{"image", func() error { return place(b.trees[0], "/lower", true) }},
+		step{"layer", func() error { return place(upper, "/layer", true) }},
+		step{"upper", func() error { return unix.Mkdir("/layer/upper", 0o755) }},
+		step{"work", func() error { return unix.Mkdir("/layer/work", 0o755) }},
+		step{"root", func() error { return unix.Mkdir("/root", 0o755) }},
+	)
+	if err != nil {
 		return err
-	}
-	for _, dir := range []string{"/layer/upper", "/layer/work", "/root"} {
-		if err := unix.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
 	}
 	fs, err := newFS("overlay", sealed, "lowerdir=/lower upperdir=/layer/upper workdir=/layer/work userxattr")
 	if err != nil {
@@ -227,19 +219,13 @@ func (b *builder) overlay() error {
 // enterRoot hangs a mount on a folder that nothing hostile has made, makes it
 // the root and leaves the tree that was there for good.
 func enterRoot(mount int, at string) error {
-	if err := unix.MoveMount(mount, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("attach: %w", err)
-	}
-	if err := unix.Fchdir(mount); err != nil {
-		return err
-	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot_root: %w", err)
-	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("leave the old tree: %w", err)
-	}
-	return unix.Chdir("/")
+	return inOrder(
+		step{"attach", func() error { return unix.MoveMount(mount, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH) }},
+		step{"enter", func() error { return unix.Fchdir(mount) }},
+		step{"pivot_root", func() error { return unix.PivotRoot(".", ".") }},
+		step{"leave the old tree", func() error { return unix.Unmount(".", unix.MNT_DETACH) }},
+		step{"enter", func() error { return unix.Chdir("/") }},
+	)
 }
 
 // graft hangs a clone of a mount, or of what name is in it, on an open folder or

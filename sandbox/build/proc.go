@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -36,13 +37,38 @@ func (b *builder) proc() error {
 			return err
 		}
 	}
-	if err := b.trimProc(fs); err != nil {
+	if err := boundWatchers(); err != nil {
+		return fmt.Errorf("inotify: %w", err)
+	}
+	if err := b.trimProc(fs); err != nil || !b.spec.Proc.ReadOnly {
 		return err
 	}
-	if !b.spec.Proc.ReadOnly {
-		return nil
-	}
 	return setattr(fs, unix.MOUNT_ATTR_RDONLY, false)
+}
+
+// boundWatchers leaves the owner most of the inotify instances and watches. They
+// are counted for whoever made the user namespace too, so that a sandbox without
+// a bound of its own could use up those of the owner's session, or of root's
+// services.
+func boundWatchers() error {
+	for _, kind := range []string{"instances", "watches"} {
+		b, err := os.ReadFile("/proc/sys/fs/inotify/max_user_" + kind)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without inotify
+		}
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil {
+			return err
+		}
+		share := strconv.Itoa(n / 4)
+		if err := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(share), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // trimProc lays blanks and synthetic files over what tells of the host. What a
@@ -70,12 +96,10 @@ func (b *builder) replace(proc int, f blueprint.File) error {
 	}
 	defer unix.Close(at)
 	temp := blueprint.File{Path: "/.nacre-" + strings.ReplaceAll(f.Path, "/", "-"), Content: f.Content, Mode: f.Mode}
-	if err := write(temp); err != nil {
-		return err
-	}
 	attr := uint64(sealed | unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOEXEC)
-	if err := graft(unix.AT_FDCWD, temp.Path, 0, attr, at); err != nil {
-		return err
-	}
-	return unix.Unlink(temp.Path)
+	return inOrder(
+		step{"write", func() error { return write(temp) }},
+		step{"hang", func() error { return graft(unix.AT_FDCWD, temp.Path, 0, attr, at) }},
+		step{"remove", func() error { return unix.Unlink(temp.Path) }},
+	)
 }

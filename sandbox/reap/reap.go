@@ -33,7 +33,7 @@ func Main() int {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM,
 		unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 		unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU, unix.SIGXFSZ)
-	r := &reaper{jobs: map[int]int{}, pids: map[int]int{}, slaves: map[int]int{}}
+	r := &reaper{jobs: map[int]job{}}
 	confined := blueprint.Message{Kind: blueprint.Confined, Facts: facts}
 	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
 		return 1
@@ -46,13 +46,14 @@ func fail(layer string, err error) int {
 	return 1
 }
 
+// job is a command that runs: its main process, and its side of its terminal,
+// -1 where it has none.
+type job struct{ pid, slave int }
+
 type reaper struct {
 	mu   sync.Mutex
-	jobs map[int]int // pid → job
-	pids map[int]int // job → pid
-	// slaves are the jobs' sides of their terminals, -1 where they have none.
-	slaves map[int]int
-	once   sync.Once
+	jobs map[int]job // by number
+	once sync.Once
 }
 
 func (r *reaper) serve() int {
@@ -77,8 +78,8 @@ func (r *reaper) serve() int {
 func (r *reaper) signal(m blueprint.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if pid, ok := r.pids[m.Job]; ok {
-		_ = unix.Kill(pid, syscall.Signal(m.Number))
+	if j, ok := r.jobs[m.Job]; ok {
+		_ = unix.Kill(j.pid, syscall.Signal(m.Number))
 	}
 }
 
@@ -94,7 +95,7 @@ func (r *reaper) run(m blueprint.Message, fds []int) {
 			Kind: blueprint.Refused, Job: m.Job, Errno: int(errno), Error: err.Error()})
 		return
 	}
-	r.jobs[pid], r.pids[m.Job], r.slaves[m.Job] = m.Job, pid, slave
+	r.jobs[m.Job] = job{pid, slave}
 	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Started, Job: m.Job, Number: pid})
 	r.once.Do(func() { go r.reap() })
 }
@@ -117,16 +118,15 @@ func (r *reaper) reap() {
 func (r *reaper) ended(pid, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	job, ok := r.jobs[pid]
-	if !ok {
-		return
-	}
-	delete(r.jobs, pid)
-	unix.Close(r.slaves[job])
-	delete(r.pids, job)
-	delete(r.slaves, job)
-	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Ended, Job: job, Status: status})
-	if job == 0 {
-		os.Exit(0)
+	for number, j := range r.jobs {
+		if j.pid != pid {
+			continue
+		}
+		unix.Close(j.slave)
+		delete(r.jobs, number)
+		_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Ended, Job: number, Status: status})
+		if number == 0 {
+			os.Exit(0)
+		}
 	}
 }

@@ -88,8 +88,10 @@ func stepCommand(s job.Step) *exec.Cmd {
 		args = []string{"setpriv", "--reuid", s.User, "--regid", s.User, "--init-groups", "--reset-env", "env"}
 		args = append(args, environment(s, "")...)
 	} else {
+		// The PAM session's own process holds what tells that a service of type
+		// exec has started: without the last property, 90 s end the step.
 		args = []string{"systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
-			"--uid=" + s.User, "--property=PAMName=login", "--working-directory=" + s.Dir}
+			"--uid=" + s.User, "--property=PAMName=login", "--working-directory=" + s.Dir, "--property=TimeoutStartSec=infinity"}
 		args = append(args, environment(s, "--setenv=")...)
 	}
 	for _, a := range line {

@@ -58,6 +58,7 @@ func TestStock(t *testing.T) {
 			var steps []machine.Step
 			for _, user := range users {
 				steps = append(steps, first(user, s.accept))
+				steps = append(steps, machine.Step{Name: "doctor", User: user, Command: nacre + " doctor"})
 				steps = append(steps, p.tests(user, s)...)
 				steps = append(steps, attackStep(user, s.accept))
 			}
