@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"nacre/strict"
 )
@@ -19,7 +20,7 @@ var plain = regexp.MustCompile(`^([A-Za-z/]|~/)[A-Za-z0-9_./@+-]*$`)
 var words = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
 
 // Flow writes v, a value of a type that strict.Decode can read, as one line of YAML.
-// What is zero is left out; strict.Decode reads the rest back as it was.
+// What is zero and not required is left out; strict.Decode reads the rest back as it was.
 func Flow(v any) string { return flow(reflect.ValueOf(v)) }
 
 func flow(v reflect.Value) string {
@@ -63,7 +64,7 @@ func flowStruct(v reflect.Value) string {
 			bare = flow(value)
 		case f.Name == "":
 			return flow(value)
-		case !value.IsZero():
+		case !value.IsZero() || f.Is("required"):
 			items = append(items, f.Name+": "+flow(value))
 		}
 	}
@@ -73,8 +74,12 @@ func flowStruct(v reflect.Value) string {
 	return "{" + strings.Join(items, ", ") + "}"
 }
 
-// Quote writes text as YAML, in double quotes where they are needed.
+// Quote writes text as YAML, in double quotes where they are needed. What is
+// not UTF-8 stays so, and is refused when read: an escape would mean another text.
 func Quote(s string) string {
+	if !utf8.ValidString(s) {
+		return `"` + s + `"`
+	}
 	if plain.MatchString(s) && !words.MatchString(s) {
 		return s
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"nacre"
 	"nacre/compile"
@@ -48,7 +49,7 @@ func Line(d nacre.Decision, asked any) string {
 		}
 		return "files: {unblocked: [" + Quote(pattern) + "]}"
 	}
-	if d.Effect == nacre.Allow || d.Rule == "reserved" || d.Rule == "invalid" || strings.Contains(d.Rule, ".deny.") {
+	if !utf8.ValidString(d.Subject) || d.Effect == nacre.Allow || d.Rule == "reserved" || d.Rule == "invalid" || strings.Contains(d.Rule, ".deny.") {
 		return ""
 	}
 	entry := Quote(d.Subject)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"nacre"
+	"nacre/policy"
 	"nacre/strict"
 )
 
@@ -64,4 +65,28 @@ func FuzzFlow(f *testing.F) {
 			t.Fatalf("%s\n%s", line, Flow(got))
 		}
 	})
+}
+
+func TestLine(t *testing.T) {
+	for _, c := range []struct {
+		d     nacre.Decision
+		asked any
+		want  string
+	}{
+		{nacre.Decision{Capability: nacre.CapFiles, Subject: "/a b read", Rule: "policy.default"}, policy.Root{Path: "/a b", Access: nacre.Read}, `files: {roots: [{path: "/a b", access: read}]}`},
+		{nacre.Decision{Capability: nacre.CapFiles, Subject: "/a\xb4 read", Rule: "policy.default"}, policy.Root{Path: "/a\xb4", Access: nacre.Read}, ""},
+		{nacre.Decision{Capability: nacre.CapFiles, Subject: "preset go", Rule: "policy.default"}, strict.Text{Value: "go"}, "files: {presets: [go]}"},
+		{nacre.Decision{Capability: nacre.CapFiles, Subject: "/x/.env read", Rule: "blocked..env"}, nil, `files: {unblocked: [".env"]}`},
+		{nacre.Decision{Capability: nacre.CapFiles, Subject: "/x/y read", Rule: "blocked./x/y"}, nil, ""},
+		{nacre.Decision{Capability: nacre.CapFiles, Subject: "/ read", Rule: "reserved"}, nil, ""},
+		{nacre.Decision{Capability: nacre.CapImage, Subject: "directory:/x", Rule: "ceiling.default"}, nil, `images: ["directory:/x"] # in the administrator's ceiling`},
+		{nacre.Decision{Capability: nacre.CapLimits, Subject: "memory 3GiB", Rule: "policy.limits.memory"}, nil, "limits: {memory: 3GiB}"},
+		{nacre.Decision{Capability: "accept", Subject: "no-landlock", Rule: "ceiling.default"}, nil, "accept: [no-landlock] # in the administrator's ceiling"},
+		{nacre.Decision{Capability: nacre.CapSecrets, Subject: "s", Rule: "policy.deny.secrets.1"}, nil, ""},
+		{nacre.Decision{Capability: nacre.CapSecrets, Subject: "s", Effect: nacre.Allow}, nil, ""},
+	} {
+		if got := Line(c.d, c.asked); got != c.want {
+			t.Errorf("%v: %s, want %s", c.d, got, c.want)
+		}
+	}
 }
