@@ -254,3 +254,32 @@ func words(line string) (list []string) {
 	}
 	return list
 }
+
+// TestArchitectureNamesPackages: the table of docs/ARCHITECTURE.md has every
+// package that is not beside the product, and says rightly whether it is of the
+// trusted core.
+func TestArchitectureNamesPackages(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| (`[^|]+`) \\|[^|]+\\| (yes|no) \\|$")
+	name := regexp.MustCompile("`([^`]+)`")
+	shown := map[string]bool{}
+	for _, m := range row.FindAllStringSubmatch(documents(t)["docs/ARCHITECTURE.md"], -1) {
+		for _, p := range name.FindAllStringSubmatch(m[1], -1) {
+			folder := p[1]
+			if folder == module {
+				folder = "."
+			}
+			shown[folder] = true
+			where, ok := places[folder]
+			if !ok {
+				t.Errorf("docs/ARCHITECTURE.md explains %s, which is not there", p[1])
+			} else if trusted(folder) != (m[2] == "yes") {
+				t.Errorf("docs/ARCHITECTURE.md: is %s of the trusted core? it says %s; layer %d, ceiling %d", p[1], m[2], where.layer, where.ceiling)
+			}
+		}
+	}
+	for folder, where := range places {
+		if where.layer != beside && !shown[folder] {
+			t.Errorf("docs/ARCHITECTURE.md does not explain %s", folder)
+		}
+	}
+}
