@@ -44,7 +44,7 @@ func fileProbes() []probe {
 		{id: "descriptors.hardlink-new", ref: "linkat(2), protected_hardlinks", proof: wire.BySecret, bare: true,
 			how:  "make a hard link to a blocked or outside file, by path and through /proc/self/fd, and read that",
 			good: "no link can be made, or it is masked too", run: hardlinkNew},
-		{id: "descriptors.exchange-race", ref: "CVE-2021-30465, renameat2(2)", proof: wire.BySecret, bare: true,
+		{id: "descriptors.exchange-race", ref: "CVE-2021-30465, renameat2(2)", proof: wire.BySecret, bare: true, timeout: bombTimeout,
 			how:  "exchange a folder with a link to the outside 2,000 times while reading through it, and a blocked file with a plain one",
 			good: "no moment shows the outside or an unmasked file", run: exchangeRace},
 		{id: "descriptors.masked-path", ref: "CVE-2025-31133, CVE-2025-52565", bare: true,

@@ -17,6 +17,7 @@ var tested = []struct{ pkg, skip string }{
 	{"engine/native", ""},
 	{"sandbox/build", ""},
 	{"sandbox/cgroup", ""},
+	{"sandbox/watchdog", ""},
 	{"seccomp", ""},
 	{"posture", ""},
 	{"test/boundary", "TestAttack"}, // the kit runs by itself
