@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,6 +45,8 @@ func TestMain(m *testing.M) {
 		fork(n)
 	case "storm":
 		storm()
+	case "queue":
+		queue(n)
 	case "owner":
 		owner()
 	case "maker":
@@ -92,6 +96,32 @@ func pause() {
 	for {
 		syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
 	}
+}
+
+// queue fills n connections with itself until they take no more. Nobody reads.
+func queue(n int) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		os.Exit(3)
+	}
+	total, keep, block := 0, []net.Conn{}, make([]byte, 64<<10)
+	for range n {
+		c, err := net.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			break
+		}
+		other, _ := l.Accept()
+		keep = append(keep, c, other)
+		for err == nil {
+			c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+			var wrote int
+			wrote, err = c.Write(block)
+			total += wrote
+		}
+	}
+	fmt.Println(total)
+	time.Sleep(time.Minute)
+	runtime.KeepAlive(keep)
 }
 
 // owner makes a group with a sleeper in it, says so, and waits to be killed.

@@ -23,44 +23,51 @@ const (
 	CPUHeadroom    = 0.1
 )
 
+// maxTCP bounds what TCP may hold in buffers on v1, which counts it apart from
+// the memory and bounds it not at all. On v2 it is part of the memory.
+const maxTCP = 64 << 20
+
 // period is the kernel's own default on v1, which is why it is not set there.
 const period = 100_000 // microseconds
 
 // setting is one value in one control file, written once and read back later.
 type setting struct {
 	controller, leaf, file, value string
-	swap                          bool // may be absent where the machine has no swap
+	needed                        func() bool // tells whether it may not be absent; nil: never may it
 }
 
 // settings are the files that carry the limits. A parent comes before its
 // leaf: v1 refuses a leaf more than its parent has.
 func settings(l nacre.Limits, v2 bool) []setting {
-	own := l.Memory / int64(os.Getpagesize()) * int64(os.Getpagesize()) // as the kernel rounds
+	page := int64(os.Getpagesize())
+	own := l.Memory / page * page // as the kernel rounds
 	mem, all := strconv.FormatInt(own, 10), strconv.FormatInt(own+MemoryHeadroom, 10)
 	procs, quota := strconv.FormatInt(l.Processes, 10), strconv.FormatInt(int64(l.CPUs*period), 10)
 	wide := strconv.FormatInt(int64((l.CPUs+CPUHeadroom)*period), 10)
 	if v2 {
 		quota, wide = quota+" 100000", wide+" 100000"
 		return []setting{
-			{"memory", "", "memory.max", all, false},
-			{"memory", "", "memory.swap.max", "0", true},
-			{"cpu", "", "cpu.max", wide, false},
-			{"memory", agent, "memory.max", mem, false},
-			{"memory", agent, "memory.swap.max", "0", true},
-			{"memory", agent, "memory.oom.group", "1", false},
-			{"cpu", agent, "cpu.max", quota, false},
-			{"pids", agent, "pids.max", procs, false},
+			{"memory", "", "memory.max", all, nil},
+			{"memory", "", "memory.swap.max", "0", swapping},
+			{"cpu", "", "cpu.max", wide, nil},
+			{"memory", agent, "memory.max", mem, nil},
+			{"memory", agent, "memory.swap.max", "0", swapping},
+			{"memory", agent, "memory.oom.group", "1", nil},
+			{"cpu", agent, "cpu.max", quota, nil},
+			{"pids", agent, "pids.max", procs, nil},
 		}
 	}
+	tcp := strconv.FormatInt(min(l.Memory/2, maxTCP)/page*page, 10)
 	const limit, withSwap = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
 	return []setting{
-		{"memory", "", limit, all, false},
-		{"memory", "", withSwap, all, true}, // memory and swap together: no swap
-		{"memory", agent, limit, mem, false},
-		{"memory", agent, withSwap, mem, true},
-		{"cpu", "", "cpu.cfs_quota_us", wide, false},
-		{"cpu", agent, "cpu.cfs_quota_us", quota, false},
-		{"pids", agent, "pids.max", procs, false},
+		{"memory", "", limit, all, nil},
+		{"memory", "", withSwap, all, swapping}, // memory and swap together: no swap
+		{"memory", agent, limit, mem, nil},
+		{"memory", agent, withSwap, mem, swapping},
+		{"memory", agent, "memory.kmem.tcp.limit_in_bytes", tcp, func() bool { return false }}, // some kernels lack it
+		{"cpu", "", "cpu.cfs_quota_us", wide, nil},
+		{"cpu", agent, "cpu.cfs_quota_us", quota, nil},
+		{"pids", agent, "pids.max", procs, nil},
 	}
 }
 
@@ -80,9 +87,9 @@ func validate(l nacre.Limits) error {
 func (g *Group) write(s setting) error {
 	err := cgroups.WriteFile(g.dir(s.controller, s.leaf), s.file, s.value)
 	switch {
-	case !s.swap || !errors.Is(err, fs.ErrNotExist):
+	case s.needed == nil || !errors.Is(err, fs.ErrNotExist):
 		return err
-	case swapping():
+	case s.needed():
 		return fmt.Errorf("the kernel does not count swap (boot with swapaccount=1, or turn swap off): %w", err)
 	}
 	return nil
@@ -106,7 +113,7 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 		if found = strings.TrimSpace(found); err != nil {
 			found = err.Error()
 		}
-		absent := s.swap && errors.Is(err, fs.ErrNotExist) && !swapping()
+		absent := s.needed != nil && errors.Is(err, fs.ErrNotExist) && !s.needed()
 		add(filepath.Join(s.leaf, s.file), s.value, found, err == nil && found == s.value || absent)
 	}
 	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
