@@ -26,7 +26,7 @@ func guards() sandbox.Guarded {
 		control := git >= 0 && slices.Contains(gitControl, name) && controls(parents[git+1:])
 		switch {
 		case link && (name == ".git" || control):
-			return false, false, errLink
+			return false, false, linked()
 		case name == ".git":
 			return true, !e.IsDir(), nil
 		case control:
@@ -37,9 +37,11 @@ func guards() sandbox.Guarded {
 	}
 }
 
-// errLink: a link can be replaced, and what it leads to lies elsewhere.
-var errLink = fault.New(fault.Denied, "git obeys it, and a symbolic link cannot be guarded").
-	WithHint("grant the folder to read only; or put the real thing, or a file \"gitdir: PATH\", in the link's place")
+// linked: a link can be replaced, and what it leads to lies elsewhere.
+func linked() error {
+	return fault.New(fault.Denied, "git obeys it, and a symbolic link cannot be guarded").
+		WithHint("grant the folder to read only; or put the real thing, or a file \"gitdir: PATH\", in the link's place")
+}
 
 // gitFolder is the place of the innermost git folder in a path, -1 without one.
 // A bare repository is known by its customary name.

@@ -31,25 +31,25 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 300},
+	".":     {layer: vocabulary, ceiling: 290},
 	"fault": {layer: vocabulary, ceiling: 75},
-	"api":   {layer: vocabulary, ceiling: 105},
+	"api":   {layer: vocabulary, ceiling: 50},
 
 	"strict":            {layer: core, ceiling: 310, library: true},
-	"settings":          {layer: core, ceiling: 35},
+	"settings":          {layer: core, ceiling: 20},
 	"manifest":          {layer: core, ceiling: 470},
 	"policy":            {layer: core, ceiling: 515},
-	"compile":           {layer: core, ceiling: 385},
-	"seccomp":           {layer: core, ceiling: 430},
-	"sandbox":           {layer: core, ceiling: 370},
-	"sandbox/blueprint": {layer: core, ceiling: 165},
-	"sandbox/build":     {layer: core, ceiling: 740},
-	"sandbox/reap":      {layer: core, ceiling: 190},
-	"sandbox/cgroup":    {layer: core, ceiling: 500},
-	"sandbox/watchdog":  {layer: core, ceiling: 120},
-	"posture":           {layer: core, ceiling: 125},
-	"audit":             {layer: core, ceiling: 420},
-	"engine/native":     {layer: engines, ceiling: 800},
+	"compile":           {layer: core, ceiling: 390},
+	"seccomp":           {layer: core, ceiling: 435},
+	"sandbox":           {layer: core, ceiling: 485},
+	"sandbox/blueprint": {layer: core, ceiling: 205},
+	"sandbox/build":     {layer: core, ceiling: 905},
+	"sandbox/reap":      {layer: core, ceiling: 235},
+	"sandbox/cgroup":    {layer: core, ceiling: 610},
+	"sandbox/watchdog":  {layer: core, ceiling: 155},
+	"posture":           {layer: core, ceiling: 140},
+	"audit":             {layer: core, ceiling: 500},
+	"engine/native":     {layer: engines, ceiling: 1135},
 	"cmd/nacre-init":    {layer: commands, ceiling: 25},
 
 	"explain":       {layer: core},
@@ -88,8 +88,12 @@ var places = map[string]place{
 	"test/vm/matrix":    {layer: beside},
 }
 
-// coreCeiling bounds all trusted packages together.
-const coreCeiling = 6000
+// coreGoal is what all trusted packages together are meant to have, and
+// coreCeiling what they may have until that is reached. Lower it with them.
+const (
+	coreGoal    = 6000
+	coreCeiling = 6650
+)
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
 // Counted are lines of code: no blank lines, comments, tests, generated files.
@@ -124,6 +128,9 @@ func TestCeilings(t *testing.T) {
 		t.Errorf("the packages' ceilings add up to %d, over %d", promised, coreCeiling)
 	}
 	t.Logf("%-18s %5d of %5d lines of code, %5d lines in all", "the core", code, coreCeiling, all)
+	if code <= coreGoal && coreCeiling > coreGoal {
+		t.Errorf("the goal of %d is reached: make it the ceiling", coreGoal)
+	}
 	if code > coreCeiling {
 		t.Errorf("the core has %d lines of code, over its ceiling of %d", code, coreCeiling)
 	}
