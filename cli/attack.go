@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -10,10 +11,12 @@ import (
 	"nacre/attack"
 	"nacre/attack/wire"
 	"nacre/engine/native"
+	"nacre/fault"
 )
 
 type attackOptions struct {
 	against, inside string
+	name, limits    string
 	accept          []string
 	json, markdown  bool
 	list, safe      bool
@@ -48,6 +51,8 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 	f := cmd.Flags()
 	f.StringVar(&o.against, "against", "", "another sandbox's `COMMAND`, with {} and {dir}")
 	f.StringVar(&o.inside, "inside", "", "where the folder appears in that sandbox, if not at the same path")
+	f.StringVar(&o.name, "name", "sandbox", "what that sandbox is called on the scoreboard")
+	f.StringVar(&o.limits, "limits", "", "what that sandbox was told to enforce, as `JSON`: {\"memory\":268435456,\"processes\":256}")
 	f.StringArrayVar(&o.accept, "accept", nil, "attack at a lower `TIER`, as nacre run --accept; may be repeated")
 	f.BoolVar(&o.json, "json", false, "print the scoreboard as JSON")
 	f.BoolVar(&o.markdown, "markdown", false, "print the scoreboard as Markdown")
@@ -100,8 +105,15 @@ func (o *attackOptions) run(ctx context.Context, app *App) error {
 // started by its own command line like any other.
 func (o *attackOptions) target(app *App) (attack.Options, error) {
 	if o.against != "" {
-		command, err := attack.Template(o.against)
-		return attack.Options{Name: "sandbox", Flags: o.against, Command: command, Inside: o.inside}, err
+		other := attack.Options{Name: o.name, Flags: o.against, Inside: o.inside}
+		if o.limits != "" {
+			if err := json.Unmarshal([]byte(o.limits), &other.Limits); err != nil {
+				return other, fault.Wrap(fault.Usage, err, "--limits").WithHint(`such as {"memory":268435456,"processes":256}`)
+			}
+		}
+		var err error
+		other.Command, err = attack.Template(o.against)
+		return other, err
 	}
 	l := attackLimits
 	args := []string{app.Program, "run", "--quiet"}

@@ -70,9 +70,8 @@ var places = map[string]place{
 	"localapi/wire": {layer: doors},
 	"cli":           {layer: doors},
 
-	"cmd/nacre":              {layer: commands},
-	"cmd/nacre-attack":       {layer: commands},
-	"cmd/nacre-attack-judge": {layer: commands},
+	"cmd/nacre":        {layer: commands},
+	"cmd/nacre-attack": {layer: commands},
 
 	"attack/attacktest": {layer: beside},
 	"demo":              {layer: beside},
