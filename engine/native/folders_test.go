@@ -94,14 +94,14 @@ func TestMasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	_, out := runPlan(t, granted(t, dir, nacre.Write, "sh", "-c", `
+	_, out := runPlan(t, granted(t, dir, nacre.Write, "sh", "-c", `exec 2>&1
 		cat .env innocent sub/.ssh/id sub/ID_RSA deep/a/key deep/a/b/.npmrc
 		chmod 644 .env innocent; chmod 755 sub/.ssh; cat .env innocent sub/.ssh/*
 		mv .env env2; rm -f .env; cp .env copy; ln .env hard; mv sub sub2; cat sub2/.ssh/id sub2/ID_RSA
 		mv deep/a deep/c; cat deep/c/key deep/c/b/.npmrc
 		umount .env; umount -l sub2/.ssh
 		python3 -c 'import socket; s=socket.socket(socket.AF_UNIX); s.connect("daemon"); print("CONNECTED")'
-		find . -type f -exec cat {} +; tar cf - . | strings | grep SECRET; echo done`))
+		find . -type f -exec cat {} +; tar cf - . | grep -a SECRET; echo done`))
 	if strings.Contains(out, "SECRET") || strings.Contains(out, "CONNECTED") || !strings.HasSuffix(out, "done\n") {
 		t.Errorf("a masked entry was read:\n%s", out)
 	}

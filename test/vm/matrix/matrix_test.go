@@ -86,7 +86,7 @@ func flags(accept string) string {
 // attackStep attacks Nacre's own sandbox. Errors are kept apart from the JSON.
 func attackStep(user, accept string) machine.Step {
 	return machine.Step{Name: "attack", User: user, Dir: "/tmp", Timeout: 30 * time.Minute,
-		Command: nacre + " attack --json " + flags(accept) + " 2>/tmp/attack.errors || { cat /tmp/attack.errors; exit 1; }"}
+		Command: nacre + " attack --json " + flags(accept) + " 2>~/attack.errors || { cat ~/attack.errors; exit 1; }"}
 }
 
 func needMachine(t *testing.T) {
