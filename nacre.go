@@ -374,7 +374,7 @@ type Streams struct {
 type Exit struct {
 	Code   int    `json:"code"`   // exit code, or 128+signal
 	Signal int    `json:"signal"` // 0 where it exited by itself
-	Reason string `json:"reason"` // "exited", "signalled", "timeout", "output-limit", "memory-limit", "stopped"
+	Reason string `json:"reason"` // "exited", "signalled", "killed", "timeout", "output-limit", "memory-limit", "stopped", or what the watchdog found
 }
 
 // Usage is what a sandbox uses now.

@@ -28,6 +28,7 @@ import (
 type box struct {
 	engine  *Engine
 	plan    nacre.Plan
+	limits  nacre.Limits // the plan's, and room for init
 	id      string
 	started time.Time
 
@@ -67,7 +68,7 @@ func (b *box) PID() int { return b.process.PID }
 
 // limit makes the control group, or accepts that there is none.
 func (b *box) limit(ctx context.Context) error {
-	group, err := cgroup.New(ctx, b.id, b.plan.Limits)
+	group, err := cgroup.New(ctx, b.id, b.limits)
 	switch {
 	case err == nil:
 		b.group = group
@@ -96,7 +97,7 @@ func (b *box) join(pid int) error {
 		return b.group.AddAgent(pid)
 	}
 	b.watchdog = &watchdog.Watchdog{
-		Init: pid, Limits: b.plan.Limits, Every: 100 * time.Millisecond,
+		Init: pid, Limits: b.limits, Every: 100 * time.Millisecond,
 		Kill: b.end,
 	}
 	return nil
@@ -166,7 +167,7 @@ func (b *box) expected() posture.Expect {
 		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
 		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
 		Limits: map[string]int64{
-			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.plan.Limits.Processes, "Max core file size": 1,
+			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.limits.Processes, "Max core file size": 1,
 		},
 	}
 	place := func(writable bool, names ...string) {

@@ -73,7 +73,7 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 	if err := supported(p); err != nil {
 		return nil, err
 	}
-	b := &box{engine: e, plan: p, id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
 	b.alive, b.leave = context.WithCancel(context.Background())
 	if err := b.start(ctx, s); err != nil {
 		b.leave()

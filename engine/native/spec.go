@@ -42,11 +42,20 @@ func hasGroup(p nacre.Plan, name string) bool {
 	return slices.ContainsFunc(p.Syscalls, func(g nacre.SyscallGroup) bool { return g.Name == name })
 }
 
+// initThreads is room for the threads of init, which are not the agent's; it
+// runs on one processor at a time (package reap) and needs less.
+const initThreads = 16
+
+func withInit(l nacre.Limits) nacre.Limits {
+	l.Processes += initThreads
+	return l
+}
+
 // rlimits are the limits that hold for each process, beside the control
 // group's for all of them. RLIMIT_NPROC is counted per user namespace and so
 // bounds the whole sandbox.
 func rlimits(p nacre.Plan) []blueprint.Rlimit {
-	l, queues := p.Limits, uint64(0)
+	l, queues := withInit(p.Limits), uint64(0)
 	if hasGroup(p, "message-queues") {
 		queues = 819200 // bytes: what Linux gives a user
 	}

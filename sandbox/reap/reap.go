@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -21,6 +22,7 @@ import (
 // Main runs until the first job has ended and returns the exit status for
 // nacre-init itself.
 func Main() int {
+	runtime.GOMAXPROCS(1) // few threads, however large the machine
 	facts := []blueprint.Fact{files(), descriptors()}
 	// execve made us dumpable again; nothing of the agent's exists yet.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {

@@ -2,8 +2,11 @@ package watchdog
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -14,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nacre"
 )
 
 // The test binary is its own hostile program: with role set it plays one.
@@ -25,6 +30,10 @@ func TestMain(m *testing.M) {
 	if name == "" {
 		os.Exit(m.Run())
 	}
+	if name == "watch" {
+		watch(os.Args[1])
+		return
+	}
 	bufio.NewReader(os.Stdin).ReadString('\n') // until its parent says so
 	switch name {
 	case "allocate":
@@ -34,6 +43,12 @@ func TestMain(m *testing.M) {
 	case "burn":
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		}
+	case "hold":
+		hold(n)
+	case "init of":
+		c := exec.Command(arg)
+		c.Env, c.Stdin = []string{role + "=allocate=200"}, strings.NewReader("\n")
+		c.Run()
 	case "fork":
 		fork(n)
 	case "reaped storm":
@@ -59,6 +74,51 @@ func allocate(n int) {
 	}
 	fmt.Println("allocated")
 	time.Sleep(time.Minute)
+}
+
+// hold keeps n times 16 MiB of shared memory out of every page table.
+func hold(n int) {
+	for range n {
+		b, err := unix.Mmap(-1, 0, 16<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+		if err != nil {
+			os.Exit(3)
+		}
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		unix.Madvise(b, unix.MADV_DONTNEED)
+	}
+	time.Sleep(time.Minute)
+}
+
+// watch is a plain user's supervisor of a sandbox that runs the program.
+func watch(program string) {
+	c := exec.Command("/proc/self/exe")
+	c.Env, c.Stdin = []string{role + "=init of=" + program}, strings.NewReader("\n")
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER}
+	if err := c.Start(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	w := &Watchdog{Init: c.Process.Pid, Every: 20 * time.Millisecond,
+		Limits: nacre.Limits{Memory: 64 << 30, CPUs: 10, Processes: 1000, Time: time.Minute}}
+	w.Kill = func(reason string) { fmt.Println(reason); c.Process.Kill() }
+	if err := w.prepare(); err != nil {
+		fmt.Println(err)
+	}
+	for hidden := false; !hidden; time.Sleep(5 * time.Millisecond) { // until it runs
+		w.sample()
+		for _, p := range w.seen {
+			_, err := os.ReadFile(p.dir + "/maps")
+			hidden = hidden || errors.Is(err, fs.ErrPermission) && p.resident > 200<<20
+		}
+	}
+	fmt.Println("its maps are closed to us")
+	w.Limits.Memory = 64 << 20
+	if err := w.Run(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	c.Wait()
 }
 
 // threadless ends its first thread and allocates in another, so that /proc

@@ -3,8 +3,8 @@ package watchdog
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +35,7 @@ func TestWatchdog(t *testing.T) {
 	}{
 		"memory":                      {"allocate=64", func(l *nacre.Limits) { l.Memory = 32 << 20 }, "memory"},
 		"memory without first thread": {"threadless=64", func(l *nacre.Limits) { l.Memory = 32 << 20 }, "memory"},
+		"R4 shared and not resident":  {"hold=16", func(l *nacre.Limits) { l.Memory = 64 << 20 }, "memory"},
 		"processes":                   {"fork=60", func(l *nacre.Limits) { l.Processes = 40 }, "processes"},
 		"fork storm":                  {"reaped storm", func(l *nacre.Limits) { l.Time = 30 * time.Millisecond }, "processor"},
 		"processor":                   {"burn", func(l *nacre.Limits) { l.Time = 30 * time.Millisecond }, "processor"},
@@ -68,6 +69,34 @@ func TestWatchdogLeavesTheModestAlone(t *testing.T) {
 	}
 	if u := w.Usage(); u.Processes < 9 || u.Memory == 0 {
 		t.Errorf("%+v", u)
+	}
+}
+
+// R5 of docs/REVIEW.md: a program that can be run and not read.
+func TestR5UnreadableProgramIsCounted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: to make a program that a plain user cannot read")
+	}
+	dir, err := os.MkdirTemp("/tmp", "nacre-r5-") // where a plain user comes by
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	self, _ := os.Executable()
+	for _, name := range []string{"secret", "open"} {
+		if out, err := exec.Command("/bin/cp", self, dir+"/"+name).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(dir+"/secret", 0o711), os.Chmod(dir+"/open", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(dir+"/open", dir+"/secret")
+	c.Env, c.Dir = []string{role + "=watch"}, "/"
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := c.CombinedOutput()
+	if got := string(out); err != nil || !strings.Contains(got, "maps are closed") || !strings.Contains(got, "is over the limit") {
+		t.Errorf("%v: %s", err, got)
 	}
 }
 
@@ -106,11 +135,10 @@ func FuzzStat(f *testing.F) {
 func BenchmarkWatchdogSample(b *testing.B) {
 	c := spaced(b, "fork=8")
 	c.line()
-	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.Process.Pid))
-	if err != nil {
+	w := &Watchdog{Init: c.Process.Pid, Limits: nacre.Limits{Memory: 1 << 50}}
+	if err := w.prepare(); err != nil {
 		b.Fatal(err)
 	}
-	w := &Watchdog{space: space, Limits: nacre.Limits{Memory: 1 << 50}}
 	for b.Loop() {
 		if _, err := w.sample(); err != nil {
 			b.Fatal(err)
