@@ -10,6 +10,7 @@ import (
 	"nacre/audit"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/runs"
 )
 
@@ -79,6 +80,9 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	}
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
+	if program, err := native.FindBeside(app.Program, "nacre-gateway"); err == nil {
+		e.Gateways = &launch.Launcher{Program: program}
+	}
 	return e, log, nil
 }
 

@@ -87,9 +87,15 @@ func (s *Secret) Check() error {
 	return nil
 }
 
+// address tells whether a host is one, in its only spelling.
+func address(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Zone() == "" && a.String() == host
+}
+
 // CheckHost refuses what is no host, and every second spelling of one.
 func CheckHost(from nacre.Origin, host string) error {
-	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" && a.String() == host {
+	if address(host) {
 		return nil
 	}
 	bare, wild := strings.CutPrefix(host, "*.")
@@ -114,10 +120,15 @@ func (n *Network) Check() error {
 	if len(n.Ports) == 0 || slices.ContainsFunc(n.Ports, func(p int) bool { return p < 1 || p > 65535 }) {
 		return strict.Invalid(n.Origin, "network: ports: expected numbers from 1 to 65535")
 	}
+	opaque := n.Scheme == "tcp" || n.TLS != ""
 	switch {
-	case n.Scheme == "tcp" && (n.Access != "" || n.Methods != nil || n.Paths != nil):
-		return strict.Invalid(n.Origin, "network: tcp has no access, methods or paths: nothing looks inside")
-	case n.Scheme == "tcp":
+	case n.As != "" && (!address(n.Host) || address(n.As) || CheckHost(n.Origin, n.As) != nil || strings.HasPrefix(n.As, "*")):
+		return strict.Invalid(n.Origin, "network: as: expected a lower-case name for a host that is an address, found %q", n.As)
+	case n.TLS != "" && n.Scheme != "https":
+		return strict.Invalid(n.Origin, "network: tls: there is none in %s", n.Scheme)
+	case opaque && (n.Access != "" || n.Methods != nil || n.Paths != nil || n.Upgrade != nil || n.Push != nil):
+		return strict.Invalid(n.Origin, "network: %s has no access, methods, paths, upgrade or push: nothing looks inside", cmp.Or(n.TLS, n.Scheme))
+	case opaque:
 		return nil
 	case n.Access != "" && n.Methods != nil:
 		return strict.Invalid(n.Origin, "network: expected either access or methods")

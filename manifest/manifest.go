@@ -63,8 +63,17 @@ type Network struct {
 	Access  string   `yaml:"access" oneof:"read write" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too"`
 	Methods []string `yaml:"methods,some" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods"`
 	Paths   []string `yaml:"paths,some" about:"such as /repos/** or /users/*/keys; default: /**"`
-	Reason  string   `yaml:"reason" about:"why"`
-	Origin  nacre.Origin
+	As      string   `yaml:"as" about:"where host is an address: its name inside, such as db.internal"`
+	TLS     string   `yaml:"tls" oneof:"opaque" about:"opaque: https is passed on unread, without methods, paths and secrets"`
+	Upgrade []string `yaml:"upgrade,some" oneof:"websocket" about:"protocols that a request may change to"`
+	Push    []string `yaml:"push,some" match:"^refs/[A-Za-z0-9._/*-]{1,200}$" about:"git refs that may be pushed to, such as refs/heads/agent/*"`
+
+	Bytes       int64 `yaml:"bytes" match:"^[0-9]+$" about:"the most bytes sent there in one run"`
+	Rate        int64 `yaml:"rate" match:"^[0-9]+$" about:"the most requests in a minute"`
+	Connections int64 `yaml:"connections" match:"^[0-9]+$" about:"the most connections at once"`
+
+	Reason string `yaml:"reason" about:"why"`
+	Origin nacre.Origin
 }
 
 // Secret is a secret that the gateway puts into requests; it stays outside.

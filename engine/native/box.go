@@ -32,16 +32,18 @@ type box struct {
 	id      string
 	started time.Time
 
-	entry    *runs.Entry
-	recorded chan error // the audit's answer to the start record
-	mapping  sandbox.Mapping
-	spec     blueprint.Spec
-	files    []*os.File  // handed to init
-	held     []io.Closer // closed at the end
-	group    *cgroup.Group
-	watchdog *watchdog.Watchdog
-	process  *sandbox.Process
-	facts    []blueprint.Fact
+	entry     *runs.Entry
+	recorded  chan error // the audit's answer to the start record
+	mapping   sandbox.Mapping
+	spec      blueprint.Spec
+	files     []*os.File  // handed to init
+	held      []io.Closer // closed at the end
+	group     *cgroup.Group
+	watchdog  *watchdog.Watchdog
+	process   *sandbox.Process
+	facts     []blueprint.Fact
+	gateway   Gateway          // nil: there is no way out
+	variables []nacre.Variable // that tell of it
 
 	mu      sync.Mutex
 	jobs    []*job            // by number
@@ -111,6 +113,12 @@ func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
 	m, fds, err := blueprint.Receive(b.process.Control)
+	if err == nil && m.Kind == blueprint.Captured {
+		if err := b.capture(m, fds); err != nil {
+			return err
+		}
+		m, fds, err = blueprint.Receive(b.process.Control)
+	}
 	blueprint.CloseAll(fds)
 	switch {
 	case errors.Is(err, blueprint.ErrClosed):
@@ -124,7 +132,7 @@ func (b *box) await(context.Context) error {
 	case m.Kind != blueprint.Confined:
 		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 	}
-	b.facts = m.Facts
+	b.facts = append(b.facts, m.Facts...)
 	return nil
 }
 

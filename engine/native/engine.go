@@ -24,12 +24,13 @@ import (
 
 // Engine starts native sandboxes. Alias, Images and Registered may be empty.
 type Engine struct {
-	Init   string         // path of nacre-init
-	Runs   *runs.Store    // where running sandboxes are registered
-	Audit  nacre.Recorder // told before anything runs
-	Caller nacre.Caller   // on whose behalf
-	Alias  string         // the owner's name for the sandbox, unique among those running; may be empty
-	Images Images         // prepares images; without it only the host's can be used
+	Init     string         // path of nacre-init
+	Runs     *runs.Store    // where running sandboxes are registered
+	Audit    nacre.Recorder // told before anything runs
+	Caller   nacre.Caller   // on whose behalf
+	Alias    string         // the owner's name for the sandbox, unique among those running; may be empty
+	Images   Images         // prepares images; without it only the host's can be used
+	Gateways Gateways       // opens the way out; without it a plan that grants one is refused
 	// Registered, if set, is told of each sandbox before anything of it is
 	// started, so that its control socket is there from the beginning.
 	Registered func(runs.Record) error
@@ -70,7 +71,7 @@ func NewID() string { return strings.ToLower(rand.Text()[:8]) }
 // Start builds the plan's sandbox and starts its command. The audit's record
 // of the start is on disk before the command's first instruction.
 func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacre.Sandbox, error) {
-	if err := supported(p); err != nil {
+	if err := e.supported(p); err != nil {
 		return nil, err
 	}
 	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
@@ -84,17 +85,23 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 
 // supported refuses what no layer here can enforce yet: granted but not
 // enforced would be worse than refused.
-func supported(p nacre.Plan) error {
+func (e *Engine) supported(p nacre.Plan) error {
 	for _, missing := range []struct {
 		n    int
 		what string
-	}{
-		{len(p.Network), "network destinations"}, {len(p.Secrets), "secrets"}, {len(p.Models), "models"},
-		{len(p.Tools), "tools"}, {len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"},
-	} {
+	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}} {
 		if missing.n > 0 {
-			return fault.New(fault.Unsupported, "the plan grants %s, which needs the gateway; this version has none", missing.what).
-				WithHint("leave it out of the manifest: the sandbox then has no network at all")
+			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", missing.what).
+				WithHint("leave it out of the manifest")
+		}
+	}
+	switch {
+	case leaves(p) && e.Gateways == nil:
+		return fault.New(fault.Unsupported, "the plan grants a network, which needs a gateway, and there is none here").
+			WithHint("leave it out of the manifest: the sandbox then has no network at all")
+	case leaves(p):
+		if err := e.Gateways.Supports(p); err != nil {
+			return err
 		}
 	}
 	if len(p.Command) == 0 {
@@ -111,7 +118,7 @@ func supported(p nacre.Plan) error {
 
 // start goes through the steps in order; box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams) error {
-	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify}
+	steps := []func(context.Context) error{b.sweep, b.register, b.open, b.limit, b.prepare, b.furnish, b.launch, b.await, b.verify}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err

@@ -43,6 +43,7 @@ type Spec struct {
 	Proc     Proc
 	Limits   []Rlimit
 	Loopback bool
+	Network  *Network // nil: nothing but loopback
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
 	Seccomp  []byte // the assembled filter, in the machine's byte order

@@ -11,12 +11,13 @@ import (
 // unsafeFiles are the files with unsafe pointers or raw system calls: what the
 // compiler cannot check, a reader must.
 var unsafeFiles = map[string]string{
-	"sandbox/build/build.go":    "execveat and the raw credential calls, for this thread alone",
-	"sandbox/build/confine.go":  "loads the seccomp filter",
-	"sandbox/build/landlock.go": "Landlock has no wrapper in x/sys",
-	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
-	"sandbox/mounts.go":         "asks the kernel for its Landlock ABI",
-	"attack/ipc.go":             "System V shared memory and queues have no wrapper",
+	"sandbox/build/build.go":       "execveat and the raw credential calls, for this thread alone",
+	"sandbox/build/confine.go":     "loads the seccomp filter",
+	"sandbox/build/landlock.go":    "Landlock has no wrapper in x/sys",
+	"sandbox/lockdown/lockdown.go": "loads a seccomp filter and a Landlock ruleset into every thread",
+	"sandbox/reap/start.go":        "TIOCGPTPEER has no wrapper that returns a descriptor",
+	"sandbox/mounts.go":            "asks the kernel for its Landlock ABI",
+	"attack/ipc.go":                "System V shared memory and queues have no wrapper",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and

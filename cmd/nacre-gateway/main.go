@@ -1,0 +1,51 @@
+// Command nacre-gateway is the process through which everything passes that a
+// sandbox sends. It is not for people: the supervisor starts it with a plan's
+// grants, and it confines itself before it reads them.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"nacre"
+	"nacre/gateway"
+	"nacre/gateway/wire"
+	"nacre/sandbox/lockdown"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "nacre-gateway is started by nacre, not by hand; see: nacre run --help")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "nacre-gateway:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	uid, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	control, err := wire.NewConn(os.NewFile(wire.ControlFD, "control"))
+	if err != nil {
+		return err
+	}
+	if err := lockdown.Enter(lockdown.Options{UID: uid, NoLandlock: slices.Contains(args, string(nacre.TierNoLandlock)), Calls: gateway.Calls()}); err != nil {
+		return err
+	}
+	var config wire.Config
+	pipe := os.NewFile(wire.ConfigFD, "config")
+	d := json.NewDecoder(pipe)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&config); err != nil {
+		return err
+	}
+	pipe.Close()
+	return gateway.Main(config, control)
+}

@@ -1,0 +1,267 @@
+// Package launch is the supervisor's side of a gateway: it starts the process,
+// gives it what the plan grants, and writes what it reports into the audit.
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/egress"
+	"nacre/engine/native"
+	"nacre/fault"
+	"nacre/gateway/capture"
+	"nacre/gateway/wire"
+	"nacre/sandbox/blueprint"
+)
+
+// Launcher starts gateways.
+type Launcher struct {
+	Program   string   // path of nacre-gateway
+	Resolvers []string // name servers, as address:port; none: those of /etc/resolv.conf
+	// Authorities are certificates (PEM) to trust outside besides the system's.
+	Authorities []byte
+}
+
+// Supports refuses what no gateway can do yet: granted but not enforced would
+// be worse than refused.
+func (l *Launcher) Supports(p nacre.Plan) error {
+	for _, missing := range []struct {
+		n    int
+		what string
+	}{{len(p.Secrets), "secrets"}, {len(p.Models), "models"}, {len(p.Tools), "tools"}} {
+		if missing.n > 0 {
+			return fault.New(fault.Unsupported, "the plan grants %s, which the gateway of this version cannot enforce", missing.what).
+				WithHint("leave it out of the manifest")
+		}
+	}
+	for _, n := range p.Network {
+		if len(n.Push) > 0 {
+			return fault.New(fault.Unsupported, "the plan grants pushes to %s, whose refs the gateway of this version cannot tell apart", n.Host).
+				WithHint("leave push out of the manifest")
+		}
+	}
+	if len(p.Network) > 0 && !p.Loopback {
+		return fault.New(fault.Unsupported, "the plan grants a network, which programs inside reach by their loopback, and forbids that").
+			WithHint("leave loopback: false out of the manifest")
+	}
+	return nil
+}
+
+// link is one running gateway.
+type link struct {
+	process *os.Process
+	control *wire.Conn
+	report  func(context.Context, nacre.Event) error
+	network *blueprint.Network
+	root    chan []byte
+	ready   chan struct{}
+	gone    chan struct{}
+	once    sync.Once
+	closing chan struct{}
+}
+
+// Open starts the gateway of a plan, as a user of its own where there is a uid
+// to become.
+func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
+	ipv6 := hasIPv6()
+	network, err := capture.Network(ipv6)
+	if err != nil {
+		return nil, err
+	}
+	if l.Program == "" {
+		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
+	}
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6}
+	if len(config.Resolvers) == 0 {
+		config.Resolvers = resolvers()
+	}
+	g := &link{report: report, network: network, root: make(chan []byte, 1), ready: make(chan struct{}),
+		gone: make(chan struct{}), closing: make(chan struct{})}
+	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
+		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+	}
+	go g.serve()
+	return g, nil
+}
+
+// own are the addresses of this machine.
+func own() (list []netip.Addr) {
+	addresses, _ := net.InterfaceAddrs() // those that are not found are refused by class, or are public
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr().WithZone(""))
+		}
+	}
+	return list
+}
+
+// hasIPv6 tells whether new namespaces of this machine have it.
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/net/if_inet6")
+	return err == nil
+}
+
+// arguments are what the gateway must know before it reads anything.
+func arguments(p nacre.Plan, uid int) []string {
+	args := []string{"nacre-gateway", strconv.Itoa(uid)}
+	if slices.Contains(p.Accepted, nacre.TierNoLandlock) {
+		args = append(args, string(nacre.TierNoLandlock))
+	}
+	return args
+}
+
+func (g *link) start(program string, args []string, config wire.Config) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "control")
+	defer theirs.Close()
+	if g.control, err = wire.NewConn(os.NewFile(uintptr(pair[0]), "control")); err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	g.process, err = os.StartProcess(program, args, &os.ProcAttr{Env: []string{},
+		Files: []*os.File{null, null, os.Stderr, theirs, r}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		w.Close()
+		return err
+	}
+	go func() {
+		_ = json.NewEncoder(w).Encode(config) // where it fails, the gateway refuses what it reads
+		w.Close()
+	}()
+	return nil
+}
+
+// serve hears the gateway until it is gone.
+func (g *link) serve() {
+	defer close(g.gone)
+	for {
+		m, files, err := g.control.Receive()
+		for _, f := range files {
+			f.Close() // it has none to give
+		}
+		if err != nil {
+			break
+		}
+		switch {
+		case m.Hello != nil:
+			offer(g.root, m.Hello.Root)
+		case m.Ready:
+			g.once.Do(func() { close(g.ready) })
+		case m.Record != nil:
+			go g.record(*m.Record)
+		}
+	}
+	state, _ := g.process.Wait()
+	select {
+	case <-g.closing:
+	default:
+		event := nacre.Event{Kind: "gateway.lost", Decision: nacre.Deny, Reason: fmt.Sprintf("the gateway ended (%v): the sandbox has no network any more", state)}
+		_ = g.report(context.Background(), event)
+	}
+}
+
+func offer[T any](c chan T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+// record writes what the gateway reports, and tells it. What it may say is
+// bounded: it is the process that strangers talk to.
+func (g *link) record(r wire.Record) {
+	ack := wire.Ack{ID: r.ID}
+	if err := g.report(context.Background(), nacre.Event{Kind: "network." + kindOf(r.Event.Kind), Decision: r.Event.Decision,
+		Rule: r.Event.Rule, Reason: r.Event.Reason, Detail: r.Event.Detail}); err != nil {
+		ack.Error = err.Error()
+	}
+	_ = g.control.Send(wire.Message{Ack: &ack})
+}
+
+func kindOf(kind string) string {
+	switch kind {
+	case "connect", "request", "name", "packet", "end":
+		return kind
+	}
+	return "other"
+}
+
+// PID is the gateway's process id.
+func (g *link) PID() int { return g.process.Pid }
+
+// Network is what has to be set up inside.
+func (g *link) Network() *blueprint.Network { return g.network }
+
+// patience is how long a gateway may take to say something.
+const patience = 20 * time.Second
+
+func (g *link) lost() error {
+	return fault.New(fault.Unsupported, "the gateway does not answer").WithHint("nacre doctor says what this machine lacks")
+}
+
+// Furnish is what programs inside must know: files and variables.
+func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
+	select {
+	case root := <-g.root:
+		return furnish(root)
+	case <-g.gone:
+	case <-time.After(patience):
+	}
+	return nil, nil, g.lost()
+}
+
+// Serve hands the sockets over that were opened inside, and returns once the
+// gateway answers on them.
+func (g *link) Serve(sockets []*os.File) error {
+	if err := g.control.Send(wire.Message{Sockets: true}, sockets...); err != nil {
+		return errors.Join(g.lost(), err)
+	}
+	select {
+	case <-g.ready:
+		return nil
+	case <-g.gone:
+	case <-time.After(patience):
+	}
+	return g.lost()
+}
+
+// lastWords is how long a gateway may take to say what is left to say.
+const lastWords = 2 * time.Second
+
+// Close ends the gateway and waits until it has gone.
+func (g *link) Close() error {
+	close(g.closing)
+	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
+	select {
+	case <-g.gone:
+	case <-time.After(lastWords):
+		_ = g.process.Kill()
+		<-g.gone
+	}
+	return g.control.Close()
+}
