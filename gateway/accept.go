@@ -91,15 +91,13 @@ func (g *Gateway) serve(c *net.TCPConn, d destination) {
 		g.turnAway(c, decision)
 		return
 	}
-	inspected := slices.ContainsFunc(grants, looksInside)
-	blind := slices.IndexFunc(grants, func(n nacre.NetworkGrant) bool { return !looksInside(n) })
 	switch {
-	case !inspected && grants[blind].TLS != "":
-		g.opaque(c, d, grants[blind])
-	case !inspected:
-		g.splice(c, d, egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
-	default:
+	case slices.ContainsFunc(grants, looksInside):
 		g.inspect(c, d)
+	case grants[0].TLS != "":
+		g.opaque(c, d)
+	default:
+		g.splice(c, d, egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"nacre"
@@ -18,11 +17,7 @@ import (
 const greeting = 30 * time.Second
 
 // door is a listener for connections that have arrived already.
-type door struct {
-	waiting chan net.Conn
-	once    sync.Once
-	shut    chan struct{}
-}
+type door struct{ waiting chan net.Conn }
 
 // Accept returns the next connection.
 func (d *door) Accept() (net.Conn, error) {
@@ -55,7 +50,8 @@ func (g *Gateway) inspect(c *net.TCPConn, d destination) {
 	_ = c.SetReadDeadline(time.Now().Add(greeting))
 	first, err := v.first.Peek(1)
 	if err != nil {
-		reset(c)
+		g.turnAway(c, nacre.Decision{Capability: nacre.CapNetwork, Subject: egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port}.String(),
+			Rule: "protocol", Reason: "the program said nothing, and only HTTP and TLS are granted there"})
 		return
 	}
 	_ = c.SetReadDeadline(time.Time{})

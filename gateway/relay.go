@@ -82,16 +82,6 @@ func (m *meter) spend(n int64) error {
 	return nil
 }
 
-// room is how much may still be sent; -1 is no limit.
-func (m *meter) room() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.limit == 0 {
-		return -1
-	}
-	return m.limit - m.bytes
-}
-
 // counted is a reader whose bytes are spent.
 type counted struct {
 	io.Reader

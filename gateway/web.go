@@ -41,6 +41,10 @@ func (g *Gateway) newServer() *http.Server {
 		FlushInterval: -1, // every piece at once: streams of events
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler:  g.unreachable,
+		ModifyResponse: func(r *http.Response) error {
+			r.Header.Del("Alt-Svc") // other ways to the host, which there are none of
+			return nil
+		},
 	}
 	return &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.request(proxy, w, r) }),

@@ -21,12 +21,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "nacre-gateway is started by nacre, not by hand; see: nacre run --help")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "nacre-gateway:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "nacre-gateway:", run(os.Args[1:]))
+	os.Exit(1)
 }
 
+// run serves until the supervisor is gone, or says why it cannot.
 func run(args []string) error {
 	uid, err := strconv.Atoi(args[0])
 	if err != nil {

@@ -1,15 +1,20 @@
 package launch
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -36,11 +41,92 @@ func client(what string) {
 			fmt.Println(err)
 			return
 		}
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
 		_, _ = io.WriteString(c, strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(args[1]))
 		_, err = io.Copy(os.Stdout, c)
 		fmt.Println("\nend:", kind(err))
+	case "rawtls": // address, name, what to say: inside TLS, as HTTP/1.1
+		c, err := tls.Dial("tcp", args[0], &tls.Config{ServerName: args[1], NextProtos: []string{"http/1.1"}})
+		if err != nil {
+			fmt.Println("handshake:", err)
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
+		_, _ = io.WriteString(c, strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(args[2]))
+		_, err = io.Copy(os.Stdout, c)
+		fmt.Println("\nend:", kind(err))
+	case "do": // method, url, body; and so on
+		for ; len(args) >= 3; args = args[3:] {
+			fmt.Println(args[0], args[1], get(http.DefaultClient, args[0], args[1], args[2]))
+		}
+	case "stream": // url: when each piece arrives
+		r, err := http.Get(args[0])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for piece := make([]byte, 100); ; {
+			n, err := r.Body.Read(piece)
+			fmt.Printf("piece %q\n", piece[:n])
+			if n > 0 {
+				get(http.DefaultClient, "GET", args[1], "") // the server goes on when it hears of it
+			}
+			if err != nil {
+				break
+			}
+		}
+		fmt.Println("trailer", r.Trailer.Get("Grpc-Status"), r.Proto)
+	case "ech":
+		list, _ := hex.DecodeString(args[2])
+		_, err := tls.Dial("tcp", args[0], &tls.Config{ServerName: args[1], MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: list})
+		fmt.Println("handshake:", err)
+	case "many": // address, how many connections at once
+		n, _ := strconv.Atoi(args[1])
+		var open []net.Conn
+		for range n {
+			c, err := net.Dial("tcp", args[0])
+			if err != nil {
+				fmt.Println("stopped at", len(open), err)
+				break
+			}
+			open = append(open, c)
+		}
+		fmt.Println("open", len(open), get(http.DefaultClient, "GET", args[2], ""))
+	case "names": // suffix, how many names at once
+		n, _ := strconv.Atoi(args[1])
+		var all sync.WaitGroup
+		var wrong atomic.Int64
+		for i := range n {
+			all.Go(func() {
+				if _, err := net.LookupHost(fmt.Sprintf("n%d.%s", i, args[0])); err != nil {
+					wrong.Add(1)
+					fmt.Println(err)
+				}
+			})
+		}
+		all.Wait()
+		fmt.Println("wrong", wrong.Load())
+	case "upgrade": // address, host: changes the protocol, then talks
+		c, err := net.Dial("tcp", args[0])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", args[1])
+		b := bufio.NewReader(c)
+		for line := "x"; line != "\r\n" && err == nil; {
+			line, err = b.ReadString('\n')
+			fmt.Print(line)
+		}
+		fmt.Fprint(c, "hello")
+		said := make([]byte, 5)
+		_, err = io.ReadFull(b, said)
+		fmt.Printf("said %s: %s\n", said, kind(err))
 	case "sni": // address, name in the handshake, host of the request
+		if args[1] == "" {
+			args[1] = "192.0.2.1" // no name is sent for an address
+		}
 		c, err := tls.Dial("tcp", args[0], &tls.Config{ServerName: args[1], InsecureSkipVerify: true})
 		if err != nil {
 			fmt.Println("handshake:", err)
