@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"nacre"
@@ -81,8 +83,16 @@ func (g *Gateway) inward(d destination) *tls.Config {
 			if !literal && (!ok || name != d.host) {
 				return nil, errName
 			}
-			return g.signer.certify(d.host)
+			return g.signer.certify(d.host, g.granted(d))
 		}}
+}
+
+// granted is the name that a destination's grant is for.
+func (g *Gateway) granted(d destination) string {
+	for _, n := range g.rules().Toward(d.host, d.port) {
+		return strings.TrimPrefix(cmp.Or(n.As, n.Host), "*.")
+	}
+	return d.host
 }
 
 // unsafe records a handshake inside that failed for a reason worth telling.

@@ -122,7 +122,7 @@ func TestUpgrade(t *testing.T) {
 	w.grant("chat.test", l, scheme("websocket"))
 	w.grant("api.test", l, scheme())
 	out := w.client("upgrade", "api.test:"+port(l), "api.test:"+port(l))
-	has(t, out, "426 Upgrade Required", "is not granted to change")
+	has(t, out, "426 Upgrade Required")
 	w2 := newWorld(t)
 	w2.plan.Network = w.plan.Network
 	out = w2.client("upgrade", "chat.test:"+port(l), "chat.test:"+port(l))

@@ -66,6 +66,7 @@ type link struct {
 	control *wire.Conn
 	report  func(context.Context, nacre.Event) error
 	network *blueprint.Network
+	outside []byte // certificates that programs inside must know themselves
 	root    chan []byte
 	ready   chan struct{}
 	gone    chan struct{}
@@ -88,7 +89,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
 	}
-	g := &link{report: report, network: network, root: make(chan []byte, 1), ready: make(chan struct{}),
+	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), root: make(chan []byte, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{})}
 	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
@@ -228,7 +229,7 @@ func (g *link) lost() error {
 func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
 	select {
 	case root := <-g.root:
-		return furnish(root)
+		return furnish(root, g.outside)
 	case <-g.gone:
 	case <-time.After(patience):
 	}

@@ -91,6 +91,7 @@ type Link struct{ Path, Target string }
 // File is a synthetic file.
 type File struct {
 	Path, Content string
+	Binary        []byte `json:",omitempty"` // in place of Content: no text
 	Mode          uint32
 }
 

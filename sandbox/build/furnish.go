@@ -47,7 +47,7 @@ func write(f blueprint.File) error {
 		return err
 	}
 	_ = os.Remove(f.Path)
-	return os.WriteFile(f.Path, []byte(f.Content), os.FileMode(f.Mode))
+	return os.WriteFile(f.Path, append(f.Binary, f.Content...), os.FileMode(f.Mode))
 }
 
 // furnish makes the plain folders, links and files.
