@@ -17,6 +17,7 @@ import (
 
 	"nacre"
 	"nacre/egress"
+	"nacre/gateway/wire"
 )
 
 // key is what is remembered with a connection or a request.
@@ -36,14 +37,14 @@ const (
 
 func (g *Gateway) newServer() *http.Server {
 	proxy := &httputil.ReverseProxy{
-		Rewrite:       rewrite,
+		Rewrite:       g.rewrite,
 		Transport:     g.transport(),
 		FlushInterval: -1, // every piece at once: streams of events
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler:  g.unreachable,
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("Alt-Svc") // other ways to the host, which there are none of
-			return nil
+			return scrub(g.secretsOf(r.Request), r)
 		},
 	}
 	return &http.Server{
@@ -83,8 +84,8 @@ func (g *Gateway) transport() *http.Transport {
 }
 
 // rewrite makes the request that goes out: the same, but for what is only
-// between two neighbours.
-func rewrite(p *httputil.ProxyRequest) {
+// between two neighbours, and for secrets.
+func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
 	p.Out.URL.Scheme = "http"
 	if p.In.TLS != nil {
@@ -93,6 +94,17 @@ func rewrite(p *httputil.ProxyRequest) {
 	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection"} {
 		p.Out.Header.Del(name)
 	}
+	if err := inject(g.secretsOf(p.Out), p.Out); err != nil {
+		p.Out.URL.Scheme = "none" // which the transport refuses: request has seen to it before
+	}
+}
+
+// secretsOf are the secrets that go out with a request.
+func (g *Gateway) secretsOf(r *http.Request) []wire.Secret {
+	if v, ok := r.Context().Value(visitorKey).(*visitor); ok {
+		return g.secretsFor(v.to.host)
+	}
+	return nil
 }
 
 // request decides on one request.
@@ -115,7 +127,13 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	}
 	m := g.meters.of(grant)
 	defer m.done()
-	if err := g.intend(r.Context(), "request", d, nil); err != nil {
+	detail, err := g.used(i)
+	if err != nil {
+		d.Effect, d.Reason = nacre.Deny, err.Error()
+		g.deny(w, r, d)
+		return
+	}
+	if err := g.intend(r.Context(), "request", d, detail); err != nil {
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return
 	}
@@ -126,6 +144,21 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		}{&counted{r.Body, m}, r.Body}
 	}
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey, grant)))
+}
+
+// used says which secrets go out with a request, by name and fingerprint.
+func (g *Gateway) used(i egress.Intent) (map[string]string, error) {
+	var names []string
+	for _, s := range g.secretsFor(i.Host) {
+		if i.Scheme != "https" && !s.Plain {
+			return nil, fmt.Errorf("the secret %s goes out through TLS only", s.Name)
+		}
+		names = append(names, s.Name+" "+s.Fingerprint)
+	}
+	if names == nil {
+		return nil, nil
+	}
+	return map[string]string{"secrets": strings.Join(names, ", ")}, nil
 }
 
 // intentOf is what a request wants. Its connection, and nothing in it, says

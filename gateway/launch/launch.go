@@ -25,6 +25,7 @@ import (
 	"nacre/gateway/capture"
 	"nacre/gateway/wire"
 	"nacre/sandbox/blueprint"
+	"nacre/vault"
 )
 
 // Launcher starts gateways.
@@ -33,6 +34,8 @@ type Launcher struct {
 	Resolvers []string // name servers, as address:port; none: those of /etc/resolv.conf
 	// Authorities are certificates (PEM) to trust outside besides the system's.
 	Authorities []byte
+	// Secrets fetches those of these names; nil: there are none.
+	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
 
 // Supports refuses what no gateway can do yet: granted but not enforced would
@@ -41,7 +44,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 	for _, missing := range []struct {
 		n    int
 		what string
-	}{{len(p.Secrets), "secrets"}, {len(p.Models), "models"}, {len(p.Tools), "tools"}} {
+	}{{len(p.Models), "models"}, {len(p.Tools), "tools"}} {
 		if missing.n > 0 {
 			return fault.New(fault.Unsupported, "the plan grants %s, which the gateway of this version cannot enforce", missing.what).
 				WithHint("leave it out of the manifest")
@@ -53,6 +56,9 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 				WithHint("leave push out of the manifest")
 		}
 	}
+	if err := bound(p); err != nil {
+		return err
+	}
 	if len(p.Network) > 0 && !p.Loopback {
 		return fault.New(fault.Unsupported, "the plan grants a network, which programs inside reach by their loopback, and forbids that").
 			WithHint("leave loopback: false out of the manifest")
@@ -62,16 +68,17 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 
 // link is one running gateway.
 type link struct {
-	process *os.Process
-	control *wire.Conn
-	report  func(context.Context, nacre.Event) error
-	network *blueprint.Network
-	outside []byte // certificates that programs inside must know themselves
-	root    chan []byte
-	ready   chan struct{}
-	gone    chan struct{}
-	once    sync.Once
-	closing chan struct{}
+	process  *os.Process
+	control  *wire.Conn
+	report   func(context.Context, nacre.Event) error
+	network  *blueprint.Network
+	revealed []nacre.Variable // secrets that the plan gives to the agent itself
+	outside  []byte           // certificates that programs inside must know themselves
+	root     chan []byte
+	ready    chan struct{}
+	gone     chan struct{}
+	once     sync.Once
+	closing  chan struct{}
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -89,7 +96,11 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
 	}
-	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), root: make(chan []byte, 1), ready: make(chan struct{}),
+	revealed, err := l.secrets(p, &config)
+	if err != nil {
+		return nil, err
+	}
+	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, root: make(chan []byte, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{})}
 	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
@@ -151,8 +162,13 @@ func (g *link) start(program string, args []string, config wire.Config) error {
 		return err
 	}
 	go func() {
-		_ = json.NewEncoder(w).Encode(config) // where it fails, the gateway refuses what it reads
+		b, err := json.Marshal(config)
+		if err == nil {
+			_, _ = w.Write(b) // where it fails, the gateway refuses what it reads
+		}
 		w.Close()
+		clear(b)
+		config.Zero()
 	}()
 	return nil
 }
@@ -229,7 +245,8 @@ func (g *link) lost() error {
 func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
 	select {
 	case root := <-g.root:
-		return furnish(root, g.outside)
+		files, list, err := furnish(root, g.outside)
+		return files, append(list, g.revealed...), err
 	case <-g.gone:
 	case <-time.After(patience):
 	}

@@ -25,10 +25,28 @@ const (
 // Config is all that a gateway knows. The zero value reaches nothing.
 type Config struct {
 	Rules       egress.Rules
-	Resolvers   []string     // name servers outside, as address:port
+	Resolvers   []string // name servers outside, as address:port
+	Secrets     []Secret
 	Authorities []byte       // PEM: whom to trust outside
 	Own         []netip.Addr // addresses of this machine
 	IPv6        bool         // listeners for it follow
+}
+
+// Secret is a value that goes out with requests, bound to hosts and to a place.
+type Secret struct {
+	Name        string
+	Value       []byte
+	Fingerprint string // for the audit
+	Hosts       []string
+	Slot        string // bearer, basic, header:NAME, query:NAME
+	Plain       bool   // its hosts are on this machine: without TLS too
+}
+
+// Zero forgets the values.
+func (c *Config) Zero() {
+	for _, s := range c.Secrets {
+		clear(s.Value)
+	}
 }
 
 // Message is one packet. Exactly one of its fields is set.

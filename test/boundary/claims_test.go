@@ -70,7 +70,6 @@ func (o owner) watched() bool {
 // not ignored: the run is refused, though the policy allows it.
 func TestWhatNothingEnforcesIsRefused(t *testing.T) {
 	for name, grant := range map[string]string{
-		"secrets":  "secrets: [{name: token, hosts: [example.com]}]",
 		"models":   "models: [{provider: some, models: [one], tokens: 10}]",
 		"tools":    "tools: [{server: some, tools: [one]}]",
 		"messages": "messages: [{with: family, access: [send]}]",

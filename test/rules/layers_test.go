@@ -57,6 +57,7 @@ var places = map[string]place{
 	// What decides and keeps for the gateway: the core's other half, with
 	// ceilings of its own beside the sum.
 	"egress": {layer: core, ceiling: 350, library: true},
+	"vault":  {layer: core, ceiling: 390, library: true},
 
 	"gateway":         {layer: engines},
 	"gateway/capture": {layer: engines},
@@ -258,6 +259,7 @@ var foreign = map[string][]string{
 	"policy":         {},
 	"seccomp":        {"golang.org/x/sys/unix"},
 	"audit":          {"golang.org/x/sys/unix"},
+	"vault":          {"filippo.io/age", "golang.org/x/sys/unix"},
 	"engine/native":  {"golang.org/x/sys/unix"},
 	"sandbox/cgroup": {"github.com/godbus/dbus/v5", "github.com/opencontainers/cgroups", "github.com/opencontainers/cgroups/fscommon", "golang.org/x/sys/unix"},
 }
