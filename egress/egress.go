@@ -34,8 +34,9 @@ type Intent struct {
 	Host    string // as Name returns it
 	Port    int
 	Method  string
-	Path    string // as it is sent, escaped, without its query
-	Upgrade string // the protocol to change to
+	Path    string   // as it is sent, escaped, without its query
+	Upgrade string   // the protocol to change to
+	Refs    []string // that a PUSH is to
 }
 
 func (i Intent) String() string {
@@ -136,16 +137,22 @@ func refuses(g nacre.NetworkGrant, i Intent) string {
 		return "nothing looks inside what is granted as " + g.Scheme
 	case !slices.Contains(g.Methods, i.Method):
 		return fmt.Sprintf("%s is granted for %s, not %s", i.Host, strings.Join(g.Methods, ", "), i.Method)
+	case slices.ContainsFunc(i.Refs, func(ref string) bool { return !pushable(g, ref) }):
+		return fmt.Sprintf("%s is granted for pushes to %s, not to %.200q", i.Host, strings.Join(g.Push, ", "), i.Refs)
 	case i.Upgrade != "" && !slices.Contains(g.Upgrade, i.Upgrade):
 		return fmt.Sprintf("%s is not granted to change to %q", i.Host, i.Upgrade)
 	}
-	return refusesPath(g, i.Path)
+	return refusesPath(g, i.Path, i.Method == manifest.Fetch || i.Method == manifest.Push)
+}
+
+func pushable(g nacre.NetworkGrant, ref string) bool {
+	return slices.ContainsFunc(g.Push, func(pattern string) bool { return manifest.Wild(pattern, ref) })
 }
 
 // refusesPath: what can be read in two ways is allowed only where every path is.
-func refusesPath(g nacre.NetworkGrant, path string) string {
+func refusesPath(g nacre.NetworkGrant, path string, git bool) string {
 	plain, ok := clean(path)
-	everything := slices.Contains(g.Paths, "/**") && len(g.Push) == 0
+	everything := slices.Contains(g.Paths, "/**") && !git
 	switch {
 	case !ok:
 		return fmt.Sprintf("the path %.200q is not one", path)

@@ -29,6 +29,9 @@ var rules = egress.Rules{
 		grant("address", "10.0.0.7", func(g *nacre.NetworkGrant) { g.Scheme, g.Ports = "http", []int{80} }),
 		grant("pinned", "pinned.example.com", func(g *nacre.NetworkGrant) { g.TLS, g.Methods, g.Paths = "opaque", nil, nil }),
 		grant("chat", "chat.example.com", func(g *nacre.NetworkGrant) { g.Upgrade = []string{"websocket"} }),
+		grant("git", "git.example.com", func(g *nacre.NetworkGrant) {
+			g.Methods, g.Paths, g.Push = []string{"FETCH", "PUSH"}, []string{"/acme/**"}, []string{"refs/heads/agent/*"}
+		}),
 		grant("denied", "evil.example.net", nil),
 		grant("all", "*.example.net", nil),
 	},
@@ -72,6 +75,12 @@ func TestDecide(t *testing.T) {
 		{"GET http://10.0.0.7/", "address", ""},
 		{"GET http://[::ffff:10.0.0.7]/", "address", ""},
 		{"GET http://10.0.0.8/", "default", "no grant is for the address 10.0.0.8"},
+		{"FETCH https://git.example.com/acme/site/info/refs", "git", ""},
+		{"PUSH https://git.example.com/acme/site/git-receive-pack", "git", ""},
+		{"FETCH https://git.example.com/other/site/info/refs", "git", "is not among"},
+		{"FETCH https://git.example.com/acme/../other/info/refs", "git", "two ways"},
+		{"GET https://git.example.com/acme/site/info/refs", "git", "not GET"},
+		{"FETCH https://api.example.com/acme/site/info/refs", "read", "not FETCH"},
 		{"GET https://pinned.example.com/", "pinned", "nothing looks inside"},
 		{"GET https://evil.example.net/", "network.deny", "is denied"},
 		{"GET https://good.example.net/", "all", ""},
@@ -106,6 +115,15 @@ func TestUpgrade(t *testing.T) {
 		d, _ := rules.Decide(egress.Intent{Scheme: "https", Host: host, Port: 443, Method: "GET", Path: "/", Upgrade: "websocket"})
 		if d.Effect != want {
 			t.Errorf("%v", d)
+		}
+	}
+}
+
+func TestPush(t *testing.T) {
+	for ref, want := range map[string]nacre.Effect{"refs/heads/agent/x": nacre.Allow, "refs/heads/agent/x/y": nacre.Allow, "refs/heads/main": nacre.Deny, "refs/heads/agent": nacre.Deny, "": nacre.Deny} {
+		i := egress.Intent{Scheme: "https", Host: "git.example.com", Port: 443, Method: "PUSH", Path: "/acme/site/git-receive-pack", Refs: []string{"refs/heads/agent/1", ref}}
+		if d, _ := rules.Decide(i); d.Effect != want {
+			t.Errorf("%q: %v", ref, d)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type book struct {
 }
 
 // denial is what makes two denials the same to a reader.
-type denial struct{ kind, rule, to string }
+type denial struct{ kind, rule, to, refs string }
 
 // repeats counts denials that were not written one by one.
 type repeats struct {
@@ -85,7 +85,7 @@ func (b *book) acknowledged(a wire.Ack) {
 // denied records a denial. One that is repeated at once is counted, and told of
 // with the next that is written, so that a program cannot fill the audit.
 func (b *book) denied(ctx context.Context, e nacre.Event) {
-	key := denial{e.Kind, e.Rule, e.Detail["to"]}
+	key := denial{e.Kind, e.Rule, e.Detail["to"], e.Detail["refs"]}
 	now := time.Now()
 	b.mu.Lock()
 	if len(b.seen) >= maxSeen {

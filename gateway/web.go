@@ -18,6 +18,7 @@ import (
 	"nacre"
 	"nacre/egress"
 	"nacre/gateway/wire"
+	"nacre/manifest"
 )
 
 // key is what is remembered with a connection or a request.
@@ -115,7 +116,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		g.deny(w, r, d)
 		return
 	}
-	d, grant := g.rules().Decide(i)
+	d, grant, detail := g.decide(i, r)
 	if d.Effect == nacre.Allow {
 		if why := g.meters.of(grant).admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
@@ -127,8 +128,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	}
 	m := g.meters.of(grant)
 	defer m.done()
-	detail, err := g.used(i)
-	if err != nil {
+	if err := g.used(i, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 		g.deny(w, r, d)
 		return
@@ -147,18 +147,39 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 }
 
 // used says which secrets go out with a request, by name and fingerprint.
-func (g *Gateway) used(i egress.Intent) (map[string]string, error) {
+func (g *Gateway) used(i egress.Intent, detail map[string]string) error {
 	var names []string
 	for _, s := range g.secretsFor(i.Host) {
 		if i.Scheme != "https" && !s.Plain {
-			return nil, fmt.Errorf("the secret %s goes out through TLS only", s.Name)
+			return fmt.Errorf("the secret %s goes out through TLS only", s.Name)
 		}
 		names = append(names, s.Name+" "+s.Fingerprint)
 	}
-	if names == nil {
-		return nil, nil
+	if names != nil {
+		detail["secrets"] = strings.Join(names, ", ")
 	}
-	return map[string]string{"secrets": strings.Join(names, ", ")}, nil
+	return nil
+}
+
+// decide asks about a request as it is, then as what it means to git.
+func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacre.NetworkGrant, map[string]string) {
+	detail := map[string]string{}
+	d, grant := g.rules().Decide(i)
+	if d.Effect == nacre.Allow {
+		return d, grant, detail
+	}
+	meant, git, err := gitIntent(i, r)
+	if !git {
+		return d, grant, detail
+	}
+	if meant.Refs != nil {
+		detail["refs"] = strings.Join(meant.Refs, " ")
+	}
+	d, grant = g.rules().Decide(meant)
+	if err != nil {
+		d.Effect, d.Reason = nacre.Deny, err.Error()
+	}
+	return d, grant, detail
 }
 
 // intentOf is what a request wants. Its connection, and nothing in it, says
@@ -176,6 +197,8 @@ func intentOf(r *http.Request) (egress.Intent, error) {
 		i.Path = "/"
 	}
 	switch {
+	case r.Method == manifest.Fetch || r.Method == manifest.Push:
+		return i, errors.New("there is no such method in HTTP")
 	case r.Method == http.MethodConnect:
 		return i, errors.New("the gateway is no proxy: programs connect to hosts themselves")
 	case r.ProtoMajor == 1 && r.RequestURI != "*" && !strings.HasPrefix(r.RequestURI, "/"):

@@ -88,7 +88,7 @@ func (n Named) Detail() map[string]string {
 // matchers say how the items of a list are compared with a rule's; where none
 // is named, * in the rule stands for anything.
 var matchers = map[string]func(rule, asked string) bool{
-	string(nacre.CapNetwork): CoversHost, "hosts": CoversHost, "paths": CoversPath}
+	string(nacre.CapNetwork): CoversHost, "hosts": CoversHost, "paths": CoversPath, "push": Wild}
 
 // matches tells whether a rule's text allows what is asked.
 func matches(key, rule, asked string) bool {

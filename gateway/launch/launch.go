@@ -50,12 +50,6 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 				WithHint("leave it out of the manifest")
 		}
 	}
-	for _, n := range p.Network {
-		if len(n.Push) > 0 {
-			return fault.New(fault.Unsupported, "the plan grants pushes to %s, whose refs the gateway of this version cannot tell apart", n.Host).
-				WithHint("leave push out of the manifest")
-		}
-	}
 	if err := bound(p); err != nil {
 		return err
 	}

@@ -86,6 +86,19 @@ func (a *memory) String() string {
 	return b.String()
 }
 
+// refs lists the pushes.
+func (a *memory) refs() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var b strings.Builder
+	for _, e := range a.events {
+		if e.Detail["refs"] != "" {
+			fmt.Fprintln(&b, strings.Fields(e.Detail["to"])[0], e.Decision, e.Detail["refs"])
+		}
+	}
+	return b.String()
+}
+
 // buffer collects what several streams write at once.
 type buffer struct {
 	mu sync.Mutex
