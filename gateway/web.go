@@ -113,7 +113,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	i, err := intentOf(r)
 	if err != nil {
 		d := nacre.Decision{Capability: nacre.CapNetwork, Subject: i.String(), Rule: "request", Reason: err.Error()}
-		g.deny(w, r, d)
+		g.deny(w, r, d, nil)
 		return
 	}
 	d, grant, detail := g.decide(i, r)
@@ -123,14 +123,14 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		}
 	}
 	if d.Effect != nacre.Allow {
-		g.deny(w, r, d)
+		g.deny(w, r, d, detail)
 		return
 	}
 	m := g.meters.of(grant)
 	defer m.done()
 	if err := g.used(i, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
-		g.deny(w, r, d)
+		g.deny(w, r, d, detail)
 		return
 	}
 	if err := g.intend(r.Context(), "request", d, detail); err != nil {
@@ -234,8 +234,8 @@ func upgrade(r *http.Request) string {
 }
 
 // deny records and explains.
-func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision) {
-	_ = g.intend(r.Context(), "request", d, nil)
+func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision, detail map[string]string) {
+	_ = g.intend(r.Context(), "request", d, detail)
 	code := http.StatusForbidden
 	if r.Header.Get("Upgrade") != "" {
 		code = http.StatusUpgradeRequired // a client that can do without, then does
