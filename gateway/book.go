@@ -18,6 +18,8 @@ type book struct {
 	last    uint64
 	waiting map[uint64]chan error
 	seen    map[denial]*repeats
+	allowed float64 // records of denials that may be written now
+	filled  time.Time
 }
 
 // denial is what makes two denials the same to a reader.
@@ -32,11 +34,13 @@ type repeats struct {
 const (
 	quiet     = 10 * time.Second // in which a repeated denial is only counted
 	maxSeen   = 4096             // different denials that are told apart
+	burst     = 500              // of them at once
+	steady    = 5                // in a second, after that
 	maxDetail = 512              // bytes of what a stranger wrote
 )
 
 func newBook(control *wire.Conn) *book {
-	return &book{control: control, waiting: map[uint64]chan error{}, seen: map[denial]*repeats{}}
+	return &book{control: control, waiting: map[uint64]chan error{}, seen: map[denial]*repeats{}, allowed: burst, filled: time.Now()}
 }
 
 // record returns once the event is in the audit; an error means that it is not,
@@ -85,31 +89,63 @@ func (b *book) acknowledged(a wire.Ack) {
 // denied records a denial. One that is repeated at once is counted, and told of
 // with the next that is written, so that a program cannot fill the audit.
 func (b *book) denied(ctx context.Context, e nacre.Event) {
-	key := denial{e.Kind, e.Rule, e.Detail["to"], e.Detail["refs"]}
-	now := time.Now()
-	b.mu.Lock()
-	if len(b.seen) >= maxSeen {
-		for k, r := range b.seen {
-			if now.Sub(r.since) > quiet {
-				delete(b.seen, k)
-			}
+	if again, written := b.counted(e, time.Now()); written {
+		if again > 0 {
+			e.Detail["repeated"] = strconv.Itoa(again)
 		}
+		_ = b.record(ctx, e) // it is denied either way
 	}
-	if len(b.seen) >= maxSeen {
+}
+
+// counted counts a denial. Where it is to be written, it says how many of its
+// kind were only counted before.
+func (b *book) counted(e nacre.Event, now time.Time) (again int, written bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := denial{e.Kind, e.Rule, e.Detail["to"], e.Detail["refs"]}
+	if r := b.seen[key]; r != nil && now.Sub(r.since) < quiet {
+		r.count++
+		return 0, false
+	}
+	b.forget(now)
+	if len(b.seen) >= maxSeen || !b.afford(now) {
 		key = denial{kind: e.Kind, to: "many others"}
 	}
 	r := b.seen[key]
-	if r != nil && now.Sub(r.since) < quiet {
+	if r == nil {
+		r = &repeats{}
+		b.seen[key] = r
+	}
+	if now.Sub(r.since) < quiet {
 		r.count++
-		b.mu.Unlock()
+		return 0, false
+	}
+	again, r.count, r.since = r.count, 0, now
+	return again, true
+}
+
+// forget makes room for other denials.
+func (b *book) forget(now time.Time) {
+	if len(b.seen) < maxSeen {
 		return
 	}
-	if r != nil && r.count > 0 {
-		e.Detail["repeated"] = strconv.Itoa(r.count)
+	for k, r := range b.seen {
+		if r.count == 0 && now.Sub(r.since) > quiet {
+			delete(b.seen, k)
+		}
 	}
-	b.seen[key] = &repeats{since: now}
-	b.mu.Unlock()
-	_ = b.record(ctx, e) // it is denied either way
+}
+
+// afford tells whether another denial may be written: how many there are is for
+// the program inside to choose.
+func (b *book) afford(now time.Time) bool {
+	b.allowed = min(burst, b.allowed+steady*now.Sub(b.filled).Seconds())
+	b.filled = now
+	if b.allowed < 1 {
+		return false
+	}
+	b.allowed--
+	return true
 }
 
 // close tells what was only counted.
