@@ -6,6 +6,7 @@ import "golang.org/x/sys/unix"
 type Verdict struct {
 	Permit bool
 	Errno  unix.Errno // of a refusal; 0 is EPERM
+	Quiet  bool       // of a refusal: honest programs probe, so it is not reported
 }
 
 var permit = Verdict{Permit: true}

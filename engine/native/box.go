@@ -15,12 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/denials"
 	"nacre/fault"
 	"nacre/posture"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
+	"nacre/sandbox/notify"
 	"nacre/sandbox/watchdog"
 )
 
@@ -42,6 +44,9 @@ type box struct {
 	watchdog *watchdog.Watchdog
 	process  *sandbox.Process
 	facts    []blueprint.Fact
+	denied   *denials.Tally
+	silent   string        // why denied calls are not reported, if so
+	served   chan struct{} // closed once none can be reported any more; nil if none ever could
 
 	mu      sync.Mutex
 	jobs    []*job            // by number
@@ -111,6 +116,10 @@ func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
 	m, fds, err := blueprint.Receive(b.process.Control)
+	if err == nil && m.Kind == blueprint.Listener {
+		b.hear(m, fds)
+		m, fds, err = blueprint.Receive(b.process.Control)
+	}
 	blueprint.CloseAll(fds)
 	switch {
 	case errors.Is(err, blueprint.ErrClosed):
@@ -127,6 +136,33 @@ func (b *box) await(context.Context) error {
 	b.facts = m.Facts
 	return nil
 }
+
+// hear takes the filter's listener, over which denied calls are reported.
+func (b *box) hear(m blueprint.Message, fds []int) {
+	if len(fds) != 1 {
+		b.silent = m.Error
+		blueprint.CloseAll(fds)
+		return
+	}
+	b.served = make(chan struct{})
+	go func() {
+		notify.Serve(fds[0], b.denied)
+		close(b.served)
+	}()
+}
+
+// settle waits until all that was denied is counted and recorded.
+func (b *box) settle() error {
+	if b.served == nil || b.process.End() != nil {
+		return nil
+	}
+	<-b.served
+	return b.denied.Close()
+}
+
+// Denials is what was denied so far. Where the kernel reports no denied calls,
+// silent says why.
+func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied.List(), b.silent }
 
 // verify compares what holds with what must, and waits for the audit. The
 // command starts after both, or never.
@@ -159,6 +195,11 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	if b.group != nil {
 		list = append(list, b.group.Readback(b.process.PID)...)
 	}
+	reported := "an errno, and reported"
+	if b.silent != "" { // as strict without
+		reported = "an errno, and not reported: " + b.silent
+	}
+	list = append(list, nacre.Expectation{Layer: "seccomp", Item: "denials", Expected: "an errno", Found: reported, OK: true})
 	return list, nil
 }
 
