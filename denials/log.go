@@ -32,7 +32,7 @@ func newLog(recorder nacre.Recorder, like nacre.Event, sums func() []Denial) *lo
 // first has the first call of a pair recorded.
 func (l *log) first(d nacre.Decision, program string) {
 	e := l.like
-	e.Kind, e.Decision, e.Rule, e.Reason = "syscall.denied", nacre.Deny, d.Rule, d.Reason
+	e.Kind, e.Decision, e.Rule, e.Reason = "syscall.denied", nacre.Deny, d.Rule, d.Subject+", by "+program+": "+d.Reason
 	e.Detail = map[string]string{"call": d.Subject, "program": program}
 	if d.Remedy != "" {
 		e.Detail["remedy"] = d.Remedy
