@@ -99,7 +99,7 @@ func accepted() (tiers []nacre.Tier) {
 	return tiers
 }
 
-func newEngine(t *testing.T) (*Engine, *memoryAudit) {
+func newEngine(t testing.TB) (*Engine, *memoryAudit) {
 	t.Helper()
 	store, err := runs.Open(os.Geteuid(), filepath.Join(t.TempDir(), "run"))
 	if err != nil {
@@ -109,7 +109,7 @@ func newEngine(t *testing.T) (*Engine, *memoryAudit) {
 	return &Engine{Init: initPath, Runs: store, Audit: a}, a
 }
 
-func planOf(t *testing.T, command ...string) nacre.Plan {
+func planOf(t testing.TB, command ...string) nacre.Plan {
 	t.Helper()
 	p := nacre.Plan{
 		Version: 1, Command: command, Workdir: "/home/agent",

@@ -72,7 +72,7 @@ func emptyBoundingSet() error {
 }
 
 // enforceSeccomp comes last: the filter denies most of what was done before.
-// The listener goes to the supervisor and, being close-on-exec, no further.
+// Its listener goes to the supervisor and, being close-on-exec, no further.
 func (b *builder) enforceSeccomp() error {
 	const instruction = 8 // sizeof(struct sock_filter)
 	code := b.spec.Seccomp
@@ -80,27 +80,20 @@ func (b *builder) enforceSeccomp() error {
 		return fmt.Errorf("filter of %d bytes", len(code))
 	}
 	program := unsafe.Slice((*unix.SockFilter)(unsafe.Pointer(&code[0])), len(code)/instruction)
-	m := blueprint.Message{Kind: blueprint.Listener}
-	listener, err := listen(program)
-	if err != nil { // an old kernel, or a filter around us that has the one listener there can be
-		m.Error = err.Error()
-		silence(program)
-		if _, err := load(program, 0); err != nil {
-			return err
-		}
-		return blueprint.Send(blueprint.ControlFD, m)
-	}
-	return blueprint.Send(blueprint.ControlFD, m, listener)
-}
-
-// listen loads a filter and returns its listener. From Linux 5.19 a call that
-// was received is only interrupted by what kills its caller.
-func listen(program []unix.SockFilter) (int, error) {
-	fd, err := load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+	// From Linux 5.19 only what kills its caller interrupts a call once received.
+	listener, err := load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	if errors.Is(err, unix.EINVAL) {
-		fd, err = load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		listener, err = load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	}
-	return fd, err
+	if err == nil {
+		return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener}, listener)
+	}
+	// An old kernel, or a filter around us has the one listener that there can be.
+	silence(program)
+	if _, err := load(program, 0); err != nil {
+		return err
+	}
+	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Error: err.Error()})
 }
 
 func load(program []unix.SockFilter, flags uintptr) (int, error) {

@@ -50,12 +50,22 @@ const (
 	notifSetFlags = 0x40082104 // SECCOMP_IOCTL_NOTIF_SET_FLAGS
 )
 
-// Serve answers until nothing is left that runs under the filter, and closes
-// the listener. It has a thread of its own, so that nobody inside waits for
-// anything else that the supervisor does.
-func Serve(listener int, d Denials) {
-	runtime.LockOSThread()
-	defer unix.Close(listener)
+// Serve answers, on a thread of its own, so that nobody inside waits for
+// anything else that the supervisor does. Once nothing is left that runs under
+// the filter it closes the listener and then the channel.
+func Serve(listener int, d Denials) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer unix.Close(listener)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread() // a thread that ends takes along whom it started (PR_SET_PDEATHSIG)
+		serve(listener, d)
+	}()
+	return done
+}
+
+func serve(listener int, d Denials) {
 	// Linux 6.6 hands the processor over and back: twenty times quicker.
 	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), notifSetFlags, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	for wait(listener) {
@@ -82,15 +92,10 @@ func Serve(listener int, d Denials) {
 
 // wait waits for a call; false once there will be none any more.
 func wait(listener int) bool {
+	p := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
 	for {
-		p := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
-		_, err := unix.Poll(p, -1)
-		switch {
-		case err == unix.EINTR:
-		case err != nil, p[0].Revents&unix.POLLIN == 0:
-			return false
-		default:
-			return true
+		if _, err := unix.Poll(p, -1); err != unix.EINTR {
+			return err == nil && p[0].Revents&unix.POLLIN != 0
 		}
 	}
 }
