@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"nacre"
 	"nacre/denials"
 	"nacre/terminal"
 )
@@ -14,13 +17,7 @@ const maxDenied = 12
 // tellDenied says which system calls the run was denied, how often, and the
 // line that would allow each.
 func (s *session) tellDenied() {
-	box, ok := s.box.(interface {
-		Denials() ([]denials.Denial, string)
-	})
-	if !ok {
-		return
-	}
-	list, silent := box.Denials()
+	list, silent := deniedIn(s.box)
 	for _, d := range list {
 		s.events.denied(d)
 	}
@@ -36,6 +33,20 @@ func (s *session) tellDenied() {
 	if more := len(list) - maxDenied; more > 0 {
 		s.app.note("%d more system calls were denied; nacre audit lists them", more)
 	}
+}
+
+// deniedIn is what a sandbox was denied; silent says why it cannot be told.
+func deniedIn(box nacre.Sandbox) (list []denials.Denial, silent string) {
+	if b, ok := box.(interface {
+		Denials() ([]denials.Denial, string)
+	}); ok {
+		list, silent = b.Denials()
+		if silent == unix.EBUSY.Error() {
+			silent = "something around nacre has the one listener that the kernel allows"
+		}
+		return list, silent
+	}
+	return nil, "the engine does not report them"
 }
 
 func deniedLine(d denials.Denial) string {
