@@ -66,7 +66,7 @@ func Serve(listener int, d Denials) <-chan struct{} {
 }
 
 func serve(listener int, d Denials) {
-	// Linux 6.6 hands the processor over and back: twenty times quicker.
+	// From Linux 6.6 the processor is handed over and back, which is quicker.
 	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), notifSetFlags, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	for wait(listener) {
 		var n notice // the kernel wants it empty
@@ -109,7 +109,8 @@ func control(listener int, request uintptr, of unsafe.Pointer) bool {
 // maxProgram bounds the name of a program, in bytes.
 const maxProgram = 256
 
-// program is what a process executes.
+// program is what a process executes. Its command line would be what it says
+// itself, and reading that waits for its memory.
 func program(pid uint32) string {
 	b := make([]byte, maxProgram)
 	n, err := unix.Readlink("/proc/"+strconv.Itoa(int(pid))+"/exe", b)
