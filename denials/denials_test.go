@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -163,5 +165,37 @@ func TestRecordFails(t *testing.T) {
 	tl.Denied(call(bpf, "/x"))
 	if err := tl.Close(); !errors.Is(err, full) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSums: while it runs, sums are recorded at a tick, if there is news.
+func TestSums(t *testing.T) {
+	r := &recorder{}
+	tl := tally(t, r)
+	tick := make(chan time.Time)
+	tl.log.begin.Do(func() { go tl.log.run(tick) })
+	for range 5 {
+		tl.Denied(call(bpf, "/x"))
+	}
+	for range 3 {
+		tick <- time.Time{}
+	}
+	for range 2 {
+		tl.Denied(call(bpf, "/x"))
+		tl.Denied(call(bpf, "/x"))
+		tick <- time.Time{}
+	}
+	if err := tl.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var sums []string
+	for _, e := range r.events {
+		if e.Kind == "syscall.denials" {
+			sums = append(sums, e.Detail["bpf"])
+		}
+	}
+	// A sum may come while the next are counted, but none without news.
+	if !slices.IsSorted(sums) || len(slices.Compact(slices.Clone(sums))) != len(sums) || sums[len(sums)-1] != "9" {
+		t.Errorf("sums %v", sums)
 	}
 }

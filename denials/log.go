@@ -38,14 +38,19 @@ func (l *log) first(d nacre.Decision, program string) {
 		e.Detail["remedy"] = d.Remedy
 	}
 	l.fresh <- e
-	l.begin.Do(func() { go l.run() })
+	l.begin.Do(func() {
+		go func() {
+			tick := time.NewTicker(interval)
+			defer tick.Stop()
+			l.run(tick.C)
+		}()
+	})
 }
 
 func (l *log) counted() { l.since.Add(1) }
 
-func (l *log) run() {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+// run writes first ones as they come, and sums at each tick that has new ones.
+func (l *log) run(tick <-chan time.Time) {
 	var failed error
 	write := func(e nacre.Event) { failed = cmp.Or(failed, l.recorder.Record(context.Background(), e)) }
 	sum := func() {
@@ -57,7 +62,7 @@ func (l *log) run() {
 		select {
 		case e := <-l.fresh:
 			write(e)
-		case <-tick.C:
+		case <-tick:
 			sum()
 		case <-l.done:
 			for len(l.fresh) > 0 {

@@ -9,7 +9,10 @@ type Verdict struct {
 	Quiet  bool       // of a refusal: honest programs probe, so it is not reported
 }
 
-var permit = Verdict{Permit: true}
+var (
+	permit = Verdict{Permit: true}
+	quiet  = Verdict{Quiet: true}
+)
 
 func refuse(e unix.Errno) Verdict { return Verdict{Errno: e} }
 

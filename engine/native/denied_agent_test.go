@@ -116,10 +116,13 @@ func vforkDenied() int {
 // hostile are names that a terminal, a line or a table would trip over.
 var hostile = []string{"a\nb", "a\x1b[31mb", "a\tb", "\u202egnp.exe", "a\xffb", "a\"}b", "a\\nb", "x (deleted)", "%s%n"}
 
-// hostileNames runs under those names and very many others.
+// many is more names than are told apart.
+const many = 12
+
+// hostileNames runs under those names and many others.
 func hostileNames() int {
 	names := append([]string{}, hostile...)
-	for i := range 100 {
+	for i := range many {
 		names = append(names, fmt.Sprintf("program %03d", i))
 	}
 	for i, name := range names {

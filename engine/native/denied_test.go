@@ -206,7 +206,7 @@ func TestDeniedNames(t *testing.T) {
 		t.Fatalf("%+v %s", j.exit, j.out)
 	}
 	d := j.of("bpf")
-	if int(d.Count) != len(hostile)+100 || !d.More || len(d.Programs) > 8 || d.Programs[0] != "/tmp/"+hostile[0] {
+	if int(d.Count) != len(hostile)+many || !d.More || len(d.Programs) > 8 || d.Programs[0] != "/tmp/"+hostile[0] {
 		t.Errorf("%+v", d)
 	}
 	if len(j.audit) > 10 {
