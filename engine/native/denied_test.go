@@ -148,6 +148,11 @@ func TestFloodIsCharged(t *testing.T) {
 		_, _ = sandbox.Wait()
 	}()
 	b := sandbox.(*box)
+	if lines, err := b.Posture(); err != nil || !slices.ContainsFunc(lines, func(l nacre.Expectation) bool {
+		return l.Item == "denials reported" && l.Found == "by name" && l.OK
+	}) {
+		t.Errorf("%v, %+v", err, lines)
+	}
 	if b.group == nil {
 		t.Skip("needs control groups: without them nothing outside is charged to the sandbox")
 	}
