@@ -41,17 +41,18 @@ var places = map[string]place{
 	"manifest":          {layer: core, ceiling: 530},
 	"policy":            {layer: core, ceiling: 515},
 	"compile":           {layer: core, ceiling: 395},
-	"seccomp":           {layer: core, ceiling: 455},
+	"seccomp":           {layer: core, ceiling: 495},
 	"sandbox":           {layer: core, ceiling: 490},
 	"sandbox/blueprint": {layer: core, ceiling: 240},
-	"sandbox/build":     {layer: core, ceiling: 1020},
+	"sandbox/build":     {layer: core, ceiling: 1035},
 	"sandbox/reap":      {layer: core, ceiling: 240},
 	"sandbox/cgroup":    {layer: core, ceiling: 605},
+	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 220},
 	"sandbox/lockdown":  {layer: core, ceiling: 110, library: true},
 	"posture":           {layer: core, ceiling: 140},
 	"audit":             {layer: core, ceiling: 505},
-	"engine/native":     {layer: engines, ceiling: 1245},
+	"engine/native":     {layer: engines, ceiling: 1275},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	// What decides and keeps for the gateway: the core's other half, with
@@ -68,6 +69,7 @@ var places = map[string]place{
 	"remedy":        {layer: core},
 	"grant":         {layer: core},
 	"auditlog":      {layer: engines},
+	"denials":       {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
 	"preset":        {layer: core},
@@ -105,7 +107,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7100
+	coreCeiling = 7260
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -184,7 +186,10 @@ func TestLayers(t *testing.T) {
 
 // untrusted are packages outside the core that packages of the core may use.
 var untrusted = map[string][]string{
-	"engine/native": {"runs"}, // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+	"engine/native": {
+		"runs",    // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+		"denials", // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
+	},
 }
 
 // ban is imports that some packages may not have.
