@@ -44,7 +44,7 @@ func (g *Gateway) arrived(c *net.TCPConn) {
 		g.turnAway(c, nacre.Decision{Capability: nacre.CapNetwork, Subject: "the gateway's own port", Rule: "default", Reason: "nothing is behind it"})
 		return
 	}
-	d := destination{to.Addr().String(), int(to.Port())}
+	d := destination{to.Addr().Unmap().String(), int(to.Port())}
 	if name, ok := g.names.of(to.Addr()); ok {
 		d.host = name
 	} else if to.Port() == 53 {

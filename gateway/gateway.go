@@ -81,15 +81,13 @@ func Main(config wire.Config, control *wire.Conn) error {
 // stop says what is left to say and ends.
 func (g *Gateway) stop() {
 	if g.turned != nil {
-		_ = g.turned.SetReadDeadline(time.Now().Add(drain))
+		_ = g.turned.SetReadDeadline(time.Now()) // the reader then ends
 		<-g.drained
+		g.drain()
 	}
 	g.book.close(context.Background())
 	os.Exit(0)
 }
-
-// drain is how long reports of the kernel's may be under way.
-const drain = 20 * time.Millisecond
 
 // New makes a gateway that does not serve yet.
 func New(config wire.Config, control *wire.Conn) (*Gateway, error) {

@@ -39,6 +39,24 @@ func (g *Gateway) reports() {
 	}
 }
 
+// drain reads the reports that are there: of what is gone there are no more.
+func (g *Gateway) drain() {
+	raw, err := g.turned.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		b := make([]byte, 64<<10)
+		for {
+			n, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+			if err != nil && err != unix.ENOBUFS {
+				return
+			}
+			g.reported(b[:max(n, 0)])
+		}
+	})
+}
+
 // reported reads the kernel's messages (linux/netfilter/nfnetlink_log.h).
 func (g *Gateway) reported(b []byte) {
 	const header, payload = 4, 9 // struct nfgenmsg, NFULA_PAYLOAD

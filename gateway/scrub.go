@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"net/http"
 	"strings"
 )
 
@@ -18,12 +19,13 @@ type scrubber struct {
 	ready   []byte // may be read
 	held    []byte // may yet turn out to be the beginning of something
 	err     error
+	trailer http.Header // known once the body is read
 }
 
 // newScrubber wraps a body. One that can be written to, as after a change of
 // protocol, still can.
-func newScrubber(from io.ReadCloser, needles [][]byte) io.ReadCloser {
-	s := &scrubber{from: from, needles: needles}
+func newScrubber(from io.ReadCloser, trailer http.Header, needles [][]byte) io.ReadCloser {
+	s := &scrubber{from: from, trailer: trailer, needles: needles}
 	for _, n := range needles {
 		s.longest = max(s.longest, len(n))
 	}
@@ -48,6 +50,7 @@ func (s *scrubber) Read(p []byte) (int, error) {
 		keep := s.beginning()
 		if s.err != nil {
 			keep = 0
+			maskAll(s.trailer, s.needles)
 		}
 		cut := len(s.held) - keep
 		s.ready, s.held = s.held[:cut:cut], append([]byte(nil), s.held[cut:]...)
@@ -73,6 +76,28 @@ func (s *scrubber) beginning() int {
 	}
 	return 0
 }
+
+// maskAll overwrites every needle in headers.
+func maskAll(headers http.Header, needles [][]byte) {
+	for _, values := range headers {
+		for i := range values {
+			values[i] = string(mask([]byte(values[i]), needles))
+		}
+	}
+}
+
+// mute is an answer without provisional ones (1xx), which nobody searches.
+type mute struct{ http.ResponseWriter }
+
+// WriteHeader leaves provisional answers out.
+func (m mute) WriteHeader(code int) {
+	if code >= 200 || code == http.StatusSwitchingProtocols {
+		m.ResponseWriter.WriteHeader(code)
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (m mute) Unwrap() http.ResponseWriter { return m.ResponseWriter }
 
 // mask overwrites every needle, so that the length stays.
 func mask(b []byte, needles [][]byte) []byte {

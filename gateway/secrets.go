@@ -92,15 +92,9 @@ func scrub(secrets []wire.Secret, r *http.Response) error {
 		return errors.New("the reply is compressed (" + coding + ") although it was not to be, and cannot be searched for the secret that was sent")
 	}
 	needles := needlesOf(secrets)
-	for _, headers := range []http.Header{r.Header, r.Trailer} {
-		for _, values := range headers {
-			for i := range values {
-				values[i] = string(mask([]byte(values[i]), needles))
-			}
-		}
-	}
+	maskAll(r.Header, needles)
 	if r.Body != nil && len(needles) > 0 {
-		r.Body = newScrubber(r.Body, needles)
+		r.Body = newScrubber(r.Body, r.Trailer, needles)
 	}
 	return nil
 }

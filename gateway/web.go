@@ -143,6 +143,9 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 			io.Closer
 		}{&counted{r.Body, m}, r.Body}
 	}
+	if len(g.secretsFor(i.Host)) > 0 {
+		w = mute{w}
+	}
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey, grant)))
 }
 

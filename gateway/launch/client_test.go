@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -55,6 +56,13 @@ func client(what string) {
 		_, _ = io.WriteString(c, strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(args[2]))
 		_, err = io.Copy(os.Stdout, c)
 		fmt.Println("\nend:", kind(err))
+	case "measure":
+		amount, _ := strconv.ParseInt(args[1], 10, 64)
+		pool := x509.NewCertPool()
+		pem, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+		pool.AppendCertsFromPEM(pem)
+		m, err := measure(args[0], pool, amount)
+		fmt.Println(m.mbs, m.perSecond, int64(m.p50), int64(m.p99), err)
 	case "do": // method, url, body; and so on
 		for ; len(args) >= 3; args = args[3:] {
 			fmt.Println(args[0], args[1], get(http.DefaultClient, args[0], args[1], args[2]))

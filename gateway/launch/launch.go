@@ -50,12 +50,29 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 				WithHint("leave it out of the manifest")
 		}
 	}
+	for _, n := range p.Network {
+		if err := sensible(n); err != nil {
+			return err
+		}
+	}
 	if err := bound(p); err != nil {
 		return err
 	}
 	if len(p.Network) > 0 && !p.Loopback {
 		return fault.New(fault.Unsupported, "the plan grants a network, which programs inside reach by their loopback, and forbids that").
 			WithHint("leave loopback: false out of the manifest")
+	}
+	return nil
+}
+
+// sensible refuses a grant that would not do what it says.
+func sensible(n nacre.NetworkGrant) error {
+	a, err := netip.ParseAddr(n.Host)
+	switch {
+	case err == nil && a.IsLoopback() && n.As == "":
+		return fault.New(fault.Unsupported, "%s is the sandbox's own loopback to programs inside", n.Host).WithHint("give it a name inside: as: db.internal")
+	case n.Bytes > 0 && len(n.Upgrade) > 0:
+		return fault.New(fault.Unsupported, "the bytes sent to %s cannot be counted once its protocol has changed", n.Host).WithHint("leave bytes or upgrade out")
 	}
 	return nil
 }
@@ -73,6 +90,7 @@ type link struct {
 	gone     chan struct{}
 	once     sync.Once
 	closing  chan struct{}
+	writing  chan struct{} // has room for the records that are being written
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -95,7 +113,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, root: make(chan []byte, 1), ready: make(chan struct{}),
-		gone: make(chan struct{}), closing: make(chan struct{})}
+		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
@@ -184,6 +202,7 @@ func (g *link) serve() {
 		case m.Ready:
 			g.once.Do(func() { close(g.ready) })
 		case m.Record != nil:
+			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
 		}
 	}
@@ -203,9 +222,13 @@ func offer[T any](c chan T, v T) {
 	}
 }
 
+// maxWriting is how many records may be on their way to the disk.
+const maxWriting = 256
+
 // record writes what the gateway reports, and tells it. What it may say is
 // bounded: it is the process that strangers talk to.
 func (g *link) record(r wire.Record) {
+	defer func() { <-g.writing }()
 	ack := wire.Ack{ID: r.ID}
 	if err := g.report(context.Background(), nacre.Event{Kind: "network." + kindOf(r.Event.Kind), Decision: r.Event.Decision,
 		Rule: r.Event.Rule, Reason: r.Event.Reason, Detail: r.Event.Detail}); err != nil {

@@ -119,7 +119,7 @@ func (b *buffer) String() string {
 
 // world is a machine with servers, and what is needed to run something in it.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	launcher *Launcher
 	engine   *native.Engine
 	audit    *memory
@@ -127,7 +127,7 @@ type world struct {
 	authority
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	store, err := runs.Open(os.Geteuid(), filepath.Join(t.TempDir(), "run"))
 	if err != nil {
@@ -218,7 +218,7 @@ type authority struct {
 	root []byte
 }
 
-func newTestAuthority(t *testing.T) (a authority) {
+func newTestAuthority(t testing.TB) (a authority) {
 	t.Helper()
 	var err error
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -238,19 +238,19 @@ func newTestAuthority(t *testing.T) (a authority) {
 }
 
 // serve starts a TLS server outside for some names.
-func (a authority) serve(t *testing.T, h http.Handler, names ...string) net.Listener {
+func (a authority) serve(t testing.TB, h http.Handler, names ...string) net.Listener {
 	t.Helper()
 	return a.serveUntil(t, h, time.Now().Add(time.Hour), names...)
 }
 
-func (a authority) serveUntil(t *testing.T, h http.Handler, end time.Time, names ...string) net.Listener {
+func (a authority) serveUntil(t testing.TB, h http.Handler, end time.Time, names ...string) net.Listener {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: end,
-		DNSNames: names, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, key.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +263,7 @@ func (a authority) serveUntil(t *testing.T, h http.Handler, end time.Time, names
 }
 
 // plain starts a server without TLS.
-func plain(t *testing.T, h http.Handler) net.Listener {
+func plain(t testing.TB, h http.Handler) net.Listener {
 	t.Helper()
 	l := listen(t)
 	s := &http.Server{Handler: h}
@@ -272,7 +272,7 @@ func plain(t *testing.T, h http.Handler) net.Listener {
 	return l
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

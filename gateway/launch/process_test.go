@@ -13,7 +13,7 @@ import (
 )
 
 // gatewayOf finds the gateway of a running sandbox among this process's children.
-func gatewayOf(t *testing.T) int {
+func gatewayOf(t testing.TB) int {
 	t.Helper()
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
