@@ -23,6 +23,7 @@ type session struct {
 	tty    bool
 	quiet  bool
 	events *events
+	live   *live
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
@@ -62,6 +63,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	signals.forward(box)
 	s.events.started(box)
 	defer s.serve(ctx)()
+	go s.live.watch(ctx, box)
 	exit, err := s.wait()
 	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))

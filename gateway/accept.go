@@ -85,8 +85,10 @@ func dialled(c *net.TCPConn) (to netip.AddrPort, err error) {
 
 // serve speaks what the grants for a destination say.
 func (g *Gateway) serve(c *net.TCPConn, d destination) {
+	g.open.Store(net.Conn(c), d)
 	grants := g.rules().Toward(d.host, d.port)
 	if len(grants) == 0 {
+		defer g.open.Delete(net.Conn(c))
 		decision, _ := g.rules().Decide(egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 		g.turnAway(c, decision)
 		return
@@ -95,8 +97,10 @@ func (g *Gateway) serve(c *net.TCPConn, d destination) {
 	case slices.ContainsFunc(grants, looksInside):
 		g.inspect(c, d)
 	case grants[0].TLS != "":
+		defer g.open.Delete(net.Conn(c))
 		g.opaque(c, d)
 	default:
+		defer g.open.Delete(net.Conn(c))
 		g.splice(c, d, egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 	}
 }

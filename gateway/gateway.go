@@ -9,10 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"nacre"
-	"nacre/egress"
 	"nacre/gateway/wire"
 )
 
@@ -26,6 +27,9 @@ type Gateway struct {
 	dialer *dialer
 	web    *http.Server
 	door   *door // connections on their way to web
+
+	now  atomic.Pointer[current]
+	open sync.Map // connections inside, each with its destination
 
 	turned  *os.File      // the kernel's reports of what went nowhere
 	drained chan struct{} // closed once nothing more is read there
@@ -70,6 +74,8 @@ func Main(config wire.Config, control *wire.Conn) error {
 			if err != nil {
 				return err
 			}
+		case m.Change != nil:
+			g.change(*m.Change)
 		case m.Stop:
 			go g.stop()
 		case m.Ack != nil:
@@ -97,6 +103,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	}
 	g := &Gateway{config: config, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
 		door: &door{waiting: make(chan net.Conn)}}
+	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer = newDialer(config)
 	g.web = g.newServer()
 	return g, nil
@@ -150,6 +157,3 @@ func (g *Gateway) intend(ctx context.Context, kind string, d nacre.Decision, det
 type refusal struct{ nacre.Decision }
 
 func (r *refusal) Error() string { return "not allowed: " + r.Reason }
-
-// rules are what may be reached now.
-func (g *Gateway) rules() egress.Rules { return g.config.Rules }

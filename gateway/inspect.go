@@ -42,16 +42,24 @@ type visitor struct {
 	first *bufio.Reader
 	to    destination
 	tls   bool
+	gone  func()
+}
+
+// Close also forgets the connection.
+func (v *visitor) Close() error {
+	v.gone()
+	return v.Conn.Close()
 }
 
 func (v *visitor) Read(p []byte) (int, error) { return v.first.Read(p) }
 
 // inspect hands a connection to the web server, through TLS where it begins so.
 func (g *Gateway) inspect(c *net.TCPConn, d destination) {
-	v := &visitor{Conn: c, first: bufio.NewReaderSize(c, 1024), to: d}
+	v := &visitor{Conn: c, first: bufio.NewReaderSize(c, 1024), to: d, gone: func() { g.open.Delete(net.Conn(c)) }}
 	_ = c.SetReadDeadline(time.Now().Add(greeting))
 	first, err := v.first.Peek(1)
 	if err != nil {
+		v.gone()
 		g.turnAway(c, nacre.Decision{Capability: nacre.CapNetwork, Subject: egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port}.String(),
 			Rule: "protocol", Reason: "the program said nothing, and only HTTP and TLS are granted there"})
 		return
@@ -66,6 +74,7 @@ func (g *Gateway) inspect(c *net.TCPConn, d destination) {
 	defer cancel()
 	secure := tls.Server(v, g.inward(d))
 	if err := secure.HandshakeContext(ctx); err != nil {
+		v.gone()
 		g.unsafe(d, err)
 		reset(c)
 		return

@@ -13,7 +13,7 @@ import (
 
 // secretsFor are those that are bound to a host.
 func (g *Gateway) secretsFor(host string) (list []wire.Secret) {
-	for _, s := range g.config.Secrets {
+	for _, s := range g.now.Load().secrets {
 		for _, bound := range s.Hosts {
 			if manifest.CoversHost(bound, host) {
 				list = append(list, s)

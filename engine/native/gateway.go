@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path"
 	"slices"
@@ -29,6 +30,8 @@ type Gateway interface {
 	Furnish() ([]blueprint.File, []nacre.Variable, error)
 	// Serve takes what was opened inside, and returns once it answers there.
 	Serve([]*os.File) error
+	// Change leaves only these destinations, and secrets of these names.
+	Change(network []nacre.NetworkGrant, secrets []string) error
 	// Close ends it.
 	Close() error
 }
@@ -87,6 +90,21 @@ func (b *box) furnish(context.Context) error {
 	b.spec.Files = append(b.spec.Files, files...)
 	b.spec.Network, b.variables = b.gateway.Network(), variables
 	return nil
+}
+
+// Reach leaves a running sandbox only these of its plan's destinations, and
+// secrets of these names: the policy has changed.
+func (b *box) Reach(network []nacre.NetworkGrant, secrets []string) error {
+	if b.gateway == nil {
+		return nil
+	}
+	var ids []string
+	for _, n := range network {
+		ids = append(ids, n.ID)
+	}
+	detail := map[string]string{"network": strings.Join(ids, " "), "secrets": strings.Join(secrets, " ")}
+	recorded := b.engine.Audit.Record(context.Background(), b.event("sandbox.reach", nacre.Allow, "the policy has changed", detail))
+	return errors.Join(b.gateway.Change(network, secrets), recorded) // less is reached, recorded or not
 }
 
 // capture hands over what init opened inside. It comes before the agent exists.

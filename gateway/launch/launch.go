@@ -285,6 +285,11 @@ func (g *link) Serve(sockets []*os.File) error {
 	return g.lost()
 }
 
+// Change tells the gateway what is left of its grants.
+func (g *link) Change(network []nacre.NetworkGrant, secrets []string) error {
+	return g.control.Send(wire.Message{Change: &wire.Change{Network: network, Secrets: secrets}})
+}
+
 // lastWords is how long a gateway may take to say what is left to say.
 const lastWords = 2 * time.Second
 

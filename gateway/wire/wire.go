@@ -54,6 +54,7 @@ type Message struct {
 	Hello   *Hello  `json:",omitempty"` // from the gateway, first
 	Sockets bool    `json:",omitempty"` // to the gateway: carries what was opened inside
 	Ready   bool    `json:",omitempty"` // from the gateway: it answers
+	Change  *Change `json:",omitempty"` // to the gateway: what is left of its grants
 	Stop    bool    `json:",omitempty"` // to the gateway: say what is left to say, and end
 	Record  *Record `json:",omitempty"` // from the gateway: to be put into the audit
 	Ack     *Ack    `json:",omitempty"` // to the gateway: it is there, or will not be
@@ -62,6 +63,12 @@ type Message struct {
 // Hello is what a gateway says about itself once it is locked in.
 type Hello struct {
 	Root []byte // PEM: the authority that its certificates are signed by
+}
+
+// Change is what of a plan may still be used.
+type Change struct {
+	Network []nacre.NetworkGrant
+	Secrets []string
 }
 
 // Record is an event for the audit.
