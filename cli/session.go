@@ -38,6 +38,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
+		return nacre.Exit{}, err
+	}
 	engine.Alias = s.name
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -25,6 +25,8 @@ type dialer struct {
 	resolver *net.Resolver
 	own      []netip.Addr
 	roots    func() *x509.CertPool
+	proxy    string
+	login    string
 }
 
 const (
@@ -33,7 +35,7 @@ const (
 )
 
 func newDialer(c wire.Config) *dialer {
-	d := &dialer{own: c.Own, roots: sync.OnceValue(func() *x509.CertPool {
+	d := &dialer{own: c.Own, proxy: c.Proxy, login: string(c.ProxyLogin), roots: sync.OnceValue(func() *x509.CertPool {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(c.Authorities)
 		return pool
@@ -58,6 +60,9 @@ func newDialer(c wire.Config) *dialer {
 // whatever public address the name has.
 func (d *dialer) dial(ctx context.Context, g nacre.NetworkGrant, host string, port int) (net.Conn, error) {
 	granted, err := netip.ParseAddr(g.Host)
+	if d.proxy != "" && (err != nil || class(granted) == "") {
+		return d.through(ctx, net.JoinHostPort(host, strconv.Itoa(port)))
+	}
 	if err == nil {
 		host = granted.String()
 	} else {

@@ -34,6 +34,8 @@ type Launcher struct {
 	Resolvers []string // name servers, as address:port; none: those of /etc/resolv.conf
 	// Authorities are certificates (PEM) to trust outside besides the system's.
 	Authorities []byte
+	Proxy       string // http:// or socks5:// host:port, through which gateways reach the Internet
+	ProxySecret string // the secret with its USER:PASSWORD
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -104,7 +106,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if l.Program == "" {
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
-	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6}
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
 	}

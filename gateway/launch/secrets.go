@@ -58,20 +58,24 @@ func near(p nacre.Plan, hosts []string) bool {
 // secrets puts what the plan names into the configuration, and returns what the
 // agent itself is to get.
 func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.Variable, err error) {
-	if len(p.Secrets) == 0 {
+	var names []string
+	for _, s := range p.Secrets {
+		names = append(names, s.Name)
+	}
+	if l.ProxySecret != "" {
+		names = append(names, l.ProxySecret)
+	}
+	if len(names) == 0 {
 		return nil, nil
 	}
 	if l.Secrets == nil {
 		return nil, fault.New(fault.Unsupported, "the plan grants secrets, and there is no vault here")
 	}
-	var names []string
-	for _, s := range p.Secrets {
-		names = append(names, s.Name)
-	}
 	values, err := l.Secrets(names)
 	if err != nil {
 		return nil, err
 	}
+	config.ProxyLogin = slices.Clone(values[l.ProxySecret].Reveal())
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails (crypto/rand)
 	for _, s := range p.Secrets {

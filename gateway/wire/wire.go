@@ -27,6 +27,8 @@ type Config struct {
 	Rules       egress.Rules
 	Resolvers   []string // name servers outside, as address:port
 	Secrets     []Secret
+	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
+	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
 	Own         []netip.Addr // addresses of this machine
 	IPv6        bool         // listeners for it follow
@@ -47,6 +49,7 @@ func (c *Config) Zero() {
 	for _, s := range c.Secrets {
 		clear(s.Value)
 	}
+	clear(c.ProxyLogin)
 }
 
 // Message is one packet. Exactly one of its fields is set.
