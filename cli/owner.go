@@ -107,6 +107,9 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 		if l.Proxy == "" {
 			l.Proxy, l.ProxySecret = u.Proxy, u.Secret
 		}
+		if len(l.Resolvers) == 0 {
+			l.Resolvers = u.Resolvers
+		}
 		for _, path := range u.Authorities {
 			if rest, ok := strings.CutPrefix(path, "~/"); ok {
 				path = filepath.Join(o.home, rest)

@@ -169,6 +169,12 @@ func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacr
 	detail := map[string]string{}
 	d, grant := g.rules().Decide(i)
 	if d.Effect == nacre.Allow {
+		for _, other := range meanings(i, r) {
+			if also, _ := g.rules().Decide(other); also.Effect != nacre.Allow {
+				also.Reason = "to many servers the request means " + other.String() + ", and " + also.Reason
+				return also, grant, detail
+			}
+		}
 		return d, grant, detail
 	}
 	meant, git, err := gitIntent(i, r)
