@@ -123,7 +123,7 @@ func TestBudget(t *testing.T) {
 		t.Error("over the budget, or without one")
 	}
 	few := &Budget{Requests: 2, Bounded: true}
-	if few.Reserve(1) != nil || few.Reserve(1) != nil || few.Reserve(1) == nil {
+	if first, second := few.Reserve(1), few.Reserve(1); first != nil || second != nil || few.Reserve(1) == nil {
 		t.Error("requests are not counted")
 	}
 }
