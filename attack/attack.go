@@ -35,7 +35,7 @@ type Options struct {
 	// Network makes the command of a sandbox that is granted what the judge
 	// serves; nil where that cannot be had: then nothing tries class egress.
 	Network func(Outward) (Command, error)
-	// Networked runs the other probes in that sandbox too, but for class network.
+	// Networked runs the other probes in that sandbox too.
 	Networked bool
 	Limits    wire.Limits // what the sandbox was told to enforce
 	Safe      bool        // only probes that do no harm without a sandbox

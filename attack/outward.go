@@ -34,7 +34,7 @@ type Outward struct {
 
 // networked tells in which sandbox a probe runs.
 func (w *world) networked(s wire.Spec) bool {
-	return w.network != nil && (s.Class == "egress" || w.options.Networked && s.Class != "network")
+	return w.network != nil && (s.Class == "egress" || w.options.Networked)
 }
 
 // plantOutward opens the servers and has the command made. A machine or a kind of

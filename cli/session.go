@@ -41,7 +41,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
 		return nacre.Exit{}, err
 	}
-	engine.Alias = s.name
+	engine.Alias, engine.Audit = s.name, heard{engine.Audit, s.app.note}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())

@@ -267,8 +267,11 @@ func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision,
 
 // explain answers with one plain sentence.
 func explain(w http.ResponseWriter, r *http.Request, code int, d nacre.Decision, why string) {
-	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": "denied_by_sandbox",
-		"message": "Nacre, the sandbox that you run in, does not let this out: " + why, "rule": d.Rule}})
+	kind, what := "denied_by_sandbox", "Nacre, the sandbox that you run in, does not let this out: "
+	if code == http.StatusBadGateway {
+		kind, what = "unreachable", "this is allowed, and the other side cannot be reached: "
+	}
+	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": kind, "message": what + why, "rule": d.Rule}})
 	if err != nil {
 		body = nil
 	}
