@@ -21,6 +21,7 @@ import (
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
+	"nacre/sandbox/watch"
 	"nacre/sandbox/watchdog"
 )
 
@@ -40,6 +41,8 @@ type box struct {
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *watchdog.Watchdog
+	watcher  *watch.Watcher // of granted folders; nil without
+	scanned  time.Duration  // what scanning them took
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 
@@ -233,7 +236,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started}
+	u := nacre.Usage{Started: b.started, Scan: b.scanned}
 	var err error
 	switch {
 	case b.group != nil:

@@ -111,7 +111,7 @@ func supported(p nacre.Plan) error {
 
 // start goes through the steps in order; box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams) error {
-	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify}
+	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify, b.keepMasked}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err

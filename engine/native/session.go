@@ -207,6 +207,9 @@ func (b *box) release() error {
 		err = b.process.End()
 		b.hangUp()
 	}
+	if b.watcher != nil {
+		_ = b.watcher.Close()
+	}
 	if b.group != nil {
 		err = errors.Join(err, b.group.Destroy())
 	}
