@@ -172,6 +172,9 @@ func (w *Watcher) heed(ctx context.Context, news []byte) (err error) {
 	if err == nil {
 		err = w.freeze(false)
 	}
+	if err != nil {
+		return err
+	}
 	for t, names := range added {
 		err = errors.Join(err, w.box.Masked(t, names))
 	}
