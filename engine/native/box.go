@@ -21,8 +21,8 @@ import (
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
-	"nacre/sandbox/watch"
 	"nacre/sandbox/watchdog"
+	"nacre/watch"
 )
 
 // box is a sandbox from its plan to its end.
@@ -41,8 +41,7 @@ type box struct {
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *watchdog.Watchdog
-	watcher  *watch.Watcher // of granted folders; nil without
-	scanned  time.Duration  // what scanning them took
+	watcher  *watch.Watcher // of granted folders
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 
@@ -236,7 +235,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started, Scan: b.scanned}
+	u := nacre.Usage{Started: b.started, Scan: b.watcher.Took}
 	var err error
 	switch {
 	case b.group != nil:

@@ -213,7 +213,7 @@ print("held", flush=True); time.sleep(60)'`,
 			if err != nil || exit.Reason != "blocked-name-appeared" {
 				t.Errorf("%+v, %v", exit, err)
 			}
-			if text, n := c.events("mask.failed"); n != 1 || !strings.Contains(text, "has it open") {
+			if text, n := c.events("mask.failed"); n != 1 || !strings.Contains(text, "the agent has it open") {
 				t.Errorf("recorded: %s", text)
 			}
 		})

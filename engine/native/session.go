@@ -208,7 +208,7 @@ func (b *box) release() error {
 		b.hangUp()
 	}
 	if b.watcher != nil {
-		_ = b.watcher.Close()
+		b.watcher.Close()
 	}
 	if b.group != nil {
 		err = errors.Join(err, b.group.Destroy())
