@@ -56,8 +56,13 @@ const (
 	blankFolder = "/proc/bus"
 )
 
-// layer is a blank to be laid over an entry; both are open.
-type layer struct{ blank, entry int }
+// layer is a blank to be laid over an entry, or the entry itself, to be so as a
+// mount of its own with these attributes.
+type layer struct {
+	over, entry int
+	flags       uintptr
+	attr        unix.MountAttr
+}
 
 // Mask lays blanks over entries beneath a folder of the sandbox and returns
 // those that had none. What is not there (any more) is left out. Entries may be
@@ -84,9 +89,9 @@ func (i *Inside) Mask(folder string, names []string) (bare []string, err error) 
 		if st.Dev == blank.Dev || kind == unix.S_IFLNK {
 			continue
 		}
-		l := layer{file, entry}
+		l := layer{over: file, entry: entry}
 		if kind == unix.S_IFDIR {
-			l.blank = dir
+			l.over = dir
 		}
 		layers, bare = append(layers, l), append(bare, name)
 	}
@@ -94,6 +99,25 @@ func (i *Inside) Mask(folder string, names []string) (bare []string, err error) 
 		err = i.lay(layers)
 	}
 	return bare, err
+}
+
+// Guard lays an entry beneath a folder of the sandbox over itself, as package
+// build does, where it is no mount. What is not there, or a link, is left out.
+func (i *Inside) Guard(folder string, g blueprint.Guard) error {
+	entry, _, err := i.at(path.Join(folder, g.Path))
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(entry)
+	var st unix.Statx_t
+	if err := unix.Statx(entry, "", unix.AT_EMPTY_PATH, 0, &st); err != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return err
+	}
+	l := layer{over: entry, entry: entry, flags: unix.AT_RECURSIVE}
+	if g.ReadOnly {
+		l.attr.Attr_set = unix.MOUNT_ATTR_RDONLY
+	}
+	return i.lay([]layer{l})
 }
 
 // lay has a child of ours join the sandbox's user and mount namespaces and lay
@@ -144,10 +168,15 @@ func fork(pidfd int, layers []layer) (int, unix.Errno) {
 	_, _, e = unix.RawSyscall(unix.SYS_SETNS, uintptr(pidfd), unix.CLONE_NEWUSER|unix.CLONE_NEWNS, 0)
 	for n := 0; n < len(layers) && e == 0; n++ {
 		var mount uintptr
-		mount, _, e = unix.RawSyscall(unix.SYS_OPEN_TREE, uintptr(layers[n].blank), uintptr(unsafe.Pointer(&empty)), clone)
+		l := &layers[n]
+		mount, _, e = unix.RawSyscall(unix.SYS_OPEN_TREE, uintptr(l.over), uintptr(unsafe.Pointer(&empty)), clone|l.flags)
+		if e == 0 && l.attr.Attr_set != 0 {
+			_, _, e = unix.RawSyscall6(unix.SYS_MOUNT_SETATTR, mount, uintptr(unsafe.Pointer(&empty)),
+				unix.AT_EMPTY_PATH|l.flags, uintptr(unsafe.Pointer(&l.attr)), unsafe.Sizeof(l.attr), 0)
+		}
 		if e == 0 {
 			_, _, e = unix.RawSyscall6(unix.SYS_MOVE_MOUNT, mount, uintptr(unsafe.Pointer(&empty)),
-				uintptr(layers[n].entry), uintptr(unsafe.Pointer(&empty)), move, 0)
+				uintptr(l.entry), uintptr(unsafe.Pointer(&empty)), move, 0)
 		}
 		if e == unix.ENOENT { // the entry was removed meanwhile
 			e = 0

@@ -11,6 +11,7 @@ import (
 
 	"nacre/fault"
 	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
 )
 
 // event is one report of the kernel's (inotify(7)).
@@ -81,6 +82,9 @@ const most = 1000
 // cover masks what a scan finds, and judges whether the agent may go on.
 func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.Findings, error)) error {
 	found, err := scan()
+	if err == nil {
+		err = w.guard(t, found.Guards)
+	}
 	if err != nil || len(found.Masks) == 0 {
 		return err
 	}
@@ -100,6 +104,24 @@ func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.
 		return nil
 	}
 	return w.unopened(t, theirs)
+}
+
+// guard lays guards anew over what had one: a new file of yours, in its place,
+// lost it. What is new is not guarded: the agent may make settings of its own.
+func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
+	list = slices.DeleteFunc(list, func(g blueprint.Guard) bool { return !t.guarded[g.Path] })
+	if len(list) == 0 {
+		return nil
+	}
+	if err := w.freeze(true); err != nil {
+		return err
+	}
+	for _, g := range list { // parents first: what they hold is another thing once they are mounts
+		if err := w.inside.Guard(t.Inside, g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mask lays masks until all that is still there has one, and returns what had

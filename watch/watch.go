@@ -12,6 +12,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -31,6 +32,7 @@ type Tree struct {
 	Inside  string // where it is in the sandbox
 	Write   bool   // the agent can make entries of its own
 	masked  map[string]bool
+	guarded map[string]bool // those that were there at the start
 }
 
 // Watcher watches the granted folders of one sandbox.
@@ -88,7 +90,7 @@ func unwatched(err error, limit string) error {
 func (w *Watcher) Scan(ctx context.Context, t *Tree) (sandbox.Findings, error) {
 	began := time.Now()
 	defer func() { w.Took += time.Since(began) }()
-	t.masked = map[string]bool{}
+	t.masked, t.guarded = map[string]bool{}, map[string]bool{}
 	w.trees = append(w.trees, t)
 	t.Scanner.Watch = func(dir *os.File, rel string) error { return w.add(dir, place{t, rel}) }
 	found, err := t.Scanner.Scan(ctx)
@@ -97,6 +99,15 @@ func (w *Watcher) Scan(ctx context.Context, t *Tree) (sandbox.Findings, error) {
 		found, err = t.Scanner.Scan(ctx)
 	}
 	t.note(found.Masks)
+	for _, g := range found.Guards {
+		t.guarded[g.Path] = true
+	}
+	if strict := t.Scanner.Guarded; strict != nil { // links that refuse a folder must not end a run
+		t.Scanner.Guarded = func(parents []string, e fs.DirEntry) (bool, bool, error) {
+			guarded, readOnly, _ := strict(parents, e)
+			return guarded, readOnly, nil
+		}
+	}
 	return found, err
 }
 

@@ -115,8 +115,8 @@ func (c *changed) must(err error) {
 // replace saves a file as editors do: a new one, renamed over it.
 func (c *changed) replace(name, text string) {
 	c.Helper()
-	c.write(name+".new~", text)
-	c.must(os.Rename(filepath.Join(c.dir, name+".new~"), filepath.Join(c.dir, name)))
+	c.write("saving~", text)
+	c.must(os.Rename(filepath.Join(c.dir, "saving~"), filepath.Join(c.dir, name)))
 }
 
 // freezable tells whether this user's sandboxes can be stopped without being
@@ -235,6 +235,41 @@ func TestAgentsOwnBlockedName(t *testing.T) {
 		t.Errorf("on the host: %q, %v", b, err)
 	}
 	if exit, err := c.box.Exec(context.Background(), []string{"true"}, nacre.Streams{}); err != nil || exit.Code != 0 {
+		t.Errorf("%+v, %v", exit, err)
+	}
+}
+
+// TestGuardsUnderChange: what the owner saves anew while the agent works stays
+// read-only for the agent, and a git folder stays in place.
+func TestGuardsUnderChange(t *testing.T) {
+	dir := project(t)
+	c := &changed{T: t, dir: dir}
+	c.write(".git/config", "[core]\n")
+	c.write(".git/hooks/pre-commit", "#!/bin/sh\n")
+	c.write(".vscode/settings.json", "{}\n")
+	e, a := newEngine(t)
+	box, err := e.Start(context.Background(), granted(t, dir, nacre.Write, "sleep", "60"), nacre.Streams{})
+	c.must(err)
+	c.box, c.audit = box, a
+	t.Cleanup(func() { _ = box.Stop(0) })
+	c.replace(".git/config", "[core]\n\tbare = false\n")
+	c.replace(".vscode/settings.json", "{ }\n")
+	c.must(os.Rename(dir+"/.git/hooks", dir+"/.git/hooks.old"))
+	c.write(".git/hooks/pre-commit", "#!/bin/sh\n# new\n")
+	c.write("sub/.env", "SECRET") // an event after all others
+	if !c.until("sub/.env") {
+		t.Fatal("the sandbox was ended")
+	}
+	out := c.inside(`exec 2>/dev/null
+		echo x >>.git/config || echo refused; echo x >>.vscode/settings.json || echo refused
+		echo x >.git/hooks/post-commit || echo refused; mv .git g || echo refused; ln -s sub .git2; echo x >free && echo alive`)
+	if strings.Count(out, "refused") != 4 || !strings.HasSuffix(out, "alive\n") {
+		t.Errorf("%s", out)
+	}
+	if out := c.inside("rm -rf m; mkdir m; ln -s ../sub m/.git; echo alive"); out != "alive\n" {
+		t.Errorf("a link named .git: %q", out)
+	}
+	if exit, err := c.box.Exec(context.Background(), []string{"test", "-L", "m/.git"}, nacre.Streams{}); err != nil || exit.Code != 0 {
 		t.Errorf("%+v, %v", exit, err)
 	}
 }
