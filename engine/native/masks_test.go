@@ -239,6 +239,22 @@ func TestAgentsOwnBlockedName(t *testing.T) {
 	}
 }
 
+// TestDeeperThanPaths: folders deeper than any path may be are the agent's own
+// affair.
+func TestDeeperThanPaths(t *testing.T) {
+	c := overProject(t, nacre.Write)
+	deep := `import os
+for i in range(30):
+    os.mkdir("d"*200); os.chdir("d"*200)
+open(".env", "w").close()`
+	out := c.inside("python3 -c '" + deep + "' && echo made")
+	c.write("sub/.env", "SECRET")
+	if !c.until("sub/.env") || out != "made\n" {
+		t.Fatalf("the sandbox was ended: %s", out)
+	}
+	c.inside("rm -rf ddd*")
+}
+
 // TestGuardsUnderChange: what the owner saves anew while the agent works stays
 // read-only for the agent, and a git folder stays in place.
 func TestGuardsUnderChange(t *testing.T) {
