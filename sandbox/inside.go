@@ -78,6 +78,10 @@ func (i *Inside) Mask(folder string, names []string) (bare []string, err error) 
 	}
 	for _, name := range names {
 		entry, st, err := i.at(path.Join(folder, name))
+		for (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENAMETOOLONG)) && name != "." {
+			name = path.Dir(name) // closed meanwhile, or deeper than paths go: that folder, then
+			entry, st, err = i.at(path.Join(folder, name))
+		}
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 			continue
 		}

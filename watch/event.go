@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -69,11 +70,22 @@ func (w *Watcher) event(ctx context.Context, e event, added map[*Tree][]string) 
 	default:
 		for _, p := range w.at[e.folder] {
 			if err == nil {
-				err = w.cover(p.tree, added, func() (sandbox.Findings, error) { return p.tree.Scanner.Entry(ctx, p.rel, e.name) })
+				err = w.cover(p.tree, added, func() (sandbox.Findings, error) { return p.tree.entry(ctx, p.rel, e.name) })
 			}
 		}
 	}
 	return err
+}
+
+// entry scans an entry of a folder; where that was closed meanwhile, or is deeper
+// than paths go, the folder itself as an entry of the one above.
+func (t *Tree) entry(ctx context.Context, folder, name string) (sandbox.Findings, error) {
+	found, err := t.Scanner.Entry(ctx, folder, name)
+	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENAMETOOLONG)) && folder != "" {
+		above, name := path.Split(folder)
+		return t.entry(ctx, strings.TrimSuffix(above, "/"), name)
+	}
+	return found, err
 }
 
 // most bounds the masks of one run: an agent can make any number of blocked
@@ -83,9 +95,6 @@ const most = 1000
 // cover masks what a scan finds, and judges whether the agent may go on.
 func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.Findings, error)) error {
 	found, err := scan()
-	if errors.Is(err, unix.ENAMETOOLONG) && t.Write {
-		return nil // folders in folders of the agent's own, deeper than paths go
-	}
 	if err == nil {
 		err = w.guard(t, found.Guards)
 	}

@@ -239,20 +239,35 @@ func TestAgentsOwnBlockedName(t *testing.T) {
 	}
 }
 
-// TestDeeperThanPaths: folders deeper than any path may be are the agent's own
-// affair.
+// TestDeeperThanPaths: where no path leads, the folder that one still leads to is
+// masked.
 func TestDeeperThanPaths(t *testing.T) {
 	c := overProject(t, nacre.Write)
-	deep := `import os
+	deep := `import os, time
 for i in range(30):
-    os.mkdir("d"*200); os.chdir("d"*200)
+    os.mkdir("d"*200); os.chdir("d"*200); time.sleep(0.001)
 open(".env", "w").close()`
-	out := c.inside("python3 -c '" + deep + "' && echo made")
+	out := c.inside("python3 -c '" + deep + "'; echo made")
 	c.write("sub/.env", "SECRET")
 	if !c.until("sub/.env") || out != "made\n" {
 		t.Fatalf("the sandbox was ended: %s", out)
 	}
 	c.inside("rm -rf ddd*")
+}
+
+// TestClosedFolders: folders that an agent closes at once end nothing. What
+// cannot be looked into is masked, as at the start.
+func TestClosedFolders(t *testing.T) {
+	c := overProject(t, nacre.Write)
+	c.inside(`for i in $(seq 50); do mkdir c$i; echo x >c$i/x; echo x >c$i/.env; chmod 000 c$i; mkdir -m 000 d$i; done`)
+	c.write("sub/.env", "SECRET")
+	if !c.until("sub/.env") {
+		t.Fatal("the sandbox was ended")
+	}
+	if out := c.inside("chmod 755 c* d* 2>/dev/null; cat c*/.env"); strings.Contains(out, "x\n") {
+		t.Errorf("opened up again: %s", out)
+	}
+	_ = exec.Command("chmod", "-R", "u+rwx", c.dir).Run()
 }
 
 // TestGuardsUnderChange: what the owner saves anew while the agent works stays
