@@ -139,16 +139,12 @@ func (i *Inside) lay(layers []layer) error {
 		return err
 	}
 	pid, e := fork(i.pidfd, layers)
-	err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
 	if e != 0 {
-		return os.NewSyscallError("clone", e)
+		return errors.Join(os.NewSyscallError("clone", e), unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil))
 	}
 	var status unix.WaitStatus
-	_, waited := unix.Wait4(pid, &status, 0, nil)
-	for waited == unix.EINTR {
-		_, waited = unix.Wait4(pid, &status, 0, nil)
-	}
-	if err := errors.Join(err, waited); err != nil || status == 0 {
+	_, err := unix.Wait4(pid, &status, 0, nil) // not interrupted: no signal comes through
+	if err := errors.Join(err, unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)); err != nil || status == 0 {
 		return err
 	}
 	return fault.Wrap(fault.Internal, unix.Errno(status.ExitStatus()), "cannot mask in the running sandbox")

@@ -42,6 +42,7 @@ type Watcher struct {
 	accepted bool     // to go on unwatched
 	fd       int      // of the queue
 	queue    *os.File // nil: nothing is watched
+	off      bool     // nor will be
 	at       map[int32][]place
 	trees    []*Tree
 	box      Options
@@ -67,17 +68,22 @@ type Options struct {
 	End     func(reason string)
 }
 
-// New makes a watcher. Where the kernel gives none, or too few watches, that is
-// a fault (Unsupported), unless it is accepted to go on without.
-func New(accepted bool) (*Watcher, error) {
-	w := &Watcher{accepted: accepted, at: map[int32][]place{}}
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err == nil {
-		w.fd, w.queue = fd, os.NewFile(uintptr(fd), "inotify")
-	} else if !accepted {
-		return nil, unwatched(err, "instances")
+// New makes a watcher. Accepted tells that where folders cannot be watched, a
+// sandbox may go on without.
+func New(accepted bool) *Watcher { return &Watcher{accepted: accepted, at: map[int32][]place{}} }
+
+// open makes the queue: only for who has folders to watch, since one user can
+// have no more than fs.inotify.max_user_instances.
+func (w *Watcher) open() error {
+	if w.queue != nil || w.off {
+		return nil
 	}
-	return w, nil
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return unwatched(err, "instances")
+	}
+	w.fd, w.queue = fd, os.NewFile(uintptr(fd), "inotify")
+	return nil
 }
 
 func unwatched(err error, limit string) error {
@@ -93,7 +99,11 @@ func (w *Watcher) Scan(ctx context.Context, t *Tree) (sandbox.Findings, error) {
 	t.masked, t.guarded = map[string]bool{}, map[string]bool{}
 	w.trees = append(w.trees, t)
 	t.Scanner.Watch = func(dir *os.File, rel string) error { return w.add(dir, place{t, rel}) }
-	found, err := t.Scanner.Scan(ctx)
+	err := w.open()
+	var found sandbox.Findings
+	if err == nil {
+		found, err = t.Scanner.Scan(ctx)
+	}
 	if fault.KindOf(err) == fault.Unsupported && w.accepted {
 		w.stop()
 		found, err = t.Scanner.Scan(ctx)
@@ -198,6 +208,7 @@ func (w *Watcher) fail(err error) {
 
 // stop ends the watch.
 func (w *Watcher) stop() {
+	w.off = true
 	if w.queue != nil {
 		w.queue.Close()
 		w.running.Wait()

@@ -85,10 +85,7 @@ func TestSeveralPlaces(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "a/b"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := New(false)
 	defer w.Close()
 	whole, part := &Tree{Scanner: scanner(t, dir)}, &Tree{Scanner: scanner(t, dir+"/a")}
 	for _, tree := range []*Tree{whole, part} {
@@ -118,19 +115,12 @@ func TestSeveralPlaces(t *testing.T) {
 
 // TestWithoutInotify: no watcher is a fault with a remedy, or accepted.
 func TestWithoutInotify(t *testing.T) {
-	w, err := New(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
+	w := New(false)
 	w.fd, w.queue = -1, os.Stdin // no watch can be made, as over the limit
-	tree := &Tree{Scanner: scanner(t, t.TempDir())}
-	w.accepted = false
-	_, err = w.Scan(context.Background(), tree)
+	_, err := w.Scan(context.Background(), &Tree{Scanner: scanner(t, t.TempDir())})
 	if fault.KindOf(err) != fault.Unsupported || !strings.Contains(fault.HintOf(err), "max_user_watches") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
-	w.queue = nil
 }
 
 func FuzzNext(f *testing.F) {
@@ -172,11 +162,8 @@ func BenchmarkScan(b *testing.B) {
 	})
 	b.Run("watched", func(b *testing.B) {
 		for b.Loop() {
-			w, err := New(false)
-			if err == nil {
-				_, err = w.Scan(context.Background(), &Tree{Scanner: scanner(b, dir)})
-			}
-			if err != nil {
+			w := New(false)
+			if _, err := w.Scan(context.Background(), &Tree{Scanner: scanner(b, dir)}); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()

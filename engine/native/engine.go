@@ -20,6 +20,7 @@ import (
 	"nacre/fault"
 	"nacre/runs"
 	"nacre/sandbox/cgroup"
+	"nacre/watch"
 )
 
 // Engine starts native sandboxes. Alias, Images and Registered may be empty.
@@ -74,6 +75,7 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 		return nil, err
 	}
 	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
 	if err := b.start(ctx, s); err != nil {
 		b.leave()

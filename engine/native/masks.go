@@ -2,7 +2,6 @@ package native
 
 import (
 	"context"
-	"slices"
 
 	"nacre"
 	"nacre/policy"
@@ -10,13 +9,6 @@ import (
 	"nacre/sandbox/blueprint"
 	"nacre/watch"
 )
-
-// watch makes what watches the granted folders while they are scanned, and
-// from then on.
-func (b *box) watch() (err error) {
-	b.watcher, err = watch.New(slices.Contains(b.plan.Accepted, nacre.TierMasksAtStart))
-	return err
-}
 
 // scan finds what to mask and to guard in a folder.
 func (b *box) scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {

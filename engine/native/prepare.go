@@ -95,9 +95,6 @@ func (b *box) folders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.watch(); err != nil {
-		return err
-	}
 	for _, g := range b.plan.Files {
 		pin, err := sandbox.OpenPin(g.Host)
 		if g.Optional && fault.KindOf(err) == fault.NotFound {

@@ -207,9 +207,7 @@ func (b *box) release() error {
 		err = b.process.End()
 		b.hangUp()
 	}
-	if b.watcher != nil {
-		b.watcher.Close()
-	}
+	b.watcher.Close()
 	if b.group != nil {
 		err = errors.Join(err, b.group.Destroy())
 	}
