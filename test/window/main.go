@@ -119,19 +119,32 @@ func (t *trial) once(n int) (time.Duration, bool, error) {
 		return 0, false, err
 	}
 	go func() { ended <- t.run.Wait() }()
-	killed := false
-	select {
-	case <-ended:
-		killed = true
-	case <-time.After(100 * time.Millisecond):
-		_ = t.run.Process.Signal(unix.SIGTERM)
-		<-ended
-	}
+	killed := t.settle(ended, began)
 	t.run = nil
 	if t.board.event.Load() != int64(n) {
 		return 0, killed, nil // never seen
 	}
 	return time.Duration(t.board.last.Load() - began), killed, nil
+}
+
+// quiet is how long nothing must have been seen for a name to count as masked.
+const quiet = 300 * time.Millisecond
+
+// settle waits until the sandbox has been ended, or nothing is seen any more;
+// then it ends it.
+func (t *trial) settle(ended <-chan error, began int64) (killed bool) {
+	for {
+		select {
+		case <-ended:
+			return true
+		case <-time.After(quiet / 10):
+		}
+		if time.Now().UnixNano()-max(began, t.board.last.Load()) > int64(quiet) {
+			_ = t.run.Process.Signal(unix.SIGTERM)
+			<-ended
+			return false
+		}
+	}
 }
 
 func measure(t *trial, n int) error {
