@@ -216,10 +216,16 @@ func (w *Watcher) stop() {
 	}
 }
 
-// Close ends the watch and lets go of the sandbox.
-func (w *Watcher) Close() {
-	w.stop()
-	if w.inside != nil {
-		w.inside.Close()
-	}
+// Close ends the watch and lets go of the sandbox. What it returns waits for that:
+// the kernel takes milliseconds to forget watches, in which there is other work.
+func (w *Watcher) Close() (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.stop()
+		if w.inside != nil {
+			w.inside.Close()
+		}
+	}()
+	return func() { <-done }
 }

@@ -86,7 +86,7 @@ func TestSeveralPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := New(false)
-	defer w.Close()
+	defer func() { w.Close()() }()
 	whole, part := &Tree{Scanner: scanner(t, dir)}, &Tree{Scanner: scanner(t, dir+"/a")}
 	for _, tree := range []*Tree{whole, part} {
 		if _, err := w.Scan(context.Background(), tree); err != nil {
@@ -167,7 +167,7 @@ func BenchmarkScan(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.StopTimer()
-			w.Close()
+			w.Close()()
 			b.StartTimer()
 		}
 	})
