@@ -11,12 +11,14 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -78,6 +80,7 @@ type trial struct {
 	nacre, access, look, dir string
 	board                    *board
 	run                      *exec.Cmd
+	says                     bytes.Buffer
 }
 
 // start starts the sandbox, if none runs.
@@ -92,6 +95,8 @@ func (t *trial) start() error {
 		args = append(args, "--accept", "limits-watchdog")
 	}
 	t.run = exec.Command(t.nacre, append(args, "--", "/project/window", "-spin", "-look", t.look)...)
+	t.says.Reset()
+	t.run.Stderr = &t.says
 	if err := t.run.Start(); err != nil {
 		return err
 	}
@@ -119,8 +124,9 @@ func (t *trial) once(n int) (time.Duration, bool, error) {
 		return 0, false, err
 	}
 	go func() { ended <- t.run.Wait() }()
-	killed := t.settle(ended, began)
+	t.settle(ended, began)
 	t.run = nil
+	killed := strings.Contains(t.says.String(), "blocked-name-appeared")
 	if t.board.event.Load() != int64(n) {
 		return 0, killed, nil // never seen
 	}
@@ -132,17 +138,17 @@ const quiet = 300 * time.Millisecond
 
 // settle waits until the sandbox has been ended, or nothing is seen any more;
 // then it ends it.
-func (t *trial) settle(ended <-chan error, began int64) (killed bool) {
+func (t *trial) settle(ended <-chan error, began int64) {
 	for {
 		select {
 		case <-ended:
-			return true
+			return
 		case <-time.After(quiet / 10):
 		}
 		if time.Now().UnixNano()-max(began, t.board.last.Load()) > int64(quiet) {
 			_ = t.run.Process.Signal(unix.SIGTERM)
 			<-ended
-			return false
+			return
 		}
 	}
 }
