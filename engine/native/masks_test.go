@@ -19,6 +19,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/fault"
+	"nacre/sandbox/cgroup"
 )
 
 // changed is a sandbox over a folder that is about to change.
@@ -121,7 +122,11 @@ func (c *changed) replace(name, text string) {
 
 // freezable tells whether this user's sandboxes can be stopped without being
 // ended, so that what the owner does leads to a mask and not to the end.
-func freezable() bool { return os.Geteuid() == 0 }
+func freezable() bool {
+	l := cgroup.Detect()
+	_, v2 := l.Base[""]
+	return v2 && l.Problem() == nil
+}
 
 // TestMasksUnderChange: what appears on the host with a blocked name is masked,
 // or, where the sandbox cannot be frozen to see whether it was opened, ends it.
