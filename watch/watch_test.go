@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -154,6 +155,7 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	b.Run("alone", func(b *testing.B) {
+		defer processor(b)()
 		for b.Loop() {
 			if _, err := scanner(b, dir).Scan(context.Background()); err != nil {
 				b.Fatal(err)
@@ -161,6 +163,7 @@ func BenchmarkScan(b *testing.B) {
 		}
 	})
 	b.Run("watched", func(b *testing.B) {
+		defer processor(b)()
 		for b.Loop() {
 			w := New(false)
 			if _, err := w.Scan(context.Background(), &Tree{Scanner: scanner(b, dir)}); err != nil {
@@ -173,8 +176,23 @@ func BenchmarkScan(b *testing.B) {
 	})
 }
 
+// processor reports the processor time of each round beside the time on the
+// clock, which is another thing on a busy machine.
+func processor(b *testing.B) (report func()) {
+	used := func() time.Duration {
+		var r unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	before := used()
+	return func() { b.ReportMetric(float64((used()-before).Milliseconds())/float64(b.N), "cpu-ms/op") }
+}
+
 // BenchmarkHarmless is what an event costs that concerns nothing blocked.
 func BenchmarkHarmless(b *testing.B) {
+	b.ReportAllocs()
 	dir := b.TempDir()
 	s := scanner(b, dir)
 	if err := os.WriteFile(dir+"/main.go", nil, 0o644); err != nil {

@@ -432,6 +432,31 @@ func TestWatchLimit(t *testing.T) {
 	if exit, out := runPlan(t, p); exit.Code != 0 {
 		t.Errorf("%+v %s", exit, out)
 	}
+	c.must(os.RemoveAll(filepath.Join(c.dir, "many")))
+	for _, accepts := range []bool{false, true} { // over the limit later
+		c := overProject(t, nacre.Write, func(p *nacre.Plan) {
+			if accepts {
+				p.Accepted = append(p.Accepted, nacre.TierMasksAtStart)
+			}
+		})
+		for i := range 64 {
+			c.must(os.MkdirAll(filepath.Join(c.dir, "many", strconv.Itoa(i)), 0o755))
+		}
+		if accepts {
+			for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+				if _, n := c.events("mask.unwatched"); n > 0 {
+					break
+				} else if time.Now().After(end) {
+					t.Fatal("it is not recorded that folders are unwatched")
+				}
+			}
+			if out := c.inside("echo alive"); out != "alive\n" {
+				t.Errorf("%q", out)
+			}
+		} else if exit, err := c.box.Wait(); err != nil || exit.Reason != "folders-unwatched" {
+			t.Errorf("%+v, %v", exit, err)
+		}
+	}
 }
 
 // TestWatchLeavesNothing: the watcher's goroutine and descriptors end with the
