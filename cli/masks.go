@@ -41,8 +41,6 @@ func (m *maskNews) tell(app *App) {
 		case i >= mostMasks:
 			app.note("and %d more; nacre audit shows them", len(m.list)-i)
 			return
-		case e.Kind == "mask.added":
-			app.note("masked while it ran, because of their names: %s in %s", e.Detail["names"], e.Detail["folder"])
 		case e.Kind == "mask.unwatched":
 			app.note("from some point on, new blocked names were not masked: %s", e.Reason)
 		default:

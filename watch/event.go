@@ -49,8 +49,9 @@ func (w *Watcher) heed(ctx context.Context, news []byte) (err error) {
 	}
 	for t, names := range added {
 		if err == nil {
-			detail := map[string]string{"folder": t.Scanner.Pin.Path, "names": fmt.Sprintf("%.2000q", names)}
-			err = w.box.Record("mask.added", "a blocked name appeared", detail)
+			list, folder := fmt.Sprintf("%q", names), t.Scanner.Pin.Path
+			detail := map[string]string{"folder": folder, "names": list[:min(len(list), 4000)]}
+			err = w.box.Record("mask.added", fmt.Sprintf("blocked names appeared in %s and were masked: %.200s", folder, list), detail)
 		}
 	}
 	return err
