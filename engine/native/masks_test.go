@@ -192,15 +192,16 @@ func TestOpenedBeforeItWasMasked(t *testing.T) {
 		"a descriptor":        "exec 3<sub/.env; echo held; exec sleep 60",
 		"a working folder":    "cd sub/.ssh2; echo held; exec sleep 60",
 		"a descriptor's path": `exec python3 -c 'import os,time; os.open("sub/.env", os.O_PATH); print("held", flush=True); time.sleep(60)'`,
-		"a mapping": `exec python3 -c 'import os,mmap,time; f=os.open("sub/.env", os.O_RDONLY); m=mmap.mmap(f, 0, prot=mmap.PROT_READ); os.close(f)
-print("held", flush=True); time.sleep(60)'`,
+		"a mapping":           "sub/.env 60 & while ! grep -q harmless /proc/$!/maps; do :; done; echo held; wait",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !freezable() {
 				t.Skip("needs control groups that freeze: without, every such change ends the sandbox (TestMasksUnderChange)")
 			}
 			c := overProject(t, nacre.Read)
-			c.write("sub/harmless", "SECRET") // becomes .env under the agent's hands
+			program, err := os.ReadFile("/bin/sleep")
+			c.must(err)
+			c.must(os.WriteFile(filepath.Join(c.dir, "sub/harmless"), program, 0o755)) // becomes .env under the agent's hands
 			c.write("sub/dir/x", "SECRET")
 			hold = strings.NewReplacer("sub/.env", "sub/harmless", "sub/.ssh2", "sub/dir").Replace(hold)
 			var out buffer
