@@ -37,7 +37,7 @@ func TestFollow(t *testing.T) {
 	record(t, l, "f", "g")
 	expect("f")
 	expect("g")
-	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	f, err := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,10 +57,10 @@ func TestFollow(t *testing.T) {
 
 func TestFollowNoticesTheFileGoing(t *testing.T) {
 	for name, do := range map[string]func(string){
-		"shortened": func(dir string) { os.Truncate(path(dir), 10) },
+		"shortened": func(dir string) { os.Truncate(current(dir), 10) },
 		"replaced": func(dir string) {
-			os.WriteFile(path(dir)+".new", bytes.Repeat([]byte("x"), 10_000), 0o600)
-			os.Rename(path(dir)+".new", path(dir))
+			os.WriteFile(current(dir)+".new", bytes.Repeat([]byte("x"), 10_000), 0o600)
+			os.Rename(current(dir)+".new", current(dir))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,19 +83,19 @@ func TestFollowNoticesTheFileGoing(t *testing.T) {
 // Damage is shown, and what follows it is too.
 func TestFollowGoesOnAfterDamage(t *testing.T) {
 	dir, _ := open5(t)
-	b, err := os.ReadFile(path(dir))
+	b, err := os.ReadFile(current(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b[len(b)/2] ^= 1
-	os.WriteFile(path(dir), b, 0o600)
+	os.WriteFile(current(dir), b, 0o600)
 	stop, n, bad := errors.New("stop"), 0, 0
 	err = Follow(t.Context(), dir, func(r Record) error {
 		if n++; r.Problem != "" {
 			bad++
 		}
 		if n == 5 {
-			f, _ := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+			f, _ := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 			defer f.Close()
 			f.WriteString("hello\n")
 		}
@@ -111,7 +111,7 @@ func TestFollowGoesOnAfterDamage(t *testing.T) {
 
 func TestNotes(t *testing.T) {
 	dir, l := open5(t)
-	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	f, err := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func FuzzLog(f *testing.F) {
 	f.Add(make([]byte, 100))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()
-		if err := os.WriteFile(path(dir), b, 0o600); err != nil {
+		if err := os.WriteFile(current(dir), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		before, bad := Verify(dir, Against{})

@@ -65,11 +65,11 @@ func crashes(records []Record) (n int) {
 	return n
 }
 
-func path(dir string) string { return filepath.Join(dir, audit.FileName) }
+func current(dir string) string { return filepath.Join(dir, audit.FileName) }
 
 func content(t testing.TB, dir string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(path(dir))
+	b, err := os.ReadFile(current(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

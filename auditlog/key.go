@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -75,6 +76,9 @@ func MakeKey(path string, owner int) (*Key, error) {
 	k, err := LoadKey(path, owner)
 	if fault.KindOf(err) != fault.NotFound {
 		return k, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, keyFault(err)
 	}
 	secret, _, err := note.GenerateKey(rand.Reader, fmt.Sprintf("nacre-audit-%s", strings.ToLower(rand.Text()[:12])))
 	if err != nil {

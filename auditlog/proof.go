@@ -15,12 +15,16 @@ import (
 )
 
 // Sign verifies the whole record and signs what it is now.
-func Sign(dir string, key *Key) (Report, []byte, error) {
+func Sign(dir string, signer func() (*Key, error)) (Report, []byte, error) {
 	s := newScanner(Report{}, func(Record) error { return nil })
 	report, err := s.read(context.Background(), dir)
 	if err == nil && s.tree.n == 0 {
 		err = fault.New(fault.NotFound, "there is no record yet to make a checkpoint of")
 	}
+	if err != nil {
+		return report, nil, err
+	}
+	key, err := signer()
 	if err != nil {
 		return report, nil, err
 	}
@@ -36,7 +40,7 @@ const maxProof = 512 << 10
 
 // Prove makes a proof that stands by itself: the record, its place in the tree,
 // and a checkpoint of the record as it is now.
-func Prove(dir string, seq uint64, key *Key) ([]byte, error) {
+func Prove(dir string, seq uint64, signer func() (*Key, error)) ([]byte, error) {
 	var line []byte
 	s := newScanner(Report{}, nil)
 	s.emit = func(r Record) error {
@@ -58,6 +62,10 @@ func Prove(dir string, seq uint64, key *Key) ([]byte, error) {
 	hashes, err := tlog.ProveRecord(s.tree.n, index, tlog.HashReaderFunc(func(want []int64) ([]tlog.Hash, error) { return subtrees(dir, want) }))
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "audit")
+	}
+	key, err := signer()
+	if err != nil {
+		return nil, err
 	}
 	checkpoint, err := sign(&s.tree, key)
 	if err != nil {

@@ -31,7 +31,7 @@ type Rotator struct {
 	Dir    string
 	Owner  int
 	Caller nacre.Caller
-	Key    func() (*Key, error) // asked for only when there is something to sign
+	Signer func() (*Key, error) // asked for only when there is something to sign
 	Over   int64                // bytes; smaller files stay as they are
 }
 
@@ -103,7 +103,7 @@ func readCurrent(ctx context.Context, root *os.Root) (*scanner, error) {
 
 // replace has a new file take the place of the one that s has read to its end.
 func (r Rotator) replace(root *os.Root, s *scanner) (*Closed, error) {
-	key, err := r.Key()
+	key, err := r.Signer()
 	if err != nil {
 		return nil, err
 	}

@@ -28,10 +28,14 @@ func testKey(t testing.TB, dir string) *Key {
 	return k
 }
 
+func signer(t testing.TB, dir string) func() (*Key, error) {
+	k := testKey(t, dir)
+	return func() (*Key, error) { return k, nil }
+}
+
 func rotator(t testing.TB, dir string) Rotator {
 	t.Helper()
-	k := testKey(t, dir)
-	return Rotator{Dir: dir, Owner: os.Getuid(), Key: func() (*Key, error) { return k, nil }}
+	return Rotator{Dir: dir, Owner: os.Getuid(), Signer: signer(t, dir)}
 }
 
 func rotate(t testing.TB, dir string) *Closed {
@@ -103,7 +107,7 @@ func holds(t testing.TB, dir string, key *Key, checkpoints ...[]byte) (Report, e
 
 func mustSign(t testing.TB, dir string) []byte {
 	t.Helper()
-	_, text, err := Sign(dir, testKey(t, dir))
+	_, text, err := Sign(dir, signer(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,10 +257,10 @@ func TestTamperWithFiles(t *testing.T) {
 		"first file removed":  func(d string) { os.Remove(in(d, one)) },
 		"second file removed": func(d string) { os.Remove(in(d, two)) },
 		"both removed":        func(d string) { os.Remove(in(d, one)); os.Remove(in(d, two)) },
-		"newest removed":      func(d string) { os.Remove(path(d)) },
-		"newest emptied":      func(d string) { os.Truncate(path(d), 0) },
+		"newest removed":      func(d string) { os.Remove(current(d)) },
+		"newest emptied":      func(d string) { os.Truncate(current(d), 0) },
 		"newest removed, begun anew": func(d string) {
-			os.Remove(path(d))
+			os.Remove(current(d))
 			l, _ := audit.Open(d, os.Getuid())
 			l.Record(context.Background(), event("x"))
 			l.Close()
@@ -268,8 +272,8 @@ func TestTamperWithFiles(t *testing.T) {
 		},
 		"newest swapped with an older": func(d string) {
 			os.Rename(in(d, two), in(d, "x"))
-			os.Rename(path(d), in(d, two))
-			os.Rename(in(d, "x"), path(d))
+			os.Rename(current(d), in(d, two))
+			os.Rename(in(d, "x"), current(d))
 		},
 		"renamed": func(d string) { os.Rename(in(d, two), in(d, "audit-000000000007.jsonl")) },
 		"joined": func(d string) {
@@ -343,23 +347,23 @@ func TestCheckpointElsewhere(t *testing.T) {
 				h, line, _ = h.Next(r.Event, r.Time)
 				b = append(b, line...)
 			}
-			os.WriteFile(path(dir), b, 0o600)
+			os.WriteFile(current(dir), b, 0o600)
 		}
 	}
 	for name, do := range map[string]func(t *testing.T, dir string){
-		"cut at a boundary": func(t *testing.T, dir string) { os.WriteFile(path(dir), firstLines(content(t, dir), 3), 0o600) },
+		"cut at a boundary": func(t *testing.T, dir string) { os.WriteFile(current(dir), firstLines(content(t, dir), 3), 0o600) },
 		"cut, and gone on with": func(t *testing.T, dir string) {
-			os.WriteFile(path(dir), firstLines(content(t, dir), 3), 0o600)
+			os.WriteFile(current(dir), firstLines(content(t, dir), 3), 0o600)
 			record(t, openTest(t, dir), "x", "y", "z")
 		},
 		"all written anew": rewrite(0),
 		"end written anew": rewrite(4),
-		"another's record": func(t *testing.T, dir string) { other, _ := sample(t); os.Rename(path(other), path(dir)) },
+		"another's record": func(t *testing.T, dir string) { other, _ := sample(t); os.Rename(current(other), current(dir)) },
 		"begun anew, longer": func(t *testing.T, dir string) {
-			os.Remove(path(dir))
+			os.Remove(current(dir))
 			record(t, openTest(t, dir), strings.Split(strings.Repeat("x", 9), "")...)
 		},
-		"emptied": func(t *testing.T, dir string) { os.Truncate(path(dir), 0) },
+		"emptied": func(t *testing.T, dir string) { os.Truncate(current(dir), 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _ := sample(t)
@@ -382,7 +386,7 @@ func TestCheckpointElsewhere(t *testing.T) {
 func TestCheckpointElsewhereOverFiles(t *testing.T) {
 	dir, _ := three(t)
 	key, checkpoint := testKey(t, dir), mustSign(t, dir)
-	os.Rename(filepath.Join(dir, "audit-000000000006.jsonl"), path(dir))
+	os.Rename(filepath.Join(dir, "audit-000000000006.jsonl"), current(dir))
 	if _, report := all(t, dir); report.Seq != 11 {
 		t.Errorf("%d records", report.Seq)
 	}
@@ -428,7 +432,7 @@ func TestRotateRefuses(t *testing.T) {
 		b    []byte
 		kind fault.Kind
 	}{"torn": {torn, fault.Conflict}, "tampered": {bad, fault.Tampered}} {
-		os.WriteFile(path(dir), c.b, 0o600)
+		os.WriteFile(current(dir), c.b, 0o600)
 		if _, err := rotator(t, dir).Rotate(t.Context()); err == nil || fault.KindOf(err) != c.kind {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -436,9 +440,9 @@ func TestRotateRefuses(t *testing.T) {
 			t.Errorf("%s: something was changed", name)
 		}
 	}
-	os.WriteFile(path(dir), b, 0o600)
+	os.WriteFile(current(dir), b, 0o600)
 	r := rotator(t, dir)
-	r.Key = func() (*Key, error) { return nil, fault.New(fault.Invalid, "no key") }
+	r.Signer = func() (*Key, error) { return nil, fault.New(fault.Invalid, "no key") }
 	if _, err := r.Rotate(t.Context()); err == nil || len(files(t, dir)) != 3 {
 		t.Errorf("without a key: %v", err)
 	}
@@ -462,7 +466,7 @@ func TestClockGoesBackOverRotation(t *testing.T) {
 		h, line, _ = h.Next(event(fmt.Sprint(i)), time.Now().Add(time.Duration(48-i)*time.Hour))
 		b = append(b, line...)
 	}
-	os.WriteFile(path(dir), b, 0o600)
+	os.WriteFile(current(dir), b, 0o600)
 	rotate(t, dir)
 	record(t, openTest(t, dir), "now")
 	var notes Notes

@@ -105,7 +105,7 @@ func TestTamperingIsFound(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			dir, lines := sample(t)
-			if err := os.WriteFile(path(dir), bytes.Join(test.do(lines), nil), 0o600); err != nil {
+			if err := os.WriteFile(current(dir), bytes.Join(test.do(lines), nil), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			report, err := Verify(dir, Against{})
@@ -120,7 +120,7 @@ func TestTamperingIsFound(t *testing.T) {
 func TestReadGoesOnAfterDamage(t *testing.T) {
 	dir, lines := sample(t)
 	lines[1][30] ^= 1
-	os.WriteFile(path(dir), bytes.Join(lines, nil), 0o600)
+	os.WriteFile(current(dir), bytes.Join(lines, nil), 0o600)
 	var got []string
 	report, err := Read(dir, func(r Record) error {
 		got = append(got, r.Subject+"|"+r.Problem)
@@ -144,7 +144,7 @@ func TestTornAtEveryByte(t *testing.T) {
 	start := len(whole) - len(lines[4])
 	for cut := start + 1; cut < len(whole); cut += 7 {
 		torn := append(whole[:cut:cut], make([]byte, cut%3)...) // and some zeros
-		if err := os.WriteFile(path(dir), torn, 0o600); err != nil {
+		if err := os.WriteFile(current(dir), torn, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, report := all(t, dir); !report.Torn || report.Seq != 4 {
@@ -168,7 +168,7 @@ func TestTornWithZerosInside(t *testing.T) {
 	dir, lines := sample(t)
 	torn := append(bytes.Join(lines[:4], nil), make([]byte, 4096)...)
 	torn = append(torn, lines[4][100:]...)
-	os.WriteFile(path(dir), torn, 0o600)
+	os.WriteFile(current(dir), torn, 0o600)
 	if _, report := all(t, dir); !report.Torn || report.Seq != 4 {
 		t.Errorf("%+v", report)
 	}
@@ -185,11 +185,11 @@ func TestTornSeal(t *testing.T) {
 		whole := bytes.Join(lines, nil)
 		torn := append(whole, lines[4][:40]...)
 		for range 3 {
-			os.WriteFile(path(dir), torn, 0o600)
+			os.WriteFile(current(dir), torn, 0o600)
 			record(t, openTest(t, dir), "lost")
 			torn = content(t, dir)[:len(torn)+min(cut, len(content(t, dir))-len(torn)-1)]
 		}
-		os.WriteFile(path(dir), torn, 0o600)
+		os.WriteFile(current(dir), torn, 0o600)
 		record(t, openTest(t, dir), "kept")
 		records, report := all(t, dir)
 		if records[len(records)-1].Subject != "kept" || crashes(records) < 1 || !bytes.HasPrefix(content(t, dir), torn) {
@@ -200,7 +200,7 @@ func TestTornSeal(t *testing.T) {
 
 func TestTornFirstRecord(t *testing.T) {
 	dir := t.TempDir()
-	os.WriteFile(path(dir), []byte(`{"v":1,"seq`), 0o600)
+	os.WriteFile(current(dir), []byte(`{"v":1,"seq`), 0o600)
 	if report, err := Verify(dir, Against{}); err != nil || !report.Torn || report.Seq != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -219,9 +219,9 @@ func TestSealedTornBytesAreCovered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, lines := sample(t)
-			os.WriteFile(path(dir), append(bytes.Join(lines, nil), "TORN"...), 0o600)
+			os.WriteFile(current(dir), append(bytes.Join(lines, nil), "TORN"...), 0o600)
 			record(t, openTest(t, dir), "f")
-			os.WriteFile(path(dir), []byte(do(string(content(t, dir)))), 0o600)
+			os.WriteFile(current(dir), []byte(do(string(content(t, dir)))), 0o600)
 			if report, err := Verify(dir, Against{}); fault.KindOf(err) != fault.Tampered || report.BadSeq != 6 {
 				t.Errorf("%+v, %v", report, err)
 			}
@@ -233,7 +233,7 @@ func TestSealedTornBytesAreCovered(t *testing.T) {
 // what the package's documentation admits.
 func TestCutAtBoundaryIsNotSeen(t *testing.T) {
 	dir, lines := sample(t)
-	os.WriteFile(path(dir), bytes.Join(lines[:3], nil), 0o600)
+	os.WriteFile(current(dir), bytes.Join(lines[:3], nil), 0o600)
 	if _, report := all(t, dir); report.Seq != 3 || report.Torn {
 		t.Errorf("%+v", report)
 	}
@@ -251,7 +251,7 @@ func TestContinue(t *testing.T) {
 		return err
 	}
 	for _, step := range []func(){
-		func() { os.WriteFile(path(dir), append(whole[:len(whole):len(whole)], `{"v":1,"se`...), 0o600) },
+		func() { os.WriteFile(current(dir), append(whole[:len(whole):len(whole)], `{"v":1,"se`...), 0o600) },
 		func() { record(t, l, "f") }, func() {}, func() { record(t, l, "g", "h") },
 	} {
 		if err := more(); err != nil {
@@ -266,7 +266,7 @@ func TestContinue(t *testing.T) {
 	if report.at = straight.at; err != nil || report != straight {
 		t.Errorf("%+v in pieces, %+v at once, %v", report, straight, err)
 	}
-	bad, _ := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	bad, _ := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 	bad.WriteString("hello\n")
 	bad.Close()
 	if err := more(); fault.KindOf(err) != fault.Tampered || report.BadSeq != 10 {
@@ -275,7 +275,7 @@ func TestContinue(t *testing.T) {
 	if err := more(); err != nil {
 		t.Errorf("told a second time: %v", err)
 	}
-	os.Truncate(path(dir), 10)
+	os.Truncate(current(dir), 10)
 	if err := more(); fault.KindOf(err) != fault.Tampered {
 		t.Errorf("cut short: %v", err)
 	}
@@ -289,7 +289,7 @@ func TestNothingToRead(t *testing.T) {
 	})
 	t.Run("fifo to read", func(t *testing.T) {
 		dir := t.TempDir()
-		if err := mkfifo(path(dir)); err != nil {
+		if err := mkfifo(current(dir)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Verify(dir, Against{}); fault.KindOf(err) != fault.Invalid {
