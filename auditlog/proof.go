@@ -115,7 +115,7 @@ func CheckProof(text []byte, keys ...note.Verifier) (Record, Checkpoint, error) 
 	}
 	extra, isExtra := strings.CutPrefix(lines[1], "extra ")
 	number, isIndex := strings.CutPrefix(lines[2], "index ")
-	line, err := base64.StdEncoding.DecodeString(extra)
+	line, err := base64.StdEncoding.Strict().DecodeString(extra)
 	index, err2 := strconv.ParseInt(number, 10, 64)
 	if !isExtra || !isIndex || err != nil || err2 != nil || index < 0 || number != strconv.FormatInt(index, 10) {
 		return bad("record or index cannot be read")
@@ -123,7 +123,7 @@ func CheckProof(text []byte, keys ...note.Verifier) (Record, Checkpoint, error) 
 	var proof tlog.RecordProof
 	for _, l := range lines[3:] {
 		h, err := tlog.ParseHash(l)
-		if err != nil {
+		if err != nil || h.String() != l {
 			return bad("a hash cannot be read")
 		}
 		proof = append(proof, h)
