@@ -49,6 +49,10 @@ func (r Rotator) Rotate(ctx context.Context) (*Closed, error) {
 	if err != nil || st.Size() < max(r.Over, 1) {
 		return nil, audit.Failed(err)
 	}
+	key, err := r.Signer() // first: without it all reading is in vain
+	if err != nil {
+		return nil, err
+	}
 	s, err := readCurrent(ctx, root) // most is read before other writers have to wait
 	if err != nil {
 		return nil, err
@@ -70,7 +74,7 @@ func (r Rotator) Rotate(ctx context.Context) (*Closed, error) {
 	if s.first > 1 && s.Seq == s.first {
 		return nil, nil // nothing was recorded since the last time
 	}
-	c, err := r.replace(root, s)
+	c, err := r.replace(root, s, key)
 	return c, audit.Failed(err)
 }
 
@@ -102,11 +106,7 @@ func readCurrent(ctx context.Context, root *os.Root) (*scanner, error) {
 }
 
 // replace has a new file take the place of the one that s has read to its end.
-func (r Rotator) replace(root *os.Root, s *scanner) (*Closed, error) {
-	key, err := r.Signer()
-	if err != nil {
-		return nil, err
-	}
+func (r Rotator) replace(root *os.Root, s *scanner, key *Key) (*Closed, error) {
 	signed, err := sign(&s.tree, key)
 	if err != nil {
 		return nil, err

@@ -68,6 +68,7 @@ func (o *auditOptions) filterFlags(c *cobra.Command) {
 	f.StringVar(&o.filter.Sandbox, "sandbox", "", "only the records of one sandbox, by its `ID`")
 	f.StringArrayVar(&o.filter.Kinds, "kind", nil, "only records of this `KIND`, such as sandbox.start or 'sandbox.*'; may be repeated")
 	f.StringVar(&o.since, "since", "", "only records from this `TIME` on: 2026-03-01, 2026-03-01T12:00, or 24h or 30d ago")
+	f.StringVar(&o.folder, "dir", "", "the record in another `FOLDER`")
 	f.StringVar(&o.until, "until", "", "only records before this `TIME`")
 }
 

@@ -177,8 +177,8 @@ func (o *auditOptions) exporter(out *os.File) (exporter, error) {
 		if err != nil {
 			return nil, err
 		}
-		log := "nacre-audit" // a log without a key has no name of its own
-		if k, err := auditlog.LoadKey(who.auditKey(), who.uid); err == nil {
+		log := "nacre-audit" // a log without a key here has no name of its own
+		if k, err := auditlog.LoadKey(who.auditKey(), who.uid); err == nil && o.folder == "" {
 			log = k.Name()
 		}
 		host, err := os.Hostname()
