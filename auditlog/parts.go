@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -32,10 +32,16 @@ type part struct {
 	info  fs.FileInfo
 }
 
-var partName = regexp.MustCompile(`^audit-(\d{12,19})\.(jsonl|hashes)$`)
-
 func closedName(first uint64) string { return fmt.Sprintf("audit-%012d.jsonl", first) }
 func hashesName(first uint64) string { return fmt.Sprintf("audit-%012d.hashes", first) }
+
+// partOf reads a name. There is one way to write it.
+func partOf(name string) (p part, ok bool) {
+	number, kind, _ := strings.Cut(strings.TrimPrefix(name, "audit-"), ".")
+	first, err := strconv.ParseUint(number, 10, 63)
+	p = part{name: name, first: first, bare: kind == "hashes"}
+	return p, err == nil && first > 0 && (name == closedName(first) || name == hashesName(first))
+}
 
 // parts are all files of a record in order, opened at one moment.
 type parts []part
@@ -86,15 +92,9 @@ func closedParts(root *os.Root) (list parts, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		m := partName.FindStringSubmatch(e.Name())
-		if m == nil {
-			continue
+		if p, ok := partOf(e.Name()); ok {
+			list = append(list, p)
 		}
-		first, err := strconv.ParseUint(m[1], 10, 63)
-		if err != nil || first == 0 || closedName(first) != e.Name() && hashesName(first) != e.Name() {
-			continue
-		}
-		list = append(list, part{name: e.Name(), first: first, bare: m[2] == "hashes"})
 	}
 	slices.SortFunc(list, func(a, b part) int {
 		return cmp.Or(cmp.Compare(a.first, b.first), -cmp.Compare(a.name, b.name)) // .jsonl before .hashes

@@ -175,12 +175,15 @@ func (s *scanner) rest(f *os.File) error {
 	if err != nil {
 		return audit.Failed(err)
 	}
+	if st.Size() < s.end {
+		return audit.Tampered(f.Name(), "cut short while it was being read")
+	}
 	s.size = 0
 	s.torn.Reset()
 	if err := s.scan(f, st.Size()); err != nil {
 		return err
 	}
-	if st.Size() < s.end || s.Problems > 0 {
+	if s.Problems > 0 {
 		return audit.Tampered(f.Name(), "at record %d: %s", s.BadSeq, s.Bad)
 	}
 	return nil
