@@ -93,6 +93,9 @@ func MakeKey(path string, owner int) (*Key, error) {
 	if err := os.Link(draft, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, keyFault(err)
 	}
+	if err := audit.SyncFolder(filepath.Dir(path)); err != nil {
+		return nil, keyFault(err)
+	}
 	return LoadKey(path, owner)
 }
 

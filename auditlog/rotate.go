@@ -141,7 +141,9 @@ func secondName(root *os.Root, name string) bool {
 }
 
 // place puts a file with this content in the place of name, at once or not at
-// all; before that, when the content is on the disk, it does what ready says.
+// all; before that, when the content is on the disk, it does what ready says. The
+// file is locked until its name is on the disk too: what somebody added before
+// that would be lost with the name, should the power go.
 func place(root *os.Root, dir, name string, b []byte, ready func() error) error {
 	draft := name + ".new" // one that a crash left is nothing yet
 	if err := root.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -151,8 +153,9 @@ func place(root *os.Root, dir, name string, b []byte, ready func() error) error 
 	if err != nil {
 		return err
 	}
+	defer audit.Unlock(f)
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, unix.Flock(int(f.Fd()), unix.LOCK_EX), f.Sync()); err == nil {
 		err = ready()
 	}
 	if err == nil {

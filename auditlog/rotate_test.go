@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/audit"
@@ -453,6 +454,30 @@ func TestRotateRefuses(t *testing.T) {
 	os.Remove(filepath.Join(dir, "audit-000000000012.jsonl"))
 	record(t, l, "on it goes")
 	all(t, dir)
+}
+
+// Nobody can add to a new file before its name is sure to last.
+func TestNewFileIsLocked(t *testing.T) {
+	dir, _ := sample(t)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	err = place(root, dir, audit.FileName, []byte("x"), func() error {
+		f, err := root.Open(audit.FileName + ".new")
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != unix.EWOULDBLOCK {
+			t.Errorf("somebody else got the lock: %v", err)
+		}
+		return nil
+	})
+	if err != nil || string(content(t, dir)) != "x" {
+		t.Errorf("%q, %v", content(t, dir), err)
+	}
 }
 
 // A clock that goes back changes nothing of the proof.

@@ -90,7 +90,7 @@ func (o *OCSF) event(r auditlog.Record) object {
 		"severity_id": severity, "severity": name,
 		"metadata": object{
 			"version": SchemaVersion, "uid": r.Hash, "sequence": r.Seq, "event_code": r.Kind, "log_name": o.Log, "log_provider": "nacre",
-			"log_version": strconv.Itoa(audit.Version), "product": object{"name": "Nacre", "vendor_name": "Nacre", "version": o.Tool},
+			"log_version": strconv.Itoa(audit.Version), "profiles": []string{"host"}, "product": object{"name": "Nacre", "vendor_name": "Nacre", "version": o.Tool},
 		},
 		"device": object{"hostname": o.Host, "type_id": 0, "type": "Unknown"},
 	}
@@ -121,7 +121,7 @@ func (o *OCSF) own(e object, r auditlog.Record, c class) {
 			status, word, action = 2, "Failure", 2
 		}
 		e["status_id"], e["status"], e["action_id"] = status, word, action
-		e["metadata"].(object)["profiles"] = []string{"security_control"}
+		e["metadata"].(object)["profiles"] = []string{"host", "security_control"}
 		process := object{"uid": r.Sandbox, "sandbox": r.Sandbox}
 		if command := r.Detail["command"]; command != "" {
 			process["cmd_line"] = command
