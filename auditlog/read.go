@@ -85,7 +85,7 @@ func (s *scanner) read(ctx context.Context, dir string) (Report, error) {
 	before := s.Problems
 	s.prepare()
 	for i := range todo {
-		if err := s.part(&todo[i], i == len(todo)-1); err != nil {
+		if err := s.part(&todo[i]); err != nil {
 			return s.Report, err
 		}
 	}
@@ -111,7 +111,7 @@ func (s *scanner) unread(list parts) (parts, bool) {
 }
 
 // part reads one file, from where the last reading ended.
-func (s *scanner) part(p *part, last bool) error {
+func (s *scanner) part(p *part) error {
 	if s.at == nil || !os.SameFile(s.at, p.info) {
 		s.at, s.end, s.fresh = p.info, 0, true
 		if err := s.join(p); err != nil {
@@ -125,15 +125,10 @@ func (s *scanner) part(p *part, last bool) error {
 	if err := s.scan(p.f, p.info.Size()); err != nil {
 		return err
 	}
-	switch {
-	case s.fresh && s.Seq > 0:
+	if s.fresh && s.Seq > 0 {
 		return s.bad("nothing is left of " + p.name + ", which continues the file before")
-	case s.size > 0 && !last:
-		s.size = 0
-		s.torn.Reset()
-		return s.bad("the end of " + p.name + " is cut off")
 	}
-	return nil
+	return nil // a torn end stays noted: nothing in another file can seal it
 }
 
 // join sees that a file is the next one.

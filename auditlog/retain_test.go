@@ -130,6 +130,13 @@ func TestRetentionInterrupted(t *testing.T) {
 	if _, err := remover(t, dir, l).Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	first := filepath.Join(dir, "audit-000000000001.jsonl")
+	b, _ := os.ReadFile(filepath.Join(old, filepath.Base(first)))
+	os.WriteFile(first, b, 0o600)
+	if _, err := Verify(dir, Against{}); fault.KindOf(err) != fault.Tampered || err == nil {
+		t.Errorf("removed in the middle, which retention never does: %v", err)
+	}
+	os.Remove(first)
 	for _, name := range []string{"audit-000000000006.jsonl", "audit-000000000001.jsonl"} { // undone, the last first
 		b, _ := os.ReadFile(filepath.Join(old, name))
 		os.WriteFile(filepath.Join(dir, name), b, 0o600)
@@ -141,6 +148,21 @@ func TestRetentionInterrupted(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if _, report := all(t, dir); report.Removed != 11 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// The second name that an interrupted rotation gave the newest file is not a
+// closed file, and is not removed as one.
+func TestRetentionAfterInterruptedRotation(t *testing.T) {
+	dir, _ := sample(t)
+	if err := os.Link(current(dir), filepath.Join(dir, "audit-000000000001.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := remover(t, dir, openTest(t, dir)).Remove(t.Context()); err != nil || len(done.Files) > 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if _, report := all(t, dir); report.Seq != 5 || report.Removed != 0 {
 		t.Errorf("%+v", report)
 	}
 }

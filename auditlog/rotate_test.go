@@ -290,6 +290,20 @@ func TestTamperWithFiles(t *testing.T) {
 			os.WriteFile(in(d, one), a[:cut], 0o600)
 			os.WriteFile(in(d, two), append(bytes.Clone(a[cut:]), b...), 0o600)
 		},
+		"split into two": func(d string) {
+			a, _ := os.ReadFile(in(d, one))
+			os.WriteFile(in(d, one), firstLines(a, 3), 0o600)
+			os.WriteFile(in(d, "audit-000000000004.jsonl"), a[len(firstLines(a, 3)):], 0o600)
+		},
+		"split, and the first part removed as if by retention": func(d string) {
+			a, _ := os.ReadFile(in(d, one))
+			os.WriteFile(in(d, "audit-000000000004.jsonl"), a[len(firstLines(a, 3)):], 0o600)
+			os.Remove(in(d, one))
+			os.WriteFile(in(d, "audit-000000000001.hashes"), make([]byte, 3*32), 0o600)
+			l, _ := audit.Open(d, os.Getuid())
+			l.Record(context.Background(), nacre.Event{Kind: kindRemoved, Detail: map[string]string{"last": "3"}})
+			l.Close()
+		},
 		"torn end added to a closed file": func(d string) {
 			a, _ := os.ReadFile(in(d, one))
 			os.WriteFile(in(d, one), append(a, `{"v":1`...), 0o600)
