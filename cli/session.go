@@ -38,6 +38,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
 	engine.Alias = s.name
 	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
 	engine.Audit = s.masks

@@ -49,9 +49,16 @@ var places = map[string]place{
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 220},
 	"posture":           {layer: core, ceiling: 140},
+<<<<<<< HEAD
 	"audit":             {layer: core, ceiling: 505},
 	"engine/native":     {layer: engines, ceiling: 1195},
+=======
+	"audit":             {layer: core, ceiling: 330},
+	"engine/native":     {layer: engines, ceiling: 1165},
+>>>>>>> main
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
+
+	"auditlog/export": {layer: engines},
 
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
