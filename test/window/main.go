@@ -109,6 +109,14 @@ func (t *trial) start() error {
 	return nil
 }
 
+// stop ends a sandbox that a failure left.
+func (t *trial) stop() {
+	if t.run != nil && t.run.Process != nil {
+		_ = t.run.Process.Signal(unix.SIGTERM)
+		_ = t.run.Wait()
+	}
+}
+
 // once replaces the masked file and returns for how long the new one was seen.
 func (t *trial) once(n int) (time.Duration, bool, error) {
 	if err := t.start(); err != nil {
@@ -215,5 +223,6 @@ func outside(inside bool, look, access, nacre string, n int) error {
 	if t.board, err = openBoard(filepath.Join(dir, "shared/board")); err != nil {
 		return err
 	}
+	defer t.stop()
 	return measure(t, n)
 }
