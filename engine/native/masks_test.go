@@ -379,7 +379,7 @@ func readFile(t *testing.T, name string) string {
 func TestBeforeTheStart(t *testing.T) {
 	dir := project(t)
 	e, a := newEngine(t)
-	p := granted(t, dir, nacre.Read, "sh", "-c", "cat sub/late/.env; echo done")
+	p := granted(t, dir, nacre.Read, "sh", "-c", "exec 2>&1; cat sub/late/.env; echo done")
 	a.hook = func(event nacre.Event) { // the start is recorded while the sandbox is built
 		if event.Kind == "sandbox.start" {
 			late := filepath.Join(dir, "sub/late")
