@@ -27,11 +27,13 @@ type Mapping struct {
 
 // Order is all that a launch needs.
 type Order struct {
-	Init   string // path of nacre-init
-	Spec   blueprint.Spec
-	Files  []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
-	Map    Mapping
-	Joined func(pid int) error // called before the process does anything
+	Init  string // path of nacre-init
+	Spec  blueprint.Spec
+	Files []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
+	Map   Mapping
+	// Born, if set, calls its argument so that what that starts is born into
+	// the sandbox's control groups (package cgroup).
+	Born func(start func(v2 int) error) error
 }
 
 // Process is the first process of a sandbox, seen from outside.
@@ -71,7 +73,16 @@ func Launch(o Order) (*Process, error) {
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
 	p := &Process{Control: pair[0]}
-	if p.handle, err = spawn(o, theirs, spec); err == nil {
+	start := func(v2 int) (err error) {
+		p.handle, err = spawn(o, theirs, spec, v2)
+		return err
+	}
+	if o.Born != nil {
+		err = o.Born(start)
+	} else {
+		err = start(-1)
+	}
+	if err == nil {
 		p.PID = p.handle.Pid
 		err = p.admit(o)
 	}
@@ -83,14 +94,15 @@ func Launch(o Order) (*Process, error) {
 	return p, nil
 }
 
-func spawn(o Order, control, spec *os.File) (*os.Process, error) {
+func spawn(o Order, control, spec *os.File, v2 int) (*os.Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
 	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building})
+	return start(o.Init, "build", files, &syscall.SysProcAttr{
+		Cloneflags: namespaces, AmbientCaps: building, UseCgroupFD: v2 >= 0, CgroupFD: v2})
 }
 
 // launchFault explains why no process could be made in new namespaces
@@ -128,11 +140,6 @@ func (p *Process) admit(o Order) error {
 	// When the whole machine runs out of memory, the sandbox goes first.
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte("500"), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
-	}
-	if o.Joined != nil {
-		if err := o.Joined(p.PID); err != nil {
-			return err
-		}
 	}
 	return blueprint.Send(p.Control, blueprint.Message{Kind: blueprint.Build})
 }

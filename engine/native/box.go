@@ -83,24 +83,18 @@ func (b *box) limit(ctx context.Context) error {
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
+	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping}
+	if b.group != nil {
+		order.Born = b.group.Born
+	}
 	if b.process, err = sandbox.Launch(order); err != nil {
 		return err
 	}
+	if b.group == nil {
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
+	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
-}
-
-// join puts the waiting init into its group.
-func (b *box) join(pid int) error {
-	if b.group != nil {
-		return b.group.AddAgent(pid)
-	}
-	b.watchdog = &watchdog.Watchdog{
-		Init: pid, Limits: b.limits, Every: 100 * time.Millisecond,
-		Kill: b.end,
-	}
-	return nil
 }
 
 // setupTime is how long building may take before it counts as stuck.

@@ -76,7 +76,7 @@ func (g *Group) build(ctx context.Context) error {
 			return unsupported(err, "no control group can be made", "run where "+root+" is writable")
 		}
 	}
-	if err := g.AddSupervisor(os.Getpid()); err != nil {
+	if err := g.settle(false); err != nil {
 		return err
 	}
 	if g.layout.Mode == V2 { // only now: a group with processes of its own cannot pass on controllers
@@ -132,9 +132,7 @@ func (g *Group) dir(controller, leaf string) string {
 	return filepath.Join(g.layout.folder(controller, g.state.ID), leaf)
 }
 
-// leaves are the folders of the named leaves. The v1 trees in which nothing is
-// shared between agent and supervisor have none for the latter: every folder
-// costs its time at start and end.
+// leaves are the folders of the named leaves.
 func (g *Group) leaves(names ...string) []string {
 	var out []string
 	for _, dir := range g.state.Folders {

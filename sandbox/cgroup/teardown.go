@@ -122,17 +122,10 @@ func (g *Group) Destroy() error {
 
 // leave moves this process back to where it was.
 func (g *Group) leave() error {
-	var errs []error
-	for c, home := range g.layout.Base {
-		if g.layout.Mode == V2 {
-			home = g.layout.home
-		}
-		pids, _ := cgroups.GetPids(g.dir(c, supervisor))
-		if slices.Contains(g.state.Folders, g.dir(c, "")) && slices.Contains(pids, os.Getpid()) {
-			errs = append(errs, cgroups.WriteCgroupProc(home, os.Getpid()))
-		}
+	if !g.state.holds(os.Getpid()) {
+		return nil
 	}
-	return errors.Join(errs...)
+	return g.settle(true)
 }
 
 // Remove ends every process in a group whose owner is gone and removes its
