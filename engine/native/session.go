@@ -246,9 +246,12 @@ func (b *box) hangUp() {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
+	b.leave()
 	left := b.release()
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
+	}
+	if b.entry != nil {
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}
