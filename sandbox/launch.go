@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/spawn"
 )
 
 // Mapping is how the agent's identity inside becomes one outside.
@@ -74,7 +73,7 @@ func Launch(o Order) (*Process, error) {
 	defer theirs.Close()
 	p := &Process{Control: pair[0]}
 	start := func(v2 int) (err error) {
-		p.handle, err = spawn(o, theirs, spec, v2)
+		p.handle, err = spawned(o, theirs, spec, v2)
 		return err
 	}
 	if o.Born != nil {
@@ -94,15 +93,31 @@ func Launch(o Order) (*Process, error) {
 	return p, nil
 }
 
-func spawn(o Order, control, spec *os.File, v2 int) (*os.Process, error) {
+// spawned starts nacre-init with its descriptors, no environment and what
+// building takes.
+func spawned(o Order, control, spec *os.File, v2 int) (*os.Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
-	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	return start(o.Init, "build", files, &syscall.SysProcAttr{
-		Cloneflags: namespaces, AmbientCaps: building, UseCgroupFD: v2 >= 0, CgroupFD: v2})
+	var p spawn.Program
+	p.Descriptors(append([]*os.File{null, null, null, control, spec}, o.Files...))
+	mask := uint32(0)
+	for _, c := range building {
+		mask |= 1 << c
+	}
+	header, sets := []uint32{unix.LINUX_CAPABILITY_VERSION_3, 0}, []uint32{mask, mask, mask, 0, 0, 0}
+	p.Call("capabilities", unix.SYS_CAPSET, header, sets)
+	for _, c := range building {
+		p.Call("ambient capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0)
+	}
+	p.Execute(o.Init, []string{"nacre-init", "build"}, nil)
+	process, err := p.Start(namespaces, v2)
+	if err != nil {
+		return nil, launchFault(err)
+	}
+	return process, nil
 }
 
 // launchFault explains why no process could be made in new namespaces
@@ -121,15 +136,6 @@ func launchFault(err error) error {
 		return f.WithHint("use a kernel with CONFIG_USER_NS")
 	}
 	return f.WithHint("nacre doctor says what this machine lacks")
-}
-
-// start starts nacre-init for a purpose, with no environment.
-func start(init, purpose string, files []*os.File, attr *syscall.SysProcAttr) (*os.Process, error) {
-	p, err := os.StartProcess(init, []string{"nacre-init", purpose}, &os.ProcAttr{Env: []string{}, Files: files, Sys: attr})
-	if err != nil {
-		return nil, launchFault(err)
-	}
-	return p, nil
 }
 
 // admit gives the new process its identity and group, and its cue.
@@ -172,18 +178,18 @@ func (m Mapping) apply(pid int) error {
 	if m.Helper {
 		return m.help(pid)
 	}
-	type file struct{ name, content string }
-	files := []file{
-		{"gid_map", fmt.Sprintf("%d %d 1", m.Inside, m.GID)},
-		{"uid_map", fmt.Sprintf("%d %d 1", m.Inside, m.UID)},
-	}
 	if !m.Regroup {
-		files = slices.Insert(files, 0, file{"setgroups", "deny"})
-	}
-	for _, f := range files {
-		if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, f.name), []byte(f.content), 0); err != nil {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil {
 			return mapFault(err)
 		}
+	}
+	return errors.Join(mapID(pid, "gid_map", m.Inside, m.GID), mapID(pid, "uid_map", m.Inside, m.UID))
+}
+
+func mapID(pid int, file string, inside, outside int) error {
+	err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(fmt.Sprintf("%d %d 1", inside, outside)), 0)
+	if err != nil {
+		return mapFault(err)
 	}
 	return nil
 }
