@@ -62,6 +62,7 @@ var places = map[string]place{
 	"attack/wire":   {layer: core},
 	"runs":          {layer: engines},
 	"image":         {layer: engines},
+	"pool":          {layer: engines},
 	"doctor":        {layer: doors},
 	"attack":        {layer: engines},
 	"load":          {layer: doors},
