@@ -102,24 +102,27 @@ func (p *Pool) take(plan nacre.Plan) (*member, error) {
 func (p *Pool) fill() {
 	for ; !p.closed && len(p.ready)+p.making < p.size; p.making++ {
 		plan := p.plan
-		p.busy.Go(func() { p.add(newMember(p.command(), plan)) })
+		p.busy.Go(func() {
+			m, err := newMember(p.command(), plan)
+			p.add(plan.Digest, m, err)
+		})
 	}
 }
 
 // add takes in a member that was made, if it is still wanted.
-func (p *Pool) add(m *member, err error) {
+func (p *Pool) add(digest string, m *member, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.change.Broadcast()
 	p.making--
-	switch {
-	case err != nil:
+	switch wanted := !p.closed && digest == p.plan.Digest; {
+	case wanted && err == nil:
+		p.ready = append(p.ready, m)
+	case wanted:
 		p.failed = err
-	case p.closed || m.plan != p.plan.Digest:
+	case err == nil:
 		p.busy.Go(m.end)
 		p.fill()
-	default:
-		p.ready = append(p.ready, m)
 	}
 }
 
