@@ -39,7 +39,7 @@ type Order struct {
 type Process struct {
 	PID     int
 	Control int // the control socket, the caller's to close
-	handle  *os.Process
+	handle  *spawn.Child
 	once    sync.Once
 	err     error
 }
@@ -82,7 +82,7 @@ func Launch(o Order) (*Process, error) {
 		err = start(-1)
 	}
 	if err == nil {
-		p.PID = p.handle.Pid
+		p.PID = p.handle.PID
 		err = p.admit(o)
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func Launch(o Order) (*Process, error) {
 
 // spawned starts nacre-init with its descriptors, no environment and what
 // building takes.
-func spawned(o Order, control, spec *os.File, v2 int) (*os.Process, error) {
+func spawned(o Order, control, spec *os.File, v2 int) (*spawn.Child, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ func (p *Process) End() error {
 	p.once.Do(func() {
 		if p.handle != nil {
 			p.Kill()
-			_, p.err = p.handle.Wait()
+			p.err = p.handle.Wait()
 		}
 	})
 	return p.err

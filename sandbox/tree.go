@@ -59,11 +59,11 @@ func idmapNamespace(p *Pin, m Mapping) (*os.File, error) {
 	}
 	defer func() {
 		_ = holder.Kill()
-		_, _ = holder.Wait()
+		_ = holder.Wait()
 		program.Release()
 	}()
-	if err := errors.Join(mapID(holder.Pid, "uid_map", int(p.UID), m.UID), mapID(holder.Pid, "gid_map", int(p.GID), m.GID)); err != nil {
+	if err := errors.Join(mapID(holder.PID, "uid_map", int(p.UID), m.UID), mapID(holder.PID, "gid_map", int(p.GID), m.GID)); err != nil {
 		return nil, err
 	}
-	return os.Open("/proc/" + strconv.Itoa(holder.Pid) + "/ns/user")
+	return os.Open("/proc/" + strconv.Itoa(holder.PID) + "/ns/user")
 }

@@ -9,6 +9,7 @@
 package spawn
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -86,19 +87,19 @@ func start(a *arguments, first *call, count uintptr, left *uintptr) (pid uintptr
 // Start starts the process, in new namespaces (clone(2)) and, if it is not
 // negative, a v2 control group. It returns once the process has executed another
 // program, which must be its last call.
-func (p *Program) Start(namespaces uint64, group int) (*os.Process, error) {
+func (p *Program) Start(namespaces uint64, group int) (*Child, error) {
 	defer p.Release()
 	return p.run(namespaces|unix.CLONE_VFORK, group)
 }
 
 // Hold starts a process that executes nothing: it is there until its calls are
 // done, or it is killed. Release the program then.
-func (p *Program) Hold(namespaces uint64) (*os.Process, error) { return p.run(namespaces, -1) }
+func (p *Program) Hold(namespaces uint64) (*Child, error) { return p.run(namespaces, -1) }
 
 // Release lets go of the program's memory, which no process may use any more.
 func (p *Program) Release() { p.kept.Unpin() }
 
-func (p *Program) run(flags uint64, group int) (*os.Process, error) {
+func (p *Program) run(flags uint64, group int) (*Child, error) {
 	for i := range p.calls {
 		for j, from := range p.calls[i].from {
 			if from != nil {
@@ -106,10 +107,12 @@ func (p *Program) run(flags uint64, group int) (*os.Process, error) {
 			}
 		}
 	}
+	left, handle := new(uintptr), new(int32)
 	p.kept.Pin(&p.calls[0])
-	left := new(uintptr)
 	p.kept.Pin(left)
-	a := arguments{flags: flags | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
+	p.kept.Pin(handle)
+	a := arguments{flags: flags | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_PIDFD,
+		pidfd: uint64(uintptr(unsafe.Pointer(handle))), exitSignal: uint64(unix.SIGCHLD)}
 	if group >= 0 {
 		a.flags, a.cgroup = a.flags|unix.CLONE_INTO_CGROUP, uint64(group)
 	}
@@ -117,13 +120,12 @@ func (p *Program) run(flags uint64, group int) (*os.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	child, err := os.FindProcess(pid) // ours, hence still there
-	if err == nil && flags&unix.CLONE_VFORK != 0 && *left > 0 {
-		_, _ = child.Wait()
+	child := &Child{PID: pid, handle: int(*handle)}
+	if flags&unix.CLONE_VFORK != 0 && *left > 0 {
 		i := len(p.calls) - int(*left)
-		return nil, fmt.Errorf("%s: %w", p.names[i], syscall.Errno(-p.calls[i].result))
+		return nil, errors.Join(fmt.Errorf("%s: %w", p.names[i], syscall.Errno(-p.calls[i].result)), child.Wait())
 	}
-	return child, err
+	return child, nil
 }
 
 // fork clones with all signals blocked: the new process has no handlers, but a

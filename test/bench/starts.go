@@ -150,7 +150,7 @@ func (b *bench) contenders() ([]*contender, error) {
 				err = os.Chown(b.at(dir), nobody, nobody)
 			}
 		}
-		plain := []string{b.at("nacre"), "run", "-q", "--accept", "watchdog-limits", "--accept", "owner-uid", "--", "true"}
+		plain := []string{b.at("nacre"), "run", "-q", "--accept", "limits-watchdog", "--accept", "owner-uid", "--", "true"}
 		list = append(list, &contender{name: "nacre run, plain user", enforces: "as nacre run, without control groups: a watchdog limits", command: plain, uid: nobody})
 		if c, err := b.runc(); err != nil {
 			b.note("no runc: %v", err)

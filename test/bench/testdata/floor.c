@@ -90,9 +90,12 @@ int main(int argc, char **argv)
 	must(size, argv[1]);
 	char map[64];
 	snprintf(map, sizeof map, "1000 %d 1", getuid());
+	gid_t gid = getgid();
 	must(unshare(CLONE_NEWUSER), "user namespace");
 	put("/proc/self/setgroups", "deny");
 	put("/proc/self/uid_map", map);
+	snprintf(map, sizeof map, "1000 %d 1", gid);
+	put("/proc/self/gid_map", map);
 	must(unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP), "namespaces");
 	pid_t child = fork();
 	must(child, "fork");
