@@ -62,6 +62,7 @@ var places = map[string]place{
 	"attack/wire":   {layer: core},
 	"runs":          {layer: engines},
 	"image":         {layer: engines},
+	"image/ask":     {layer: doors},
 	"pool":          {layer: engines},
 	"doctor":        {layer: doors},
 	"attack":        {layer: engines},
@@ -73,11 +74,13 @@ var places = map[string]place{
 	"cli":           {layer: doors},
 
 	"cmd/nacre":        {layer: commands},
+	"cmd/nacre-image":  {layer: commands},
 	"cmd/nacre-attack": {layer: commands},
 
 	"attack/attacktest": {layer: beside},
 	"demo":              {layer: beside},
 	"examples":          {layer: beside},
+	"test/bench":        {layer: beside},
 	"test/boundary":     {layer: beside},
 	"test/programs":     {layer: beside},
 	"test/rules":        {layer: beside},
