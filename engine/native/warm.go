@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"time"
@@ -54,7 +55,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 func (w *Warm) Close() (err error) {
 	w.used.Do(func() {
 		w.box.leave()
-		err = w.box.release()
+		err = errors.Join(w.box.settle(), w.box.release())
 	})
 	return err
 }
