@@ -37,7 +37,10 @@ fuzz: ## each fuzz target for FUZZTIME
 	@scripts/need build
 	scripts/fuzz $(FUZZTIME)
 
-bench: all ## Go benchmarks
+bench: all ## starts beside others, memory, work inside (docs/PERFORMANCE.md), then Go benchmarks
+	@scripts/need build bench
+	@mkdir -p dist
+	$(GO) run -buildvcs=false ./test/bench -json dist/bench.json $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 lint: ## format, vet, staticcheck, shellcheck, and the tree's own rules
