@@ -149,6 +149,11 @@ func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied
 
 // verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
+	if b.group != nil {
+		if err := b.group.Settled(); err != nil {
+			return err
+		}
+	}
 	lines, err := b.Posture()
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -37,17 +38,20 @@ type Group struct {
 	state    State // names no folders that this Group has not made
 	layout   Layout
 	settings []setting
+	settled  func() error // moves this process, once
+	born     bool         // that has begun
 	// Delegation is the time that systemd took to make the scope; zero
 	// without one.
 	Delegation time.Duration
 }
 
-// New makes the groups of a sandbox, sets and writes its limits, and moves the
-// calling process into the supervisor's leaf: one supervisor process serves
-// one sandbox. Where it fails, nothing is left; where the process is killed in
+// New makes the groups of a sandbox, and sets and writes its limits. Then Born
+// and Settled move the calling process into the supervisor's leaf: one supervisor
+// process serves one sandbox. Where it fails, nothing is left; where the process is killed in
 // it, what is left is removed with Planned.
 func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 	g := &Group{state: State{ID: id}, layout: Detect()}
+	g.settled = sync.OnceValue(func() error { return g.settle(false) })
 	if err := errors.Join(g.state.check(), validate(l), g.layout.Problem()); err != nil {
 		return nil, err
 	}
@@ -76,12 +80,10 @@ func (g *Group) build(ctx context.Context) error {
 			return unsupported(err, "no control group can be made", "run where "+root+" is writable")
 		}
 	}
-	if err := g.settle(false); err != nil {
-		return err
-	}
-	if g.layout.Mode == V2 { // only now: a group with processes of its own cannot pass on controllers
+	if g.layout.Mode == V2 {
 		dir := g.dir(tree2, "")
-		if err := errors.Join(enable(filepath.Dir(dir)), enable(dir)); err != nil {
+		// In this order: a group with processes of its own cannot pass on controllers.
+		if err := errors.Join(g.settled(), enable(filepath.Dir(dir)), enable(dir)); err != nil {
 			return err
 		}
 	}

@@ -393,7 +393,6 @@ func TestWhoIsWhere(t *testing.T) {
 			}
 		}
 	}
-	settled("after New")
 	var c child
 	err = g.Born(func(v2 int) error {
 		c = start(t, "sleep", &syscall.SysProcAttr{UseCgroupFD: v2 >= 0, CgroupFD: v2})
@@ -401,6 +400,9 @@ func TestWhoIsWhere(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := g.Settled(); err != nil {
+		t.Error(err)
 	}
 	settled("after Born")
 	for _, x := range g.Readback(c.Process.Pid) {

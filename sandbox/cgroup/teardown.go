@@ -122,6 +122,9 @@ func (g *Group) Destroy() error {
 
 // leave moves this process back to where it was.
 func (g *Group) leave() error {
+	if g.born {
+		_ = g.settled() // it may be under way
+	}
 	if !g.state.holds(os.Getpid()) {
 		return nil
 	}

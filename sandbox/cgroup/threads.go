@@ -42,8 +42,13 @@ func (g *Group) Born(start func(v2 int) error) error {
 	for _, home := range g.v1(false) {
 		err = errors.Join(err, enter(home, syscall.RawSyscall))
 	}
+	g.born = true
+	go func() { _ = g.settled() }() // while what was started builds the sandbox
 	return err
 }
+
+// Settled returns once all of this process is in the supervisor's leaf.
+func (g *Group) Settled() error { return g.settled() }
 
 // v2 is the agent's leaf in the v2 tree, if there is one.
 func (g *Group) v2() (dir string, ok bool) {
