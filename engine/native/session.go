@@ -186,6 +186,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
+	if b.group != nil {
+		b.group.Leave()
+	}
 	_ = b.process.End() // told again by release
 	b.hurry()
 	j.copying.Wait()

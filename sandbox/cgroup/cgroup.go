@@ -40,6 +40,7 @@ type Group struct {
 	settings []setting
 	settled  func() error // moves this process, once
 	born     bool         // that has begun
+	left     func() error // moves it back, once
 	// Delegation is the time that systemd took to make the scope; zero
 	// without one.
 	Delegation time.Duration
@@ -52,6 +53,7 @@ type Group struct {
 func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 	g := &Group{state: State{ID: id}, layout: Detect()}
 	g.settled = sync.OnceValue(func() error { return g.settle(false) })
+	g.left = sync.OnceValue(g.leave)
 	if err := errors.Join(g.state.check(), validate(l), g.layout.Problem()); err != nil {
 		return nil, err
 	}

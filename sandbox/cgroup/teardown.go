@@ -113,7 +113,7 @@ func (s State) holds(pid int) bool {
 // removed. A scope goes when systemd notices that it is empty: soon, or
 // rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
-	errs := []error{g.Kill(), g.state.kill(supervisor), g.leave()}
+	errs := []error{g.Kill(), g.state.kill(supervisor), g.left()}
 	if g.layout.Manager != "" && g.state.holds(os.Getpid()) {
 		return errors.Join(errs[0], errs[1], g.state.remove(agent))
 	}

@@ -50,6 +50,14 @@ func (g *Group) Born(start func(v2 int) error) error {
 // Settled returns once all of this process is in the supervisor's leaf.
 func (g *Group) Settled() error { return g.settled() }
 
+// Leave begins to move this process back to where it was, since the agent's
+// command has ended; Destroy does the rest.
+func (g *Group) Leave() {
+	if g.layout.Mode != V2 {
+		go func() { _ = g.left() }()
+	}
+}
+
 // v2 is the agent's leaf in the v2 tree, if there is one.
 func (g *Group) v2() (dir string, ok bool) {
 	_, ok = g.layout.Base[tree2]
