@@ -10,13 +10,20 @@ import (
 	"nacre/watch"
 )
 
-// scan finds what to mask and to guard in a folder.
-func (b *box) scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
+// scanner looks for what to mask in a folder, and what to guard in one that the
+// agent may write.
+func scanner(pin *sandbox.Pin, blocked *policy.Blocked, write bool) *sandbox.Scanner {
 	s := &sandbox.Scanner{Pin: pin, Blocked: blocked.MatchEntry}
-	if t.Write {
+	if write {
 		s.Guarded = guards()
 	}
-	found, err := b.watcher.Scan(ctx, &watch.Tree{Scanner: s, Inside: t.Inside, Write: t.Write})
+	return s
+}
+
+// scan finds it, and has the folder watched from then on.
+func (b *box) scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
+	tree := &watch.Tree{Scanner: scanner(pin, blocked, t.Write), Inside: t.Inside, Write: t.Write}
+	found, err := b.watcher.Scan(ctx, tree)
 	t.Masks, t.Guards = found.Masks, found.Guards
 	return err
 }
