@@ -54,7 +54,7 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 	})
 	root.AddCommand(newRun(app), newPlan(app), newExplain(app), newPolicy(app), newDoctor(app),
 		newPs(app), newExec(app), newLogs(app), newStats(app), newStop(app), newPosture(app), newAudit(app), newAttack(app),
-		newSchema(app), newCompletion(app), newVersion(app), newDocs(app), newExitCodes())
+		newSchema(app), newCompletion(app), newVersion(app), newExitCodes())
 	root.AddCommand(app.More...)
 	return root
 }

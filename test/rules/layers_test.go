@@ -55,6 +55,7 @@ var places = map[string]place{
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
 	"grant":         {layer: core},
+	"mountlist":     {layer: core},
 	"auditlog":      {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
