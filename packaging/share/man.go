@@ -33,6 +33,9 @@ func (o output) commandPages(cmd *cobra.Command) error {
 		return nil
 	}
 	cmd.DisableAutoGenTag = true
+	if !cmd.HasParent() {
+		cmd.Long += "\n\nThe files that it reads are in agent.yaml(5) and policy.yaml(5), its exit codes in nacre-exit-codes(1)."
+	}
 	cmd.Long = paragraphs(cmd.Long)
 	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
 	header := &doc.GenManHeader{Title: strings.ToUpper(name), Section: "1", Date: &o.date, Source: "nacre " + o.version, Manual: "Nacre"}
