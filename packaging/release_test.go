@@ -19,7 +19,7 @@ const (
 )
 
 // build makes a release of a copy of the tree at a place, and returns its dist.
-// The copy's files are of another day, and every build begins from nothing.
+// The copy's files are of another day.
 func build(t *testing.T, place, day, mask string, env ...string) string {
 	t.Helper()
 	if err := os.MkdirAll(place, 0o755); err != nil {
@@ -27,23 +27,22 @@ func build(t *testing.T, place, day, mask string, env ...string) string {
 	}
 	command(t, nil, "sh", "-c", `umask "$3" && tar --exclude=./.git --exclude=./bin --exclude=./dist --exclude=./.cache -cf - . | tar -C "$1" -xf - &&
 		find "$1" -exec touch -h -d "$2" {} +`, "sh", place, day, mask)
-	cache := t.TempDir()
-	env = append(env, "GOCACHE="+cache, "GOFLAGS=-modcacherw", "SOURCE_DATE_EPOCH=1700000000", "VERSION="+version)
-	command(t, env, "sh", "-c", `umask "$2" && nice make -C "$1" release`, "sh", place, mask)
+	env = append(env, "SOURCE_DATE_EPOCH=1700000000", "VERSION="+version)
+	command(t, env, "sh", "-c", `umask "$2" && make -C "$1" release`, "sh", place, mask)
 	return filepath.Join(place, "dist")
 }
 
 // TestReleaseIsReproducible: the same tree, built in two folders, on files of
-// two days, by users of two habits, is the same release, byte for byte. Then the
-// release is looked at.
+// two days, by users of two habits, with and without what was compiled before, is
+// the same release, byte for byte. Then the release is looked at.
 func TestReleaseIsReproducible(t *testing.T) {
 	if os.Getenv("NACRE_RELEASE") == "" {
 		t.Skip("needs NACRE_RELEASE=1: it builds everything twice (make test-release)")
 	}
 	programs.Needs(t, "go", "make", "tar", "xz", "dpkg-deb")
 	home := programs.Home(t)
-	one := build(t, filepath.Join(home, "one"), "2001-02-03", "022", "TZ=UTC", "LC_ALL=C")
-	two := build(t, filepath.Join(home, "somewhere/deeper/two"), "2020-12-24", "077", "TZ=Asia/Tokyo", "LC_ALL=C.UTF-8")
+	one := build(t, filepath.Join(home, "one"), "2001-02-03", "022", "TZ=UTC")
+	two := build(t, filepath.Join(home, "somewhere/deeper/two"), "2020-12-24", "077", "TZ=Asia/Tokyo", "GOCACHE="+t.TempDir())
 	sums, err := os.ReadFile(filepath.Join(one, "SHA256SUMS"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,12 +135,11 @@ func bills(t *testing.T, dist string) {
 // lintian finds nothing, but that the address of the maintainer is none.
 func lintian(t *testing.T, dist string) {
 	programs.Needs(t, "lintian")
-	for _, arch := range []string{"amd64", "arm64"} {
-		out, err := exec.Command("lintian", "--no-cfg", "--allow-root", "--fail-on", "error,warning", "--suppress-tags", "bogus-mail-host,bogus-mail-host-in-debian-changelog",
-			filepath.Join(dist, "nacre_"+debian+"_"+arch+".deb")).CombinedOutput()
-		if err != nil || len(bytes.TrimSpace(out)) > 0 {
-			t.Errorf("%s: %v\n%s", arch, err, out)
-		}
+	// The other architecture's differs only in its programs.
+	out, err := exec.Command("lintian", "--no-cfg", "--allow-root", "--fail-on", "error,warning",
+		"--suppress-tags", "bogus-mail-host,bogus-mail-host-in-debian-changelog", filepath.Join(dist, "nacre_"+debian+"_amd64.deb")).CombinedOutput()
+	if err != nil || len(bytes.TrimSpace(out)) > 0 {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
