@@ -69,16 +69,15 @@ func (m machine) appArmor(c *nacre.Check) {
 		return
 	}
 	c.OK, c.Found = false, "restricted by AppArmor (/"+restriction+" is 1), and this program has no profile"
-	const load = "apparmor_parser -r /" + profile
-	switch brought := filepath.Join(filepath.Dir(m.program), "../share/nacre/apparmor/nacre"); {
-	case m.has(profile) && slices.Contains(attached, m.program):
-		c.Remedy = load + ", as an administrator, then start nacre again"
-	case m.has(profile):
-		c.Remedy = "the profile /" + profile + " is for " + strings.Join(attached, " and ") + ": install Nacre there, or add " +
-			m.program + " to it; then " + load + ", as an administrator"
-	case m.has(strings.TrimPrefix(brought, "/")):
-		c.Remedy = "install -m 644 " + brought + " /" + profile + " && " + load + ", as an administrator"
-	default:
-		c.Remedy = "load the profile that Nacre brings (packaging/apparmor/nacre): copy it to /" + profile + "; then " + load + ", as an administrator"
+	source := filepath.Join(filepath.Dir(m.program), "../share/nacre/apparmor/nacre")
+	if !m.has(strings.TrimPrefix(source, "/")) {
+		source = "packaging/apparmor/nacre" // in the source tree
+	}
+	c.Remedy = "apparmor_parser -r /" + profile + ", as an administrator"
+	if !slices.Contains(attached, m.program) {
+		c.Remedy = "add " + m.program + " to the line in it that begins with profile (it has " + strings.Join(attached, " and ") + "); then " + c.Remedy
+	}
+	if !m.has(profile) {
+		c.Remedy = "install -m 644 " + source + " /" + profile + "; " + c.Remedy
 	}
 }
