@@ -4,7 +4,7 @@
 GO      ?= go
 PREFIX  ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-ARCH    := $(shell $(GO) env GOARCH 2>/dev/null || echo amd64)
+ARCH    := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
 MAINTAINER ?= The Nacre authors <nacre@localhost>
 
 export PATH := $(PATH):/usr/local/go/bin
@@ -86,7 +86,7 @@ release: tree-amd64 tree-arm64 ## archives, packages and bills of materials for 
 test-release: ## a release built twice, installed and removed; see docs/INSTALL.md
 	@scripts/need build release
 	$(GO) vet -C packaging/sbom . && $(GO) test -C packaging/sbom -count=1 .
-	NACRE_RELEASE=1 $(GO) test -count=1 -timeout 30m ./packaging/...
+	NACRE_RELEASE=1 $(GO) test -count=1 -timeout 90m ./packaging/...
 
 clean:
 	rm -rf bin dist .cache
