@@ -18,15 +18,15 @@ const (
 	debian  = "1.2.3+4.gabcdef0"
 )
 
-// build makes a release of a copy of the tree at a place, and returns its dist.
-// The copy's files are of another day.
-func build(t *testing.T, place, day, mask string, env ...string) string {
+// build makes a release of a copy of a tree at a place, and returns its dist. The
+// copy's files are of another day.
+func build(t *testing.T, tree, place, day, mask string, env ...string) string {
 	t.Helper()
 	if err := os.MkdirAll(place, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	command(t, nil, "sh", "-c", `umask "$3" && tar --exclude=./.git --exclude=./bin --exclude=./dist --exclude=./.cache -cf - . | tar -C "$1" -xf - &&
-		find "$1" -exec touch -h -d "$2" {} +`, "sh", place, day, mask)
+	command(t, nil, "sh", "-c", `umask "$3" && tar --exclude=./.git --exclude=./bin --exclude=./dist --exclude=./.cache -C "$4" -cf - . | tar -C "$1" -xf - &&
+		find "$1" -exec touch -h -d "$2" {} +`, "sh", place, day, mask, tree)
 	env = append(env, "SOURCE_DATE_EPOCH=1700000000", "VERSION="+version)
 	command(t, env, "sh", "-c", `umask "$2" && make -C "$1" release`, "sh", place, mask)
 	return filepath.Join(place, "dist")
@@ -41,8 +41,9 @@ func TestReleaseIsReproducible(t *testing.T) {
 	}
 	programs.Needs(t, "go", "make", "tar", "xz", "dpkg-deb")
 	home := programs.Home(t)
-	one := build(t, filepath.Join(home, "one"), "2001-02-03", "022", "TZ=UTC")
-	two := build(t, filepath.Join(home, "somewhere/deeper/two"), "2020-12-24", "077", "TZ=Asia/Tokyo", "GOCACHE="+t.TempDir())
+	one := build(t, ".", filepath.Join(home, "one"), "2001-02-03", "022", "TZ=UTC")
+	// Of the copy: somebody may be at work on the tree itself.
+	two := build(t, filepath.Dir(one), filepath.Join(home, "somewhere/deeper/two"), "2020-12-24", "077", "TZ=Asia/Tokyo", "GOCACHE="+t.TempDir())
 	sums, err := os.ReadFile(filepath.Join(one, "SHA256SUMS"))
 	if err != nil {
 		t.Fatal(err)
