@@ -49,9 +49,11 @@ var places = map[string]place{
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 220},
 	"posture":           {layer: core, ceiling: 140},
-	"audit":             {layer: core, ceiling: 505},
+	"audit":             {layer: core, ceiling: 330},
 	"engine/native":     {layer: engines, ceiling: 1165},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
+
+	"auditlog/export": {layer: engines},
 
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
