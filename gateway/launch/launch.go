@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -93,6 +94,7 @@ type link struct {
 	gone     chan struct{}
 	once     sync.Once
 	closing  chan struct{}
+	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
 }
 
@@ -303,6 +305,9 @@ const lastWords = 2 * time.Second
 
 // Close ends the gateway and waits until it has gone.
 func (g *link) Close() error {
+	if g.closed.Swap(true) {
+		return nil
+	}
 	close(g.closing)
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
 	select {
