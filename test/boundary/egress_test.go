@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"nacre/attack"
@@ -69,4 +71,77 @@ func TestEgressCanFail(t *testing.T) {
 			t.Errorf("%s is %q: %s", id, e.Verdict, e.Evidence)
 		}
 	}
+}
+
+// TestVaultLocked: where a secret cannot be had, nothing runs, and it is said why.
+func TestVaultLocked(t *testing.T) {
+	o, port := newOwner(t), server(t)
+	entry := "network: [{host: 127.0.0.1, as: api.test, scheme: http, ports: [" + port + "]}]\nsecrets: [{name: token, hosts: [api.test]}]\n"
+	manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [echo, it ran]\n"+entry)
+	policy := o.write("p/policy.yaml", "version: 1\n"+entry)
+	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", "token")
+	set.Env, set.Stdin = []string{"HOME=" + o.home}, strings.NewReader("canary-of-a-secret")
+	if out, err := set.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	vault := filepath.Join(o.home, ".local/state/nacre/vault")
+	key := filepath.Join(vault, "key.txt")
+	for _, step := range []struct {
+		name string
+		lock func() error
+	}{
+		{"a passphrase and nobody to ask", func() error { return os.Rename(key, filepath.Join(vault, "key.age")) }},
+		{"no key", func() error { return os.Remove(filepath.Join(vault, "key.age")) }},
+		{"a key that is none", func() error { return os.WriteFile(key, []byte("AGE-SECRET-KEY-1\n"), 0o600) }},
+	} {
+		if err := step.lock(); err != nil {
+			t.Fatal(err)
+		}
+		out, code := o.nacre("run", "--policy", policy, "--agent", manifest)
+		if code != refused || strings.Contains(out, "it ran") || !strings.Contains(out, "error:") || strings.Contains(out, "canary-of") {
+			t.Errorf("%s: %d %s", step.name, code, out)
+		}
+	}
+}
+
+// TestNetworkLost: a run whose gateway dies says so, and goes on.
+func TestNetworkLost(t *testing.T) {
+	programs.Needs(t, "curl")
+	o, port := newOwner(t), server(t)
+	entry := "network: [{host: 127.0.0.1, as: api.test, scheme: http, ports: [" + port + "]}]\n"
+	manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [sh, -c, 'curl -sSN http://api.test:"+port+"/stream; echo it goes on; exit 7']\n"+entry)
+	policy := o.write("p/policy.yaml", "version: 1\n"+entry)
+	cmd := exec.Command(filepath.Join(bin, "nacre"), append(append([]string{"run", "-q"}, programs.Tiers()...), "--policy", policy, "--agent", manifest)...)
+	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH")}
+	out := &collected{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "still there", out.String)
+	pid := childNamed(t, cmd.Process.Pid, "nacre-gateway")
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if text := out.String(); cmd.ProcessState.ExitCode() != 7 || !strings.Contains(text, "it goes on") || !strings.Contains(text, "the sandbox has no network any more") {
+		t.Errorf("ended with %d:\n%s", cmd.ProcessState.ExitCode(), text)
+	}
+}
+
+// childNamed finds a child of a process by its name.
+func childNamed(t *testing.T, parent int, name string) int {
+	t.Helper()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, path := range tasks {
+		children, _ := os.ReadFile(path)
+		for pid := range strings.FieldsSeq(string(children)) {
+			if comm, _ := os.ReadFile("/proc/" + pid + "/comm"); strings.TrimSpace(string(comm)) == name {
+				n, _ := strconv.Atoi(pid)
+				return n
+			}
+		}
+	}
+	t.Skip("needs /proc/PID/task/TID/children")
+	return 0
 }
