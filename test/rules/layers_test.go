@@ -50,7 +50,7 @@ var places = map[string]place{
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 220},
-	"sandbox/lockdown":  {layer: core, ceiling: 110, library: true},
+	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
 	"posture":           {layer: core, ceiling: 140},
 	"audit":             {layer: core, ceiling: 330},
 	"engine/native":     {layer: engines, ceiling: 1425},
