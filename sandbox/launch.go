@@ -90,7 +90,7 @@ func spawn(o Order, control, spec *os.File) (*os.Process, error) {
 	}
 	defer null.Close()
 	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building})
+	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: born(), AmbientCaps: building})
 }
 
 // launchFault explains why no process could be made in new namespaces
@@ -120,13 +120,16 @@ func start(init, purpose string, files []*os.File, attr *syscall.SysProcAttr) (*
 	return p, nil
 }
 
+// OOMScore is a sandbox's: when the whole machine runs out of memory, it goes
+// first.
+const OOMScore = 500
+
 // admit gives the new process its identity and group, and its cue.
 func (p *Process) admit(o Order) error {
 	if err := o.Map.apply(p.PID); err != nil {
 		return err
 	}
-	// When the whole machine runs out of memory, the sandbox goes first.
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte("500"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
 	if o.Joined != nil {

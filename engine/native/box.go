@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -16,7 +15,6 @@ import (
 
 	"nacre"
 	"nacre/fault"
-	"nacre/posture"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
@@ -41,7 +39,8 @@ type box struct {
 	group    *cgroup.Group
 	watchdog *watchdog.Watchdog
 	process  *sandbox.Process
-	facts    []blueprint.Fact
+	facts    map[string]string // what init found out
+	host     []sandbox.Mount   // the host's, when the folders were pinned
 
 	mu      sync.Mutex
 	jobs    []*job            // by number
@@ -110,8 +109,10 @@ const setupTime = 30 * time.Second
 func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
-	m, fds, err := blueprint.Receive(b.process.Control)
-	blueprint.CloseAll(fds)
+	m, err := b.news()
+	if err == nil && m.Kind == blueprint.Built {
+		m, err = b.news()
+	}
 	switch {
 	case errors.Is(err, blueprint.ErrClosed):
 		return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
@@ -124,8 +125,15 @@ func (b *box) await(context.Context) error {
 	case m.Kind != blueprint.Confined:
 		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 	}
-	b.facts = m.Facts
 	return nil
+}
+
+// news is the next message of init's while it builds, with what it found out.
+func (b *box) news() (blueprint.Message, error) {
+	m, fds, err := blueprint.Receive(b.process.Control)
+	blueprint.CloseAll(fds)
+	b.heed(m)
+	return m, err
 }
 
 // verify compares what holds with what must, and waits for the audit. The
@@ -146,49 +154,6 @@ func (b *box) verify(context.Context) error {
 			WithHint("make room, or make the state folder writable")
 	}
 	return nil
-}
-
-// Posture reads back what holds now.
-func (b *box) Posture() ([]nacre.Expectation, error) {
-	list := posture.Read(b.process.PID, b.expected())
-	for _, f := range b.facts {
-		if f.Layer != "landlock" || b.spec.Landlock.ABI != 0 {
-			list = append(list, nacre.Expectation{Layer: f.Layer, Item: f.Item, Expected: f.Expected, Found: f.Found, OK: f.Expected == f.Found})
-		}
-	}
-	if b.group != nil {
-		list = append(list, b.group.Readback(b.process.PID)...)
-	}
-	return list, nil
-}
-
-func (b *box) expected() posture.Expect {
-	e := posture.Expect{
-		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
-		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Limits: map[string]int64{
-			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.limits.Processes, "Max core file size": 1,
-		},
-	}
-	place := func(writable bool, names ...string) {
-		if writable {
-			e.Writable = append(e.Writable, names...)
-		} else {
-			e.ReadOnly = append(e.ReadOnly, names...)
-		}
-	}
-	for _, p := range b.spec.Private.Places {
-		place(true, p.Path)
-	}
-	place(b.spec.Overlay, "/")
-	place(false, "/dev")
-	place(!b.spec.Proc.ReadOnly, "/proc")
-	for _, t := range b.spec.Trees {
-		if t.Inside != "" && !t.Device {
-			place(t.Write, t.Inside)
-		}
-	}
-	return e
 }
 
 // Signal sends a signal to the command.

@@ -73,7 +73,8 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 	if err := supported(p); err != nil {
 		return nil, err
 	}
-	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(),
+		outputs: map[*os.File]bool{}, facts: map[string]string{}}
 	b.alive, b.leave = context.WithCancel(context.Background())
 	if err := b.start(ctx, s); err != nil {
 		b.leave()
@@ -112,8 +113,8 @@ func supported(p nacre.Plan) error {
 // start goes through the steps in order; box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams) error {
 	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
+	for i, step := range steps {
+		if err := b.take(ctx, i, step); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
 )
 
 // loopback switches the sandbox's own lo on.
@@ -36,16 +38,9 @@ func (b *builder) limits() error {
 	return nil
 }
 
-// Securebits: capabilities come back neither by being root nor by keeping them
-// over a change of ids, and none of that can be changed (capabilities(7)).
-const lockedSecurebits = 1<<0 | 1<<1 | // NOROOT and its lock
-	1<<2 | 1<<3 | // NO_SETUID_FIXUP and its lock
-	1<<5 | // KEEP_CAPS off, locked
-	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE and its lock
-
 func (b *builder) dropCapabilities() error {
 	return inOrder(
-		step{"securebits", raw(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, lockedSecurebits, 0)},
+		step{"securebits", raw(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, blueprint.Securebits, 0)},
 		step{"ambient set", raw(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)},
 		step{"bounding set", emptyBoundingSet},
 		step{"capset", func() error {
@@ -70,7 +65,9 @@ func emptyBoundingSet() error {
 }
 
 // enforceSeccomp comes last: the filter denies most of what was done before.
+// What is loaded is told, beside what cannot be asked for under it.
 func (b *builder) enforceSeccomp() error {
+	keyring, _ := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
 	const instruction = 8 // sizeof(struct sock_filter)
 	code := b.spec.Seccomp
 	if len(code) == 0 || len(code)%instruction != 0 {
@@ -84,5 +81,6 @@ func (b *builder) enforceSeccomp() error {
 	if e != 0 {
 		return e
 	}
-	return nil
+	loaded := unsafe.Slice((*byte)(unsafe.Pointer(prog.Filter)), int(prog.Len)*instruction)
+	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Built, Filter: loaded, Keyring: keyring})
 }

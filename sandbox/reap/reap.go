@@ -23,9 +23,9 @@ import (
 // nacre-init itself.
 func Main() int {
 	runtime.GOMAXPROCS(1) // few threads, however large the machine
-	facts := []blueprint.Fact{files(), descriptors()}
+	facts := ask()
 	// execve made us dumpable again; nothing of the agent's exists yet.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, dumpable(), 0, 0, 0); err != nil {
 		return fail("dumpable", err)
 	}
 	unix.CloseOnExec(blueprint.ControlFD)

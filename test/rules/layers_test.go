@@ -41,15 +41,15 @@ var places = map[string]place{
 	"policy":            {layer: core, ceiling: 515},
 	"compile":           {layer: core, ceiling: 390},
 	"seccomp":           {layer: core, ceiling: 435},
-	"sandbox":           {layer: core, ceiling: 490},
-	"sandbox/blueprint": {layer: core, ceiling: 210},
-	"sandbox/build":     {layer: core, ceiling: 900},
-	"sandbox/reap":      {layer: core, ceiling: 240},
+	"sandbox":           {layer: core, ceiling: 505},
+	"sandbox/blueprint": {layer: core, ceiling: 215},
+	"sandbox/build":     {layer: core, ceiling: 895},
+	"sandbox/reap":      {layer: core, ceiling: 255},
 	"sandbox/cgroup":    {layer: core, ceiling: 605},
 	"sandbox/watchdog":  {layer: core, ceiling: 220},
-	"posture":           {layer: core, ceiling: 140},
+	"posture":           {layer: core, ceiling: 175},
 	"audit":             {layer: core, ceiling: 505},
-	"engine/native":     {layer: engines, ceiling: 1140},
+	"engine/native":     {layer: engines, ceiling: 1200},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	"explain":       {layer: core},
@@ -77,6 +77,7 @@ var places = map[string]place{
 	"demo":              {layer: beside},
 	"examples":          {layer: beside},
 	"test/boundary":     {layer: beside},
+	"test/faults":       {layer: beside},
 	"test/programs":     {layer: beside},
 	"test/rules":        {layer: beside},
 	"test/run":          {layer: beside},
@@ -91,7 +92,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6750
+	coreCeiling = 6850
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -246,6 +247,7 @@ var foreign = map[string][]string{
 	"policy":         {},
 	"seccomp":        {"golang.org/x/sys/unix"},
 	"audit":          {"golang.org/x/sys/unix"},
+	"posture":        {"golang.org/x/sys/unix"},
 	"engine/native":  {"golang.org/x/sys/unix"},
 	"sandbox/cgroup": {"github.com/godbus/dbus/v5", "github.com/opencontainers/cgroups", "github.com/opencontainers/cgroups/fscommon", "golang.org/x/sys/unix"},
 }

@@ -33,7 +33,7 @@ func self(dir string) user {
 // build them again.
 func programs(dir string) []string {
 	bin := filepath.Join(dir, "bin")
-	return []string{"NACRE_BIN=" + bin, "NACRE_INIT=" + filepath.Join(bin, "nacre-init"), "NACRE_ATTACK_PROGRAM=" + filepath.Join(bin, "nacre-attack")}
+	return []string{"NACRE_BIN=" + bin, "NACRE_FAULTY_BIN=" + filepath.Join(dir, "faulty"), "NACRE_INIT=" + filepath.Join(bin, "nacre-init"), "NACRE_ATTACK_PROGRAM=" + filepath.Join(bin, "nacre-attack")}
 }
 
 // nobody is Debian's and everybody's uid without rights.

@@ -1,0 +1,107 @@
+package native
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/posture"
+	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
+)
+
+// heed keeps what init found out while it was built.
+func (b *box) heed(m blueprint.Message) {
+	maps.Copy(b.facts, m.Facts)
+	if m.Kind == blueprint.Built {
+		b.facts["program"] = digest(m.Filter)
+		ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+		b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
+	}
+}
+
+func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)) }
+
+// Posture reads back what holds now; what init alone could find out is as it
+// was when it was confined.
+func (b *box) Posture() ([]nacre.Expectation, error) {
+	list := posture.Read(b.process.PID, posture.Expect{
+		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
+		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
+		UID:    b.mapping.UID, Time: b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
+		Limits: b.spec.Limits, Mounts: b.mounts(),
+	})
+	for _, p := range b.promises() {
+		found := b.facts[p[1]]
+		list = append(list, nacre.Expectation{Layer: p[0], Item: p[1], Expected: p[2], Found: found, OK: found == p[2]})
+	}
+	if b.group != nil {
+		list = append(list, b.group.Readback(b.process.PID)...)
+	}
+	return list, nil
+}
+
+// promises are what init must have found: layer, item, and what.
+func (b *box) promises() [][3]string {
+	list := [][3]string{
+		{"descriptors", "open in init", "only its own"},
+		{"environment", "of init", "[]"},
+		{"capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
+		{"identity", "hostname", b.spec.Hostname},
+		{"identity", "owner's keyring", "false"},
+		{"seccomp", "program", digest(b.spec.Seccomp)},
+	}
+	if !b.spec.Nested {
+		list = append(list, [3]string{"namespaces", "max_user_namespaces", "0"})
+	}
+	if b.spec.Landlock.ABI > 0 {
+		list = append(list, [3]string{"landlock", "reading", "refused"}, [3]string{"landlock", "writing", "refused"})
+	}
+	if b.spec.Landlock.ABI >= scoping {
+		list = append(list, [3]string{"landlock", "connecting", "refused"})
+	}
+	return list
+}
+
+// mounts lists what is to be mounted, in its order.
+func (b *box) mounts() []posture.Mount {
+	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}, {Path: "/dev"},
+		{Path: "/dev/pts", Write: true, Device: true}, {Path: "/proc", Write: !b.spec.Proc.ReadOnly}}
+	for _, p := range b.spec.Private.Places {
+		list = append(list, posture.Mount{Path: p.Path, Write: true})
+	}
+	for _, t := range b.spec.Trees {
+		if t.Inside == "" {
+			continue
+		}
+		for _, m := range b.host { // the host's own beneath a folder come with it
+			if rest, ok := strings.CutPrefix(m.Path, t.Host+"/"); ok {
+				list = append(list, posture.Mount{Path: path.Join(t.Inside, rest), Any: true})
+			}
+		}
+		list = append(list, posture.Mount{Path: t.Inside, Write: t.Write, Device: t.Device})
+		for _, g := range t.Guards {
+			list = append(list, posture.Mount{Path: path.Join(t.Inside, g.Path), Write: t.Write && !g.ReadOnly, Cover: true})
+		}
+		for _, name := range t.Masks {
+			list = append(list, posture.Mount{Path: path.Join(t.Inside, name), Cover: true})
+		}
+	}
+	names := b.spec.Proc.Masks
+	for _, f := range b.spec.Proc.Synthetic {
+		names = append(names[:len(names):len(names)], f.Path)
+	}
+	for _, name := range names {
+		if _, err := os.Lstat("/proc/" + name); err == nil { // the same kernel's
+			list = append(list, posture.Mount{Path: "/proc/" + name, Cover: true})
+		}
+	}
+	return list
+}
