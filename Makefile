@@ -3,6 +3,7 @@
 
 GO      ?= go
 PREFIX  ?= /usr/local
+KILLS   ?= 1000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 export PATH := $(PATH):/usr/local/go/bin
@@ -12,7 +13,7 @@ export GOTOOLCHAIN ?= local
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 programs := $(filter nacre nacre-init nacre-attack,$(notdir $(wildcard cmd/*)))
 
-.PHONY: all test test-all test-vm race fuzz bench lint cross demo install uninstall clean
+.PHONY: all test test-all test-vm kills race fuzz bench lint cross demo install uninstall clean
 
 all: ## bin/nacre, bin/nacre-init, bin/nacre-attack
 	@scripts/need build
@@ -22,7 +23,11 @@ test: ## all tests, as root also as a plain user; the last line is the sum
 	@scripts/need build test
 	$(GO) run -buildvcs=false ./test/run
 
-test-all: lint race fuzz test ## and the longer things: race detector, fuzzing, virtual machines
+kills: ## kills Nacre's own processes at random moments, KILLS times as each user
+	@scripts/need build test
+	NACRE_KILLS=$(KILLS) $(GO) run -buildvcs=false ./test/run -timeout 90m -run 'TestKilled$$' ./test/faults
+
+test-all: lint race fuzz test kills ## and the longer things: race detector, fuzzing, a thousand kills, virtual machines
 	$(MAKE) test-vm
 
 test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md

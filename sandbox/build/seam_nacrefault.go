@@ -3,6 +3,7 @@
 package build
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -98,6 +99,7 @@ func (b *builder) breaches() map[string]breach {
 	list := map[string]breach{
 		"no user namespaces": {"proc", b.leaveNamespaces, true},
 		"loopback up":        {"loopback", func() error { b.spec.Loopback = true; return nil }, false},
+		"oom score":          {"identity", func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("900"), 0) }, false},
 		"environment":        {"exec", b.becomeWith, true},
 		"namespace pid":      {"new proc", b.foreignProc, true},
 	}
