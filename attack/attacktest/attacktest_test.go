@@ -19,7 +19,8 @@ var withoutSandbox = strings.Fields(`
 	others.pathname-socket others.granted-socket others.agent-sockets others.sysv-shm
 	others.sysv-msg others.dev-shm network.loopback-tcp4 network.loopback-udp4 network.loopback-other-names
 	information.environment information.hostname afterwards.daemon afterwards.daemon-holds-output
-	afterwards.daemon-from-memory afterwards.setuid afterwards.git-hooks afterwards.settings afterwards.terminal-escapes`)
+	afterwards.daemon-from-memory afterwards.setuid afterwards.git-hooks afterwards.settings afterwards.terminal-escapes
+	kernel.unix-oob others.leases`)
 
 func TestWithoutSandbox(t *testing.T) {
 	command, err := attack.Template("{}")
@@ -65,7 +66,8 @@ var heldByNamespaces = strings.Fields(`
 // not held by it: no filter, no limits, no masks inside the folder.
 var openInBubblewrap = strings.Fields(`
 	descriptors.blocked-names descriptors.proc-environ kernel.seccomp-mode kernel.personality exhaustion.forks
-	exhaustion.memory exhaustion.output afterwards.setuid afterwards.git-hooks afterwards.terminal-escapes others.granted-socket`)
+	exhaustion.memory exhaustion.output afterwards.setuid afterwards.git-hooks afterwards.terminal-escapes others.granted-socket
+	kernel.unix-oob others.leases exhaustion.terminals`)
 
 func TestBubblewrap(t *testing.T) {
 	if err := exec.Command("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true").Run(); err != nil {
