@@ -2,6 +2,7 @@ package attacktest
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,10 @@ var withoutSandbox = strings.Fields(`
 	others.pathname-socket others.granted-socket others.agent-sockets others.sysv-shm
 	others.sysv-msg others.dev-shm network.loopback-tcp4 network.loopback-udp4 network.loopback-other-names
 	information.environment information.hostname afterwards.daemon afterwards.daemon-holds-output
-	afterwards.daemon-from-memory afterwards.setuid afterwards.git-hooks afterwards.settings afterwards.terminal-escapes
-	kernel.unix-oob others.leases`)
+	afterwards.daemon-from-memory afterwards.setuid afterwards.git-hooks afterwards.settings afterwards.terminal-escapes`)
+
+// claimedWithoutSandbox are further ones, of which only the inside can tell.
+var claimedWithoutSandbox = strings.Fields("kernel.unix-oob others.leases")
 
 func TestWithoutSandbox(t *testing.T) {
 	command, err := attack.Template("{}")
@@ -28,12 +31,12 @@ func TestWithoutSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := Run(t, attack.Options{Name: "no sandbox", Flags: "{}", Command: command, Safe: true})
-	for _, id := range withoutSandbox {
+	for _, id := range slices.Concat(withoutSandbox, claimedWithoutSandbox) {
 		e, ok := r.Entry(id)
 		if !ok || e.Verdict != wire.Escaped && e.Verdict != wire.NotApplicable {
 			t.Errorf("%s is %q without a sandbox: %s", id, e.Verdict, e.Evidence)
 		}
-		if ok && e.Verdict == wire.Escaped && !e.Proven {
+		if ok && e.Verdict == wire.Escaped && !e.Proven && !slices.Contains(claimedWithoutSandbox, id) {
 			t.Errorf("%s is not proven from outside", id)
 		}
 	}

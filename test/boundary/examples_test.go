@@ -3,7 +3,6 @@ package boundary
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,7 +34,7 @@ func TestAttackExamples(t *testing.T) {
 			}
 			cmd := exec.Command("sh", "-c", line+" "+strings.Join(programs.Tiers(), " "))
 			cmd.Dir = o.home
-			cmd.Env = []string{"HOME=" + o.home, "PATH=" + bin + ":" + os.Getenv("PATH"), "LANG=C.UTF-8", "TMPDIR=" + filepath.Dir(o.home)}
+			cmd.Env = []string{"HOME=" + o.home, "PATH=" + bin + ":" + os.Getenv("PATH"), "LANG=C.UTF-8", "TMPDIR=" + os.TempDir()}
 			out, _ := cmd.CombinedOutput()
 			want := map[bool]int{true: 1, false: 0}[against]
 			if got := cmd.ProcessState.ExitCode(); got != want || !strings.Contains(string(out), " 0 error,") || strings.Contains(string(out), " 0 contained") {
