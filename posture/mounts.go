@@ -36,8 +36,15 @@ func (r *reader) mounts(want []Mount) {
 	for _, m := range list {
 		top[m.Path] = m.Options
 		room[m.Path]--
-		if problem := problemOf(m, plan[m.Path], room[m.Path] < 0 && !anywhere[m.Path]); problem != "" {
-			wrong = append(wrong, m.Path+" "+problem)
+		for problem, is := range map[string]bool{
+			"is not in the plan":          room[m.Path] < 0 && !anywhere[m.Path],
+			"shares mounts with the host": m.Shared,
+			"honours setuid":              !slices.Contains(m.Options, "nosuid"),
+			"has device nodes":            !slices.Contains(m.Options, "nodev") && !plan[m.Path].Device,
+		} {
+			if is {
+				wrong = append(wrong, m.Path+" "+problem)
+			}
 		}
 	}
 	const good = "in place"
@@ -52,18 +59,4 @@ func (r *reader) mounts(want []Mount) {
 		}
 	}
 	r.add("mounts", "masks, guards, all others", good, cmp.Or(strings.Join(wrong, "; "), good), len(wrong) == 0)
-}
-
-func problemOf(m sandbox.Mount, plan Mount, extra bool) string {
-	switch {
-	case extra:
-		return "is not in the plan"
-	case m.Shared:
-		return "shares mounts with the host"
-	case !slices.Contains(m.Options, "nosuid"):
-		return "honours setuid"
-	case !slices.Contains(m.Options, "nodev") && !plan.Device:
-		return "has device nodes"
-	}
-	return ""
 }

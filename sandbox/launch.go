@@ -90,7 +90,7 @@ func spawn(o Order, control, spec *os.File) (*os.Process, error) {
 	}
 	defer null.Close()
 	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: born(), AmbientCaps: building})
+	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: cloneFlags(), AmbientCaps: building})
 }
 
 // launchFault explains why no process could be made in new namespaces

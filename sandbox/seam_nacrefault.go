@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func born() uintptr {
+func cloneFlags() uintptr {
 	missing := map[string]uintptr{
 		"namespace user": unix.CLONE_NEWUSER, "namespace mnt": unix.CLONE_NEWNS, "namespace pid": unix.CLONE_NEWPID,
 		"namespace net": unix.CLONE_NEWNET, "namespace ipc": unix.CLONE_NEWIPC, "namespace uts": unix.CLONE_NEWUTS,

@@ -128,14 +128,6 @@ func (b *box) await(context.Context) error {
 	return nil
 }
 
-// news is the next message of init's while it builds, with what it found out.
-func (b *box) news() (blueprint.Message, error) {
-	m, fds, err := blueprint.Receive(b.process.Control)
-	blueprint.CloseAll(fds)
-	b.heed(m)
-	return m, err
-}
-
 // verify compares what holds with what must, and waits for the audit. The
 // command starts after both, or never.
 func (b *box) verify(context.Context) error {

@@ -113,8 +113,8 @@ func supported(p nacre.Plan) error {
 // start goes through the steps in order; box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams) error {
 	steps := []func(context.Context) error{b.sweep, b.register, b.limit, b.prepare, b.launch, b.await, b.verify}
-	for i, step := range steps {
-		if err := b.take(ctx, i, step); err != nil {
+	for _, step := range steps {
+		if err := b.seam(ctx, step); err != nil {
 			return err
 		}
 	}

@@ -17,14 +17,18 @@ import (
 	"nacre/sandbox/blueprint"
 )
 
-// heed keeps what init found out while it was built.
-func (b *box) heed(m blueprint.Message) {
+// news is the next message of init's while it builds. What it found out is
+// kept; the filter as it was loaded is to be compared by its digest.
+func (b *box) news() (blueprint.Message, error) {
+	m, fds, err := blueprint.Receive(b.process.Control)
+	blueprint.CloseAll(fds)
 	maps.Copy(b.facts, m.Facts)
 	if m.Kind == blueprint.Built {
-		b.facts["program"] = digest(m.Filter)
 		ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
 		b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
+		b.facts["program"] = digest(m.Filter)
 	}
+	return m, err
 }
 
 func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)) }
@@ -38,36 +42,29 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		UID:    b.mapping.UID, Time: b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
 		Limits: b.spec.Limits, Mounts: b.mounts(),
 	})
-	for _, p := range b.promises() {
-		found := b.facts[p[1]]
-		list = append(list, nacre.Expectation{Layer: p[0], Item: p[1], Expected: p[2], Found: found, OK: found == p[2]})
+	for _, p := range []struct {
+		promised              bool
+		layer, item, expected string
+	}{
+		{true, "descriptors", "open in init", "only its own"},
+		{true, "environment", "of init", "[]"},
+		{true, "capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
+		{true, "identity", "hostname", b.spec.Hostname},
+		{true, "identity", "owner's keyring", "false"},
+		{true, "seccomp", "program", digest(b.spec.Seccomp)},
+		{!b.spec.Nested, "namespaces", "max_user_namespaces", "0"},
+		{b.spec.Landlock.ABI > 0, "landlock", "reading", "refused"},
+		{b.spec.Landlock.ABI > 0, "landlock", "writing", "refused"},
+		{b.spec.Landlock.ABI >= scoping, "landlock", "connecting", "refused"},
+	} {
+		if found := b.facts[p.item]; p.promised {
+			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
+		}
 	}
 	if b.group != nil {
 		list = append(list, b.group.Readback(b.process.PID)...)
 	}
 	return list, nil
-}
-
-// promises are what init must have found: layer, item, and what.
-func (b *box) promises() [][3]string {
-	list := [][3]string{
-		{"descriptors", "open in init", "only its own"},
-		{"environment", "of init", "[]"},
-		{"capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
-		{"identity", "hostname", b.spec.Hostname},
-		{"identity", "owner's keyring", "false"},
-		{"seccomp", "program", digest(b.spec.Seccomp)},
-	}
-	if !b.spec.Nested {
-		list = append(list, [3]string{"namespaces", "max_user_namespaces", "0"})
-	}
-	if b.spec.Landlock.ABI > 0 {
-		list = append(list, [3]string{"landlock", "reading", "refused"}, [3]string{"landlock", "writing", "refused"})
-	}
-	if b.spec.Landlock.ABI >= scoping {
-		list = append(list, [3]string{"landlock", "connecting", "refused"})
-	}
-	return list
 }
 
 // mounts lists what is to be mounted, in its order.
