@@ -14,12 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/denials"
 	"nacre/fault"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/watchdog"
+	"nacre/seccomp"
 )
 
 // box is a sandbox from its plan to its end.
@@ -41,6 +43,10 @@ type box struct {
 	process  *sandbox.Process
 	facts    map[string]string // what init found out
 	host     []sandbox.Mount   // the host's, when the folders were pinned
+	calls    seccomp.Options   // what the filter was made from
+	denied   *denials.Tally
+	silent   string          // why denied calls are not reported, if so
+	served   <-chan struct{} // closed once none can be reported any more; nil if none ever could
 
 	mu      sync.Mutex
 	jobs    []*job            // by number
@@ -110,7 +116,7 @@ func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
 	m, err := b.news()
-	if err == nil && m.Kind == blueprint.Built {
+	if err == nil && m.Kind == blueprint.Listener {
 		m, err = b.news()
 	}
 	switch {
@@ -127,6 +133,19 @@ func (b *box) await(context.Context) error {
 	}
 	return nil
 }
+
+// settle waits until all that was denied is counted and recorded.
+func (b *box) settle() error {
+	if b.served == nil || b.process.End() != nil {
+		return nil
+	}
+	<-b.served
+	return b.denied.Close()
+}
+
+// Denials is what was denied so far. Where the kernel reports no denied calls,
+// silent says why.
+func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied.List(), b.silent }
 
 // verify compares what holds with what must, and waits for the audit. The
 // command starts after both, or never.

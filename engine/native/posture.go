@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -15,19 +16,24 @@ import (
 	"nacre/posture"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/notify"
+	"nacre/seccomp"
 )
 
 // news is the next message of init's while it builds. What it found out is
 // kept; the filter as it was loaded is to be compared by its digest.
 func (b *box) news() (blueprint.Message, error) {
 	m, fds, err := blueprint.Receive(b.process.Control)
-	blueprint.CloseAll(fds)
 	maps.Copy(b.facts, m.Facts)
-	if m.Kind == blueprint.Built {
+	if m.Kind == blueprint.Listener {
 		ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
 		b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
 		b.facts["program"] = digest(m.Filter)
+		if b.silent = m.Error; len(fds) == 1 {
+			b.served, fds = notify.Serve(fds[0], b.denied), nil
+		}
 	}
+	blueprint.CloseAll(fds)
 	return m, err
 }
 
@@ -42,6 +48,16 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		UID:    b.mapping.UID, Time: b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
 		Limits: b.spec.Limits, Mounts: b.mounts(),
 	})
+	program := b.spec.Seccomp
+	if b.silent != "" { // nobody is told of denials: init loaded the filter that tells nobody
+		quiet := b.calls
+		quiet.Notify = false
+		f, err := seccomp.Build(quiet)
+		if err != nil {
+			return nil, err
+		}
+		program = f.Bytes()
+	}
 	for _, p := range []struct {
 		promised              bool
 		layer, item, expected string
@@ -51,7 +67,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		{true, "capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
 		{true, "identity", "hostname", b.spec.Hostname},
 		{true, "identity", "owner's keyring", "false"},
-		{true, "seccomp", "program", digest(b.spec.Seccomp)},
+		{true, "seccomp", "program", digest(program)},
 		{!b.spec.Nested, "namespaces", "max_user_namespaces", "0"},
 		{b.spec.Landlock.ABI > 0, "landlock", "reading", "refused"},
 		{b.spec.Landlock.ABI > 0, "landlock", "writing", "refused"},
@@ -64,7 +80,8 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	if b.group != nil {
 		list = append(list, b.group.Readback(b.process.PID)...)
 	}
-	return list, nil
+	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
+		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
 }
 
 // mounts lists what is to be mounted, in its order.

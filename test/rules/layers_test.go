@@ -40,22 +40,24 @@ var places = map[string]place{
 	"manifest":          {layer: core, ceiling: 475},
 	"policy":            {layer: core, ceiling: 515},
 	"compile":           {layer: core, ceiling: 390},
-	"seccomp":           {layer: core, ceiling: 435},
+	"seccomp":           {layer: core, ceiling: 475},
 	"sandbox":           {layer: core, ceiling: 505},
 	"sandbox/blueprint": {layer: core, ceiling: 215},
-	"sandbox/build":     {layer: core, ceiling: 895},
+	"sandbox/build":     {layer: core, ceiling: 915},
 	"sandbox/reap":      {layer: core, ceiling: 255},
 	"sandbox/cgroup":    {layer: core, ceiling: 605},
+	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 220},
 	"posture":           {layer: core, ceiling: 170},
 	"audit":             {layer: core, ceiling: 505},
-	"engine/native":     {layer: engines, ceiling: 1190},
+	"engine/native":     {layer: engines, ceiling: 1225},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
 	"grant":         {layer: core},
 	"auditlog":      {layer: engines},
+	"denials":       {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
 	"attack/wire":   {layer: core},
@@ -92,7 +94,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6855
+	coreCeiling = 7040
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -171,7 +173,10 @@ func TestLayers(t *testing.T) {
 
 // untrusted are packages outside the core that packages of the core may use.
 var untrusted = map[string][]string{
-	"engine/native": {"runs"}, // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+	"engine/native": {
+		"runs",    // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+		"denials", // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
+	},
 }
 
 // ban is imports that some packages may not have.
