@@ -9,6 +9,7 @@ import (
 
 	"nacre"
 	"nacre/audit"
+	"nacre/auditlog"
 	"nacre/doctor"
 	"nacre/engine/native"
 	"nacre/fault"
@@ -119,7 +120,7 @@ func (app *App) auditFine(who owner) nacre.Check {
 	log, err := audit.Open(who.auditDir(), who.uid)
 	if err == nil {
 		log.Close()
-		_, err = audit.Verify(who.auditDir())
+		_, err = auditlog.Verify(who.auditDir(), auditlog.Against{})
 	}
 	return found("audit", who.auditDir(), err)
 }

@@ -4,4 +4,4 @@ package sandbox
 
 // cloneFlags are the namespaces that a process gets; built with the tag
 // nacrefault, without the one that a test leaves out (test/faults).
-func cloneFlags() uintptr { return namespaces }
+func cloneFlags() uint64 { return namespaces }

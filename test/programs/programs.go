@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// Dir is a folder with nacre, nacre-init and nacre-attack: the one that
+// Dir is a folder with nacre and the programs beside it: the one that
 // $NACRE_BIN names, else a new one. Call remove at the end of TestMain.
 func Dir() (dir string, remove func(), err error) {
 	if dir := os.Getenv("NACRE_BIN"); dir != "" {
 		return dir, func() {}, nil
 	}
-	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-attack")
+	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-attack")
 }
 
 // build builds programs into a new folder.
