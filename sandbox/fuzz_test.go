@@ -54,7 +54,7 @@ func FuzzScan(f *testing.F) {
 		}
 		defer pin.File.Close()
 		blocked := func(_ []string, name string) (string, bool) { return ".env", strings.EqualFold(name, ".env") }
-		found, err := Scan(context.Background(), pin, blocked, nil)
+		found, err := (&Scanner{Pin: pin, Blocked: blocked}).Scan(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}

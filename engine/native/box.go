@@ -22,6 +22,7 @@ import (
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/watchdog"
 	"nacre/seccomp"
+	"nacre/watch"
 )
 
 // box is a sandbox from its plan to its end.
@@ -40,6 +41,7 @@ type box struct {
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *watchdog.Watchdog
+	watcher  *watch.Watcher // of granted folders
 	process  *sandbox.Process
 	facts    map[string]string // what init found out
 	host     []sandbox.Mount   // the host's, when the folders were pinned
@@ -204,7 +206,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started}
+	u := nacre.Usage{Started: b.started, Scan: b.watcher.Took}
 	var err error
 	switch {
 	case b.group != nil:

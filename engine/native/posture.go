@@ -88,6 +88,9 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 func (b *box) mounts() []posture.Mount {
 	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}, {Path: "/dev"},
 		{Path: "/dev/pts", Write: true, Device: true}, {Path: "/proc", Write: !b.spec.Proc.ReadOnly}}
+	for _, name := range b.watcher.Laid() {
+		list = append(list, posture.Mount{Path: name, Any: true})
+	}
 	for _, p := range b.spec.Private.Places {
 		list = append(list, posture.Mount{Path: p.Path, Write: true})
 	}
