@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nacre"
 	"nacre/sandbox/blueprint"
 )
@@ -20,7 +18,6 @@ import (
 type Expect struct {
 	UIDMap   string // "inside outside length"
 	GIDMap   string
-	UID      int  // outside
 	Time     bool // a time namespace of its own
 	Loopback bool // its own loopback is up
 	OOMScore int
@@ -42,7 +39,6 @@ func Read(pid int, e Expect) []nacre.Expectation {
 	r.status()
 	r.equal("identity", "uid map", e.UIDMap, r.fields("uid_map"))
 	r.equal("identity", "gid map", e.GIDMap, r.fields("gid_map"))
-	r.owner(e.UID)
 	r.network(e.Loopback)
 	r.limits(e.Limits)
 	r.equal("limits", "oom_score_adj", strconv.Itoa(e.OOMScore), r.fields("oom_score_adj"))
@@ -110,14 +106,6 @@ func (r *reader) status() {
 	if n, err := strconv.Atoi(statusOf(string(own))["Seccomp_filters"]); err == nil { // since Linux 5.9
 		r.equal("seccomp", "filters", strconv.Itoa(n+1), lines["Seccomp_filters"])
 	}
-}
-
-// owner tells whether the process can be dumped: only then its files are its
-// own user's (proc(5)).
-func (r *reader) owner(uid int) {
-	var st unix.Stat_t
-	err := unix.Lstat(filepath.Join(r.proc, "status"), &st)
-	r.add("identity", "dumpable", "no", fmt.Sprintf("files of user %d", st.Uid), err == nil && int(st.Uid) != uid)
 }
 
 // network reads which interfaces there are, and whether the one that may be

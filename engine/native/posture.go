@@ -45,7 +45,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	list := posture.Read(b.process.PID, posture.Expect{
 		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
 		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		UID:    b.mapping.UID, Time: b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
+		Time:   b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
 		Limits: b.spec.Limits, Mounts: b.mounts(),
 	})
 	program := b.spec.Seccomp
@@ -65,6 +65,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		{true, "descriptors", "open in init", "only its own"},
 		{true, "environment", "of init", "[]"},
 		{true, "capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
+		{true, "identity", "dumpable", "0"},
 		{true, "identity", "hostname", b.spec.Hostname},
 		{true, "identity", "owner's keyring", "false"},
 		{true, "seccomp", "program", digest(program)},
