@@ -12,6 +12,7 @@ import (
 
 	"nacre"
 	"nacre/engine/native"
+	"nacre/fault"
 	"nacre/sandbox"
 	"nacre/sandbox/cgroup"
 )
@@ -19,7 +20,7 @@ import (
 // Checks lists the requirements, with what was found and the remedy.
 func Checks() []nacre.Check {
 	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
-		cgroup.Detect().Check()}
+		limitsCheck()}
 }
 
 func kernel() nacre.Check {
@@ -85,6 +86,18 @@ func landlockCheck() nacre.Check {
 			Remedy: "use Linux 6.12 or newer for ABI 6, which scopes signals and abstract sockets"}
 	}
 	return nacre.Check{Name: "Landlock", OK: true, Found: fmt.Sprintf("ABI %d", abi)}
+}
+
+func limitsCheck() nacre.Check {
+	l := cgroup.Detect()
+	c := nacre.Check{Name: "resource limits", OK: true, Found: "control groups " + string(l.Mode) + ", made directly"}
+	if l.Manager != "" {
+		c.Found = "control groups " + string(l.Mode) + ", delegated by systemd at " + l.Manager
+	}
+	if err := l.Problem(); err != nil {
+		c.OK, c.Found, c.Remedy, c.Tier = false, err.Error(), fault.HintOf(err), nacre.TierWatchdog
+	}
+	return c
 }
 
 func identityCheck() nacre.Check {

@@ -61,7 +61,7 @@ func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 func (g *Group) build(ctx context.Context) error {
 	planned := g.layout.planned(g.state.ID)
 	for _, dir := range planned.Folders {
-		if exists(dir) || g.layout.Manager != "" && exists(filepath.Dir(dir)) {
+		if cgroups.PathExists(dir) || g.layout.Manager != "" && cgroups.PathExists(filepath.Dir(dir)) {
 			return fault.New(fault.Conflict, "the control group %s exists already", dir).WithHint("remove what an earlier run left")
 		}
 	}
@@ -135,12 +135,11 @@ func (g *Group) dir(controller, leaf string) string {
 // leaves are the folders of the named leaves. The v1 trees in which nothing is
 // shared between agent and supervisor have none for the latter: every folder
 // costs its time at start and end.
-func (g *Group) leaves(names ...string) []string {
-	var out []string
-	for _, dir := range g.state.Folders {
+func (g *Group) leaves(names ...string) (out []string) {
+	for c := range g.layout.Base {
 		for _, name := range names {
-			if name == agent || g.layout.Mode == V2 || dir == g.dir("memory", "") || dir == g.dir("cpu", "") {
-				out = append(out, filepath.Join(dir, name))
+			if name == agent || c != "pids" && c != "cpuacct" {
+				out = append(out, g.dir(c, name))
 			}
 		}
 	}

@@ -74,11 +74,11 @@ func stopScope(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	for exists(dir) && err == nil {
+	for cgroups.PathExists(dir) && err == nil {
 		err = ask(ctx, Detect().Manager, "StopUnit", filepath.Base(dir), "replace")
 		time.Sleep(20 * time.Millisecond)
 	}
-	if !exists(dir) {
+	if !cgroups.PathExists(dir) {
 		return nil // it went by itself
 	}
 	return fault.Wrap(fault.Leftover, err, "systemd does not remove %s", dir).WithHint("systemctl [--user] stop %s", filepath.Base(dir))

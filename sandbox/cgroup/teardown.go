@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/cgroups"
-	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 )
@@ -91,15 +91,13 @@ func (s State) members(leaves ...string) (out []int) {
 	return slices.DeleteFunc(slices.Compact(out), func(pid int) bool { return pid == os.Getpid() })
 }
 
-// strike kills one process, if that number is still one of the group's.
+// strike kills one process, if that number is still one of the group's once it
+// is held by a descriptor.
 func (s State) strike(pid int) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
+	p, _ := os.FindProcess(pid) // never fails here
+	defer p.Release()
 	if s.holds(pid) {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // EPERM: another identity, which cgroup.kill reaches
+		_ = p.Kill() // EPERM: another identity, which cgroup.kill reaches
 	}
 }
 
@@ -123,13 +121,9 @@ func (g *Group) Destroy() error {
 // leave moves this process back to where it was.
 func (g *Group) leave() error {
 	var errs []error
-	for c, home := range g.layout.Base {
-		if g.layout.Mode == V2 {
-			home = g.layout.home
-		}
-		pids, _ := cgroups.GetPids(g.dir(c, supervisor))
-		if slices.Contains(g.state.Folders, g.dir(c, "")) && slices.Contains(pids, os.Getpid()) {
-			errs = append(errs, cgroups.WriteCgroupProc(home, os.Getpid()))
+	for _, home := range g.layout.Base {
+		if g.state.holds(os.Getpid()) {
+			errs = append(errs, cgroups.WriteCgroupProc(cmp.Or(g.layout.home, home), os.Getpid()))
 		}
 	}
 	return errors.Join(errs...)
@@ -146,7 +140,7 @@ func Remove(s State) error {
 	}
 	errs := []error{s.kill(agent, supervisor), s.remove("")}
 	for _, dir := range s.Folders {
-		if scope := filepath.Dir(dir); strings.HasSuffix(scope, ".scope") && exists(scope) {
+		if scope := filepath.Dir(dir); strings.HasSuffix(scope, ".scope") && cgroups.PathExists(scope) {
 			errs = append(errs, stopScope(scope))
 		}
 	}

@@ -13,7 +13,6 @@ type Usage struct {
 	CPU       time.Duration // consumed
 	Processes int64         // processes and threads now
 	OOMKills  int64         // processes killed for want of memory
-	Throttled int64         // periods in which the processor limit was reached
 }
 
 // Usage reads the agent's leaf.
@@ -28,20 +27,13 @@ func (g *Group) Usage() (Usage, error) {
 		errs = append(errs, err)
 		return int64(v)
 	}
-	now, events := "memory.usage_in_bytes", "memory.oom_control"
+	u := Usage{Processes: read("pids", "pids.current", "")}
 	if g.layout.Mode == V2 {
-		now, events = "memory.current", "memory.events"
-	}
-	u := Usage{
-		Memory:    read("memory", now, ""),
-		Processes: read("pids", "pids.current", ""),
-		OOMKills:  read("memory", events, "oom_kill"),
-		Throttled: read("cpu", "cpu.stat", "nr_throttled"),
-	}
-	if g.layout.Mode == V1 {
-		u.CPU = time.Duration(read("cpuacct", "cpuacct.usage", ""))
-	} else {
+		u.Memory, u.OOMKills = read(tree2, "memory.current", ""), read(tree2, "memory.events", "oom_kill")
 		u.CPU = time.Duration(read(tree2, "cpu.stat", "usage_usec")) * time.Microsecond
+	} else {
+		u.Memory, u.OOMKills = read("memory", "memory.usage_in_bytes", ""), read("memory", "memory.oom_control", "oom_kill")
+		u.CPU = time.Duration(read("cpuacct", "cpuacct.usage", ""))
 	}
 	return u, errors.Join(errs...)
 }
