@@ -10,8 +10,8 @@ import (
 	"nacre"
 	"nacre/audit"
 	"nacre/doctor"
-	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/install"
 	"nacre/load"
 )
 
@@ -101,7 +101,7 @@ func found(name, fine string, err error) nacre.Check {
 }
 
 func (app *App) installed() nacre.Check {
-	init, err := native.FindInit(app.Program)
+	init, err := install.Beside(app.Program, install.Init)
 	return found("nacre-init", init, err)
 }
 

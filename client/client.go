@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"nacre"
-	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/api"
 	"nacre/localapi/wire"
 	"nacre/runs"
 )

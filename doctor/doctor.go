@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
-	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/cgroup"
 )
@@ -105,7 +105,7 @@ func identityCheck() nacre.Check {
 	if os.Geteuid() == 0 {
 		return c
 	}
-	first, count, err := native.Subordinate()
+	first, count, err := install.Subordinate()
 	if err != nil {
 		c.OK, c.Found, c.Tier = false, err.Error(), nacre.TierOwnerUID
 		c.Remedy = "install uidmap and give the user a range in /etc/subuid and /etc/subgid"

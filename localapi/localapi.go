@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
-	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/api"
 	"nacre/localapi/wire"
 	"nacre/runs"
 )
