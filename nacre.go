@@ -7,6 +7,7 @@
 package nacre
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,14 +114,10 @@ type Origin struct {
 }
 
 func (o Origin) String() string {
-	switch {
-	case o.File == "":
-		return "unknown"
-	case o.Line == 0:
-		return o.File
-	default:
-		return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
+	if o.File == "" || o.Line == 0 {
+		return cmp.Or(o.File, "unknown")
 	}
+	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
 }
 
 // The origins that are not files.
@@ -268,9 +265,6 @@ type Identity struct {
 	Hostname    string `json:"hostname"`
 }
 
-// Unnamed is the name of a plan that neither a manifest nor the owner named.
-const Unnamed = "command"
-
 // Subject is what a policy binds rules to: never a name that a manifest gives
 // itself.
 type Subject struct {
@@ -280,16 +274,10 @@ type Subject struct {
 }
 
 func (s Subject) String() string {
-	switch {
-	case s.Lock != "":
+	if s.Lock != "" {
 		return "lock:" + s.Lock
-	case s.Path != "":
-		return s.Path
-	case s.Digest != "":
-		return s.Digest
-	default:
-		return OriginCommandLine
 	}
+	return cmp.Or(s.Path, s.Digest, OriginCommandLine)
 }
 
 // Plan is the compiled result of declared ∩ allowed. It is immutable once
@@ -384,16 +372,6 @@ type Usage struct {
 	Processes int64         `json:"processes"`
 	Output    int64         `json:"output"` // bytes written so far
 	Started   time.Time     `json:"started"`
-}
-
-// Check is one requirement of an engine, as found on this machine.
-type Check struct {
-	Name     string `json:"name"`
-	OK       bool   `json:"ok"`
-	Found    string `json:"found"`
-	Remedy   string `json:"remedy,omitempty"`   // what to do where it is not OK
-	Tier     Tier   `json:"tier,omitempty"`     // what could be accepted instead
-	Required bool   `json:"required,omitempty"` // without it no run at all, tier or not
 }
 
 // Expectation is one line of a posture: what the plan says must hold, and what

@@ -17,25 +17,35 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
+// Check is one requirement of an engine, as found on this machine.
+type Check struct {
+	Name     string     `json:"name"`
+	OK       bool       `json:"ok"`
+	Found    string     `json:"found"`
+	Remedy   string     `json:"remedy,omitempty"`   // what to do where it is not OK
+	Tier     nacre.Tier `json:"tier,omitempty"`     // what could be accepted instead
+	Required bool       `json:"required,omitempty"` // without it no run at all, tier or not
+}
+
 // Checks lists the requirements, with what was found and the remedy.
-func Checks() []nacre.Check {
-	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
+func Checks() []Check {
+	return []Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
 		limitsCheck()}
 }
 
-func kernel() nacre.Check {
+func kernel() Check {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
 	release := unix.ByteSliceToString(u.Release[:])
 	var major, minor int
 	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
-	return nacre.Check{Name: "kernel", Required: true, Found: "Linux " + release,
+	return Check{Name: "kernel", Required: true, Found: "Linux " + release,
 		OK: err == nil && (major > 5 || major == 5 && minor >= 15), Remedy: "use Linux 5.15 or newer"}
 }
 
 // userNamespaces looks at the switches that distributions have.
-func userNamespaces() nacre.Check {
-	c := nacre.Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
+func userNamespaces() Check {
+	c := Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
 	root := os.Geteuid() == 0
 	for _, s := range []struct{ file, bad, remedy string }{
 		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000, as an administrator"},
@@ -56,8 +66,8 @@ func userNamespaces() nacre.Check {
 }
 
 // mountAPI asks for the system calls with arguments that cannot succeed.
-func mountAPI() nacre.Check {
-	c := nacre.Check{Name: "mounts by descriptor", Required: true, OK: true, Found: "available"}
+func mountAPI() Check {
+	c := Check{Name: "mounts by descriptor", Required: true, OK: true, Found: "available"}
 	err := unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{})
 	_, err2 := unix.Openat2(-1, "", &unix.OpenHow{})
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err2, unix.ENOSYS) {
@@ -66,8 +76,8 @@ func mountAPI() nacre.Check {
 	return c
 }
 
-func filters() nacre.Check {
-	c := nacre.Check{Name: "seccomp filters", Required: true, OK: true, Found: "available"}
+func filters() Check {
+	c := Check{Name: "seccomp filters", Required: true, OK: true, Found: "available"}
 	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
 	if err != nil || !strings.Contains(string(b), "errno") {
 		c.OK, c.Found, c.Remedy = false, "missing", "use a kernel with CONFIG_SECCOMP_FILTER"
@@ -75,22 +85,22 @@ func filters() nacre.Check {
 	return c
 }
 
-func landlockCheck() nacre.Check {
+func landlockCheck() Check {
 	abi, err := sandbox.LandlockABI()
 	switch {
 	case err != nil:
-		return nacre.Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,
+		return Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,
 			Remedy: "boot with landlock among the LSMs: lsm=landlock,…"}
 	case abi < 6:
-		return nacre.Check{Name: "Landlock", Found: fmt.Sprintf("ABI %d", abi), Tier: nacre.TierOldLandlock,
+		return Check{Name: "Landlock", Found: fmt.Sprintf("ABI %d", abi), Tier: nacre.TierOldLandlock,
 			Remedy: "use Linux 6.12 or newer for ABI 6, which scopes signals and abstract sockets"}
 	}
-	return nacre.Check{Name: "Landlock", OK: true, Found: fmt.Sprintf("ABI %d", abi)}
+	return Check{Name: "Landlock", OK: true, Found: fmt.Sprintf("ABI %d", abi)}
 }
 
-func limitsCheck() nacre.Check {
+func limitsCheck() Check {
 	l := cgroup.Detect()
-	c := nacre.Check{Name: "resource limits", OK: true, Found: "control groups " + string(l.Mode) + ", made directly"}
+	c := Check{Name: "resource limits", OK: true, Found: "control groups " + string(l.Mode) + ", made directly"}
 	if l.Manager != "" {
 		c.Found = "control groups " + string(l.Mode) + ", delegated by systemd at " + l.Manager
 	}
@@ -100,8 +110,8 @@ func limitsCheck() nacre.Check {
 	return c
 }
 
-func identityCheck() nacre.Check {
-	c := nacre.Check{Name: "identity of its own", OK: true, Found: "a user id for each sandbox"}
+func identityCheck() Check {
+	c := Check{Name: "identity of its own", OK: true, Found: "a user id for each sandbox"}
 	if os.Geteuid() == 0 {
 		return c
 	}

@@ -57,7 +57,7 @@ func (f *Fault) Unwrap() error { return f.Cause }
 
 // New makes a fault.
 func New(kind Kind, format string, args ...any) *Fault {
-	return &Fault{Kind: kind, What: fmt.Sprintf(format, args...)}
+	return Wrap(kind, nil, format, args...)
 }
 
 // Wrap makes a fault around a cause.
@@ -82,15 +82,10 @@ func KindOf(err error) Kind {
 
 // HintOf is the first hint in err's chain.
 func HintOf(err error) string {
-	for err != nil {
-		var f *Fault
-		if !errors.As(err, &f) {
-			return ""
-		}
+	for f := (*Fault)(nil); errors.As(err, &f); err = f.Cause {
 		if f.Hint != "" {
 			return f.Hint
 		}
-		err = f.Cause
 	}
 	return ""
 }

@@ -22,7 +22,6 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -59,7 +58,7 @@ func Decode(file string, data []byte, v any) error {
 		return d.at(1, 1, "the file is larger than 1 MiB")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if i := badByte(data); i >= 0 {
+	if i := bytes.IndexByte(bytes.ToValidUTF8(data, []byte{0}), 0); i >= 0 { // the first that is not UTF-8, or NUL
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
 		column := i - bytes.LastIndexByte(data[:i], '\n')
 		return d.at(line, column, "expected UTF-8 text, found a binary byte (0x%02x)", data[i])
@@ -72,18 +71,6 @@ func Decode(file string, data []byte, v any) error {
 		return err
 	}
 	return d.value(root, reflect.ValueOf(v).Elem())
-}
-
-// badByte is the index of the first byte that is NUL or not UTF-8, or -1.
-func badByte(data []byte) int {
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		if r == 0 || r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return -1
 }
 
 var lineIn = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?((?s:.*))$`)
