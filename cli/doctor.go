@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nacre"
 	"nacre/audit"
 	"nacre/doctor"
 	"nacre/fault"

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nacre"
 	"nacre/doctor"
 	"nacre/fault"
 	"nacre/load"

@@ -58,8 +58,11 @@ func filterOf(p nacre.Plan, watched bool) ([]byte, error) {
 	for _, g := range p.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
-	f, err := seccomp.Build(o)
-	return f.Bytes(), err
+	table, err := seccomp.NewTable(o)
+	if err != nil {
+		return nil, err
+	}
+	return table.Filter().Bytes(), nil
 }
 
 // image puts the root file system first among the trees.
