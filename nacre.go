@@ -405,7 +405,8 @@ type Sandbox interface {
 	Stop(grace time.Duration) error
 	// Resize tells the command's terminal its new size.
 	Resize(Window) error
-	// Exec runs another command under the same confinement.
+	// Exec runs another command under the same confinement; once ctx is done the
+	// command is killed.
 	Exec(ctx context.Context, command []string, s Streams) (Exit, error)
 	// Usage is what it uses now.
 	Usage() (Usage, error)

@@ -49,7 +49,9 @@ func (o *execOptions) run(ctx context.Context, args []string) error {
 	}
 	var exit nacre.Exit
 	if tty {
-		exit, err = box.ExecTTY(command, windowOf(o.app.In), func(master *os.File) error { return o.attach(ctx, master) })
+		exit, err = box.ExecTTY(command, windowOf(o.app.In), func(socket *os.File, resize func(nacre.Window) error) error {
+			return o.attach(ctx, socket, resize)
+		})
 	} else {
 		exit, err = box.Exec(command, o.app.In, o.app.Out, o.app.Err)
 	}
@@ -60,9 +62,9 @@ func (o *execOptions) run(ctx context.Context, args []string) error {
 }
 
 // attach joins the terminals. Hanging up is what Ctrl-] three times does here.
-func (o *execOptions) attach(ctx context.Context, master *os.File) error {
+func (o *execOptions) attach(ctx context.Context, socket *os.File, resize func(nacre.Window) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer master.Close()
-	return terminal.Attach(ctx, terminal.Options{Terminal: o.app.In, Out: o.app.Out, Master: master, Kill: cancel})
+	defer socket.Close()
+	return terminal.Attach(ctx, terminal.Options{Terminal: o.app.In, Out: o.app.Out, Master: socket, Resize: resize, Kill: cancel})
 }
