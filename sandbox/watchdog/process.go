@@ -20,7 +20,6 @@ const tick = 10 * time.Millisecond
 type process struct {
 	dir         string // where to read about its memory
 	state       string // one letter; empty for what has just ended
-	parent      string // where that is in /proc
 	start       string // when it began: with its number, who it is
 	threads     int64  // none for a zombie
 	virtual     int64  // bytes
@@ -59,7 +58,7 @@ func parseStat(dir string) process {
 		return process{}
 	}
 	number := func(field int) int64 { n, _ := strconv.ParseInt(f[field-3], 10, 64); return n }
-	return process{dir: dir, state: f[0], parent: "/proc/" + f[4-3], start: f[22-3],
+	return process{dir: dir, state: f[0], start: f[22-3],
 		threads: number(20), virtual: number(23), resident: number(24) * int64(os.Getpagesize()),
 		own:    time.Duration(number(14)+number(15)) * tick,
 		waited: time.Duration(number(16)+number(17)) * tick}
