@@ -16,7 +16,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -93,15 +92,10 @@ func (g *Group) build(ctx context.Context) error {
 	return nil
 }
 
-// enable lets what is in a v2 group have the controllers.
+// enable lets what is in a v2 group have the controllers; those that are on
+// already change nothing.
 func enable(dir string) error {
-	on, err := cgroups.ReadFile(dir, "cgroup.subtree_control")
-	for _, c := range needed {
-		if err == nil && !slices.Contains(strings.Fields(on), c) {
-			err = cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+c)
-		}
-	}
-	if err != nil {
+	if err := cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+strings.Join(needed[:], " +")); err != nil {
 		return unsupported(err, "no controllers can be passed on in "+dir, "start Nacre from a group that has no processes of its own, or under systemd")
 	}
 	return nil

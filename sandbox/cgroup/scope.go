@@ -53,7 +53,7 @@ func (g *Group) scope(ctx context.Context) error {
 }
 
 func startScope(ctx context.Context, socket, unit, slice string) error {
-	var further []struct { // a(sa(sv)): other units, none
+	type units []struct { // a(sa(sv)): further ones
 		Name       string
 		Properties []property
 	}
@@ -64,7 +64,7 @@ func startScope(ctx context.Context, socket, unit, slice string) error {
 		{"Delegate", dbus.MakeVariant(true)},
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 		{"TasksMax", dbus.MakeVariant(uint64(math.MaxUint64))}, // else systemd's default, which may be less than the plan's
-	}, further)
+	}, units{})
 }
 
 // stopScope has systemd end a scope whose owner was killed, and waits until it

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/fscommon"
 
 	"nacre"
 	"nacre/fault"
@@ -65,13 +67,9 @@ func settings(l nacre.Limits, v2 bool) (list []setting) {
 
 // validate refuses limits that limit nothing or that the kernel cannot hold.
 func validate(l nacre.Limits) error {
-	switch {
-	case l.Memory < 1<<20 || l.Memory > 1<<52:
-		return fault.New(fault.Invalid, "limits: memory of %d bytes is not between 1 MiB and 4 PiB", l.Memory)
-	case !(l.CPUs >= 0.01 && l.CPUs <= 8192):
-		return fault.New(fault.Invalid, "limits: %v cpus is not between 0.01 and 8192", l.CPUs)
-	case l.Processes < 1 || l.Processes > 1<<22:
-		return fault.New(fault.Invalid, "limits: %d processes is not between 1 and 4194304", l.Processes)
+	if l.Memory < 1<<20 || l.Memory > 1<<52 || !(l.CPUs >= 0.01 && l.CPUs <= 8192) || l.Processes < 1 || l.Processes > 1<<22 {
+		return fault.New(fault.Invalid, "limits: %d bytes of memory, %v cpus, %d processes: expected 1 MiB to 4 PiB, 0.01 to 8192, 1 to 4194304",
+			l.Memory, l.CPUs, l.Processes)
 	}
 	return nil
 }
@@ -114,4 +112,35 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 		add("member of "+g.dir(c, ""), want, in[c], err == nil && strings.HasSuffix(in[c], want))
 	}
 	return out
+}
+
+// Usage is what the agent uses and has used.
+type Usage struct {
+	Memory    int64         // bytes now
+	CPU       time.Duration // consumed
+	Processes int64         // processes and threads now
+	OOMKills  int64         // processes killed for want of memory
+}
+
+// Usage reads the agent's leaf.
+func (g *Group) Usage() (Usage, error) {
+	var errs []error
+	read := func(controller, file, key string) int64 {
+		dir := g.dir(controller, agent)
+		v, err := fscommon.GetCgroupParamUint(dir, file)
+		if key != "" {
+			v, err = fscommon.GetValueByKey(dir, file, key)
+		}
+		errs = append(errs, err)
+		return int64(v)
+	}
+	u := Usage{Processes: read("pids", "pids.current", "")}
+	if g.layout.Mode == V2 {
+		u.Memory, u.OOMKills = read(tree2, "memory.current", ""), read(tree2, "memory.events", "oom_kill")
+		u.CPU = time.Duration(read(tree2, "cpu.stat", "usage_usec")) * time.Microsecond
+	} else {
+		u.Memory, u.OOMKills = read("memory", "memory.usage_in_bytes", ""), read("memory", "memory.oom_control", "oom_kill")
+		u.CPU = time.Duration(read("cpuacct", "cpuacct.usage", ""))
+	}
+	return u, errors.Join(errs...)
 }
