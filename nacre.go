@@ -205,18 +205,13 @@ type NetworkGrant struct {
 	Paths   []string `json:"paths,omitempty"`
 }
 
-// NamedGrant is a grant that a later layer enforces: secrets, models, tools,
-// messages, schedule, devices. Name is the thing, Detail its narrowing.
+// NamedGrant is a grant of something by its name: groups of system calls, and
+// what a later layer enforces: secrets, models, tools, messages, schedule,
+// devices. Detail is its narrowing.
 type NamedGrant struct {
 	Grant
 	Name   string            `json:"name"`
 	Detail map[string]string `json:"detail,omitempty"`
-}
-
-// SyscallGroup is a declared set of system calls beyond the base list.
-type SyscallGroup struct {
-	Grant
-	Name string `json:"name"`
 }
 
 // Variable is one environment variable of the agent.
@@ -301,7 +296,7 @@ type Plan struct {
 	Tools       []NamedGrant   `json:"tools"`
 	Messages    []NamedGrant   `json:"messages"`
 	Schedule    []NamedGrant   `json:"schedule"`
-	Syscalls    []SyscallGroup `json:"syscalls"`
+	Syscalls    []NamedGrant   `json:"syscalls"` // groups of them, beyond the base list
 	Devices     []NamedGrant   `json:"devices"`
 	Limits      Limits         `json:"limits"`
 	LimitGrants []Grant        `json:"limit_grants"` // one for each limit, with its reason and origins

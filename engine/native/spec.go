@@ -145,7 +145,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 }
 
 func hasGroup(p nacre.Plan, name string) bool {
-	return slices.ContainsFunc(p.Syscalls, func(g nacre.SyscallGroup) bool { return g.Name == name })
+	return slices.ContainsFunc(p.Syscalls, func(g nacre.NamedGrant) bool { return g.Name == name })
 }
 
 // initThreads is room for the threads of init, which are not the agent's; it
