@@ -1,9 +1,7 @@
 package native
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"maps"
 	"os"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/guise"
 	"nacre/sandbox/blueprint"
 )
 
@@ -51,18 +50,14 @@ func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
 // offered adds a path of the host's: a link as a link, the rest as a read-only
 // tree.
 func offered(trees []blueprint.Tree, links []blueprint.Link, p string) ([]blueprint.Tree, []blueprint.Link) {
-	var st unix.Stat_t
-	if unix.Lstat(p, &st) != nil {
-		return trees, links
-	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFLNK:
+	switch st, err := os.Lstat(p); {
+	case err != nil:
+	case st.Mode()&os.ModeSymlink != 0:
 		if target, err := os.Readlink(p); err == nil {
 			links = append(links, blueprint.Link{Path: p, Target: target})
 		}
-	case unix.S_IFDIR, unix.S_IFREG:
-		dir := st.Mode&unix.S_IFMT == unix.S_IFDIR
-		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Dir: dir, NoExec: strings.HasPrefix(p, "/etc/")})
+	case st.IsDir(), st.Mode().IsRegular():
+		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Dir: st.IsDir(), NoExec: strings.HasPrefix(p, "/etc/")})
 	}
 	return trees, links
 }
@@ -88,39 +83,12 @@ var places = []blueprint.Place{
 // ext4 does, within reason.
 func inodes(disk int64) int64 { return min(max(disk/16384, 4096), 4_000_000) }
 
-// etcFiles are synthetic: nothing in them is the host's.
-func etcFiles(p nacre.Plan, id string) []blueprint.File {
-	name := p.Identity.Hostname
-	files := map[string]string{
-		"passwd":        "root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-		"group":         "root:x:0:\ntty:x:5:\nagent:x:1000:\nnogroup:x:65534:\n",
-		"hosts":         "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 " + name + "\n",
-		"hostname":      name + "\n",
-		"host.conf":     "multi on\n",
-		"nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
-		"resolv.conf":   "# no name server: this sandbox has no network\n",
-		"machine-id":    machineID(id) + "\n",
-	}
-	var list []blueprint.File
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		list = append(list, blueprint.File{Path: "/etc/" + name, Content: files[name], Mode: 0o444})
+// synthetic are files with texts that are made up, by their names in a folder.
+func synthetic(folder string, texts map[string]string) (list []blueprint.File) {
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		list = append(list, blueprint.File{Path: folder + name, Content: texts[name], Mode: 0o444})
 	}
 	return list
-}
-
-func procSynthetic(id string) []blueprint.File {
-	m := machineID("boot:" + id)
-	boot := m[:8] + "-" + m[8:12] + "-4" + m[13:16] + "-a" + m[17:20] + "-" + m[20:32]
-	return []blueprint.File{
-		{Path: "cmdline", Content: "\n", Mode: 0o444},
-		{Path: "sys/kernel/random/boot_id", Content: boot + "\n", Mode: 0o444},
-	}
-}
-
-// machineID is a stable identifier made up for a sandbox.
-func machineID(id string) string {
-	sum := sha256.Sum256([]byte("nacre machine " + id))
-	return hex.EncodeToString(sum[:16])
 }
 
 // specOf describes a plan's sandbox without its trees, which take descriptors.
@@ -136,8 +104,8 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 			{Path: "/var/run", Target: "/run"},
 			{Path: "/var/lock", Target: "/run"},
 		},
-		Files:    etcFiles(p, id),
-		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: procSynthetic(id), ReadOnly: !nested},
+		Files:    synthetic("/etc/", guise.Etc(id, p.Identity.Hostname)),
+		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: synthetic("", guise.Proc(id)), ReadOnly: !nested},
 		Limits:   rlimits(p),
 		Loopback: p.Loopback,
 		Nested:   nested,
