@@ -260,6 +260,18 @@ func TestLimitsThatLimitNothingAreRefused(t *testing.T) {
 	}
 }
 
+// TestDisksAreOthersFirst: a scope has a lower weight than what else runs.
+func TestDisksAreOthersFirst(t *testing.T) {
+	g := group(t, small)
+	scope := filepath.Dir(g.dir(tree2, ""))
+	if g.layout.Manager == "" || !cgroups.PathExists(filepath.Join(scope, "io.weight")) {
+		t.Skip("needs systemd with the io controller, and a kernel with weights")
+	}
+	if got, err := cgroups.ReadFile(scope, "io.weight"); err != nil || strings.TrimSpace(got) != "default 20" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestSameNameTwice(t *testing.T) {
 	g := group(t, small)
 	if _, err := New(context.Background(), g.state.ID, small); fault.KindOf(err) != fault.Conflict {
