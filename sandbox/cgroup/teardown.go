@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ import (
 
 // brief is how long the killed may take to be gone.
 const brief = 3 * time.Second
+
+var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // State is what a sweeper needs to remove a group whose owner was killed.
 type State struct {
@@ -34,8 +37,7 @@ func (g *Group) State() State { return g.state }
 // check refuses anything but groups of this name: a state file is no reason to
 // kill somebody else's processes.
 func (s State) check() error {
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	if s.ID == "" || len(s.ID) > 64 || strings.Trim(s.ID, letters+"-_") != "" || !strings.Contains(letters, s.ID[:1]) {
+	if !identifier.MatchString(s.ID) {
 		return fault.New(fault.Invalid, "%q is not a sandbox's id: 1 to 64 of a-z, 0-9, - and _", s.ID)
 	}
 	for _, dir := range s.Folders {
