@@ -24,31 +24,28 @@ const (
 type place struct {
 	layer   layer
 	ceiling int // 0: not part of the trusted core
-	// library tells that the package knows nothing of Nacre: it stands where
-	// somebody else's module could, has a ceiling of its own and is not summed.
-	library bool
 }
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 295},
-	"fault": {layer: vocabulary, ceiling: 75},
+	".":     {layer: vocabulary, ceiling: 270},
+	"fault": {layer: vocabulary, ceiling: 60},
 
-	"strict":            {layer: core, ceiling: 310, library: true},
-	"settings":          {layer: core, ceiling: 25},
-	"manifest":          {layer: core, ceiling: 475},
-	"policy":            {layer: core, ceiling: 515},
+	"strict":            {layer: core, ceiling: 295},
+	"settings":          {layer: core, ceiling: 20},
+	"manifest":          {layer: core, ceiling: 470},
+	"policy":            {layer: core, ceiling: 505},
 	"compile":           {layer: core, ceiling: 390},
-	"seccomp":           {layer: core, ceiling: 435},
-	"sandbox":           {layer: core, ceiling: 490},
+	"seccomp":           {layer: core, ceiling: 415},
+	"sandbox":           {layer: core, ceiling: 480},
 	"sandbox/blueprint": {layer: core, ceiling: 210},
 	"sandbox/build":     {layer: core, ceiling: 900},
 	"sandbox/reap":      {layer: core, ceiling: 240},
-	"sandbox/cgroup":    {layer: core, ceiling: 605},
-	"sandbox/watchdog":  {layer: core, ceiling: 220},
+	"sandbox/cgroup":    {layer: core, ceiling: 545},
+	"sandbox/watchdog":  {layer: core, ceiling: 210},
 	"posture":           {layer: core, ceiling: 140},
 	"audit":             {layer: core, ceiling: 505},
-	"engine/native":     {layer: engines, ceiling: 1140},
+	"engine/native":     {layer: engines, ceiling: 1050},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	"explain":       {layer: core},
@@ -111,9 +108,7 @@ func TestCeilings(t *testing.T) {
 			continue
 		}
 		c, a := p.sum()
-		if !where.library {
-			code, all = code+c, all+a
-		}
+		code, all = code+c, all+a
 		t.Logf("%-18s %5d of %5d lines of code, %5d lines in all", name, c, where.ceiling, a)
 		if c > where.ceiling {
 			t.Errorf("%s has %d lines of code, over its ceiling of %d", name, c, where.ceiling)
@@ -121,9 +116,7 @@ func TestCeilings(t *testing.T) {
 	}
 	promised := 0
 	for _, where := range places {
-		if !where.library {
-			promised += where.ceiling
-		}
+		promised += where.ceiling
 	}
 	if promised > coreCeiling {
 		t.Errorf("the packages' ceilings add up to %d, over %d", promised, coreCeiling)
