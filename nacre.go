@@ -398,8 +398,6 @@ type Sandbox interface {
 	Signal(signal int) error
 	// Stop asks the command to end, and kills all after the grace.
 	Stop(grace time.Duration) error
-	// Resize tells the command's terminal its new size.
-	Resize(Window) error
 	// Exec runs another command under the same confinement; once ctx is done the
 	// command is killed.
 	Exec(ctx context.Context, command []string, s Streams) (Exit, error)
