@@ -365,7 +365,8 @@ type Usage struct {
 	Memory    int64         `json:"memory"` // bytes
 	CPU       time.Duration `json:"cpu"`    // consumed, nanoseconds in JSON
 	Processes int64         `json:"processes"`
-	Output    int64         `json:"output"` // bytes written so far
+	OOMKills  int64         `json:"oom_kills,omitempty"` // processes killed for want of memory
+	Output    int64         `json:"output"`              // bytes written so far
 	Started   time.Time     `json:"started"`
 }
 

@@ -232,21 +232,16 @@ func (b *box) Wait() (nacre.Exit, error) {
 }
 
 // Usage is what the sandbox uses now.
-func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started}
-	var err error
+func (b *box) Usage() (u nacre.Usage, err error) {
 	switch {
 	case b.group != nil:
-		var now cgroup.Usage
-		now, err = b.group.Usage()
-		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		u, err = b.group.Usage()
 	case b.watchdog != nil:
-		now := b.watchdog.Usage()
-		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		u = b.watchdog.Usage()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u.Output = b.output
+	u.Started, u.Output = b.started, b.output
 	return u, err
 }
 

@@ -114,16 +114,8 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 	return out
 }
 
-// Usage is what the agent uses and has used.
-type Usage struct {
-	Memory    int64         // bytes now
-	CPU       time.Duration // consumed
-	Processes int64         // processes and threads now
-	OOMKills  int64         // processes killed for want of memory
-}
-
 // Usage reads the agent's leaf.
-func (g *Group) Usage() (Usage, error) {
+func (g *Group) Usage() (nacre.Usage, error) {
 	var errs []error
 	read := func(controller, file, key string) int64 {
 		dir := g.dir(controller, agent)
@@ -134,7 +126,7 @@ func (g *Group) Usage() (Usage, error) {
 		errs = append(errs, err)
 		return int64(v)
 	}
-	u := Usage{Processes: read("pids", "pids.current", "")}
+	u := nacre.Usage{Processes: read("pids", "pids.current", "")}
 	if g.layout.Mode == V2 {
 		u.Memory, u.OOMKills = read(tree2, "memory.current", ""), read(tree2, "memory.events", "oom_kill")
 		u.CPU = time.Duration(read(tree2, "cpu.stat", "usage_usec")) * time.Microsecond

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // tick is USER_HZ, the same on every architecture that Nacre is built for.
@@ -46,13 +44,7 @@ func readProcess(dir string) process {
 // parseStat reads a stat file. The name in it is the agent's to choose: the
 // fields begin after the last bracket.
 func parseStat(dir string) process {
-	var room [2048]byte // one read of it suffices, and this is the watchdog's main expense
-	n := -1
-	if fd, err := unix.Open(dir+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
-		n, _ = unix.Read(fd, room[:])
-		unix.Close(fd)
-	}
-	b := room[:max(0, n)]
+	b, _ := os.ReadFile(dir + "/stat") // empty for what has just ended
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(f) < 22 { // numbered from 3 in proc(5)
 		return process{}
