@@ -21,7 +21,8 @@ func newExec(app *App) *cobra.Command {
 		Use:   "exec [flags] ID [--] COMMAND [ARG]...",
 		Short: "Run another program in a running sandbox, under the same confinement",
 		Long: `Run another program in a running sandbox. It gets what the plan of that sandbox
-grants and nothing else, and it is recorded. It ends with the sandbox, or before.`,
+grants and nothing else, and it is recorded. It ends with the sandbox, or before;
+without a terminal also when this command is ended, such as by Ctrl-C.`,
 		Example: `  nacre exec k3x9a2bc -- ps ax
   nacre exec -t my-agent sh`,
 		Args:              takes(2, -1, "ID COMMAND [ARG]..."),
