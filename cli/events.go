@@ -11,13 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/denials"
 	"nacre/fault"
+	"nacre/terminal"
 )
 
 // event is one line of --json-events.
 type event struct {
 	Time    time.Time   `json:"time"`
-	Event   string      `json:"event"` // planned, warning, started, ended, failed
+	Event   string      `json:"event"` // planned, warning, started, ended, denied, planted, failed
 	Name    string      `json:"name,omitempty"`
 	Plan    string      `json:"plan,omitempty"` // digest
 	Command []string    `json:"command,omitempty"`
@@ -28,6 +30,8 @@ type event struct {
 	Error   string      `json:"error,omitempty"`
 	Hint    string      `json:"hint,omitempty"`
 	Exit    *nacre.Exit `json:"exit,omitempty"`
+	Count   uint64      `json:"count,omitempty"`
+	By      []string    `json:"by,omitempty"` // programs
 }
 
 // events writes them; a nil one writes nothing.
@@ -98,4 +102,12 @@ func (e *events) failed(err error) {
 func (e *events) planted(p planted) {
 	detail := p.Severity.String() + ", " + string(p.Change) + ": " + p.Why
 	e.emit(event{Event: "planted", Name: string(p.Kind), Path: p.path(), Detail: detail})
+}
+
+func (e *events) denied(d denials.Denial) {
+	by := make([]string, len(d.Programs))
+	for i, p := range d.Programs {
+		by[i] = terminal.Clean(p)
+	}
+	e.emit(event{Event: "denied", Name: d.Subject, Count: d.Count, By: by, Detail: d.Reason, Hint: d.Remedy})
 }

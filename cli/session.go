@@ -21,6 +21,7 @@ type session struct {
 	plan   nacre.Plan
 	name   string // the owner's, if any
 	tty    bool
+	quiet  bool
 	events *events
 
 	listener *net.UnixListener // of the control socket
@@ -62,6 +63,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	s.events.started(box)
 	defer s.serve(ctx)()
 	exit, err := s.wait()
+	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
 

@@ -40,6 +40,9 @@ func (app *App) trial(ctx context.Context, who owner, checks []doctor.Check) doc
 			return err
 		}
 		exit, err := box.Wait()
+		if _, silent := deniedIn(box); silent != "" {
+			fine += "; which system calls are denied cannot be told here: " + silent
+		}
 		if err == nil && exit.Code != 0 {
 			err = fault.New(fault.Internal, "true ended with %d (%s)", exit.Code, exit.Reason)
 		}

@@ -29,18 +29,23 @@ type Check struct {
 
 // Checks lists the requirements, with what was found and the remedy.
 func Checks() []Check {
-	return []Check{kernel(), userNamespaces(), mountAPI(), filters(), landlockCheck(), identityCheck(),
+	return []Check{kernel(), userNamespaces(), mountAPI(), filters(), reports(), landlockCheck(), identityCheck(),
 		limitsCheck()}
 }
 
 func kernel() Check {
+	release, ok := atLeast(5, 15)
+	return Check{Name: "kernel", Required: true, Found: "Linux " + release, OK: ok, Remedy: "use Linux 5.15 or newer"}
+}
+
+// atLeast is this kernel's release, and whether it is no older than a version.
+func atLeast(wantMajor, wantMinor int) (release string, ok bool) {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
-	release := unix.ByteSliceToString(u.Release[:])
+	release = unix.ByteSliceToString(u.Release[:])
 	var major, minor int
 	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
-	return Check{Name: "kernel", Required: true, Found: "Linux " + release,
-		OK: err == nil && (major > 5 || major == 5 && minor >= 15), Remedy: "use Linux 5.15 or newer"}
+	return release, err == nil && (major > wantMajor || major == wantMajor && minor >= wantMinor)
 }
 
 // userNamespaces looks at the switches that distributions have.
@@ -76,11 +81,28 @@ func mountAPI() Check {
 	return c
 }
 
+const actions = "/proc/sys/kernel/seccomp/actions_avail"
+
 func filters() Check {
 	c := Check{Name: "seccomp filters", Required: true, OK: true, Found: "available"}
-	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
+	b, err := os.ReadFile(actions)
 	if err != nil || !strings.Contains(string(b), "errno") {
 		c.OK, c.Found, c.Remedy = false, "missing", "use a kernel with CONFIG_SECCOMP_FILTER"
+	}
+	return c
+}
+
+// reports tells whether denied system calls can be told by name. Nothing is
+// less denied where they cannot, so that this is never a fault.
+func reports() Check {
+	c := Check{Name: "denied calls by name", OK: true, Found: "reported"}
+	b, _ := os.ReadFile(actions)
+	_, quick := atLeast(6, 6)
+	switch {
+	case !strings.Contains(string(b), "user_notif"):
+		c.Found = "not reported: this kernel has no seccomp user notification; they are denied all the same"
+	case !quick:
+		c.Found = "reported; each takes less time from Linux 6.6 on"
 	}
 	return c
 }

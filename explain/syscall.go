@@ -18,10 +18,7 @@ func Syscall(o seccomp.Options, name string) (nacre.Decision, error) {
 		d.Reason = "there is no such system call on " + string(o.Arch)
 		return d, nil
 	}
-	d.Rule, d.Reason = "syscalls."+c.Group+"."+name, c.Reason
-	if c.Limit != "" {
-		d.Reason = c.Limit + ": " + c.Reason
-	}
+	d.Rule, d.Reason = said(c, name)
 	if c.Permit {
 		d.Effect = nacre.Allow
 		return d, nil
@@ -37,4 +34,13 @@ func Syscall(o seccomp.Options, name string) (nacre.Decision, error) {
 		}
 	}
 	return d, nil
+}
+
+// said is the rule about a call, and its reason.
+func said(c seccomp.Call, name string) (rule, reason string) {
+	rule, reason = "syscalls."+c.Group+"."+name, c.Reason
+	if c.Limit != "" {
+		reason = c.Limit + ": " + c.Reason
+	}
+	return rule, reason
 }

@@ -94,8 +94,10 @@ func (a assembler) answer(v Verdict) unix.SockFilter {
 	switch {
 	case v.Permit:
 		k = unix.SECCOMP_RET_ALLOW
-	case a.notify && errno != unix.ENOSYS:
-		k = unix.SECCOMP_RET_USER_NOTIF
+	case a.notify && errno != unix.ENOSYS && !v.Quiet:
+		// The kernel ignores the errno here. It is for whoever finds that there
+		// can be no listener, and loads the program without.
+		k = unix.SECCOMP_RET_USER_NOTIF | uint32(errno)
 	}
 	return op(unix.BPF_RET, k)
 }

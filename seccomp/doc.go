@@ -37,8 +37,10 @@
 //     of urgent data: what a kernel built without the thing answers, which
 //     programs know how to take.
 //
-// With Options.Notify all but ENOSYS go to the supervisor by
-// seccomp user notification, who reports them and gives their errno. ENOSYS is never reported: honest programs probe.
+// With Options.Notify all but ENOSYS and the section [quiet] go to the
+// supervisor by seccomp user notification, who reports them and gives their
+// errno: honest programs probe, and are not reported. While a call waits to be
+// received, a signal whose handler does not restart calls interrupts it: EINTR.
 package seccomp
 
 //go:generate go test -run ^TestNumbersAreGenerated$ -update

@@ -60,12 +60,10 @@ func word(v Verdict, notify bool) uint32 {
 		return 0x7fff0000
 	case v.Errno == unix.ENOSYS:
 		return 0x00050000 + 38
-	case notify:
-		return 0x7fc00000
-	case v.Errno == 0:
-		return 0x00050000 + 1
+	case notify && !v.Quiet:
+		return 0x7fc00000 + max(1, uint32(v.Errno))
 	default:
-		return 0x00050000 + uint32(v.Errno)
+		return 0x00050000 + max(1, uint32(v.Errno))
 	}
 }
 
@@ -171,7 +169,7 @@ func TestLongJumps(t *testing.T) {
 // base tables, and each name in them a real one.
 func TestEveryCallIsClassed(t *testing.T) {
 	seen := map[string]int{}
-	for _, e := range slices.Concat(section("permitted"), section("absent"), section("refused")) {
+	for _, e := range slices.Concat(section("permitted"), section("absent"), section("refused"), section("quiet")) {
 		if e.reason == "" {
 			t.Errorf("%q has no reason", e.names)
 		}

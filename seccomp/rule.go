@@ -6,9 +6,13 @@ import "golang.org/x/sys/unix"
 type Verdict struct {
 	Permit bool
 	Errno  unix.Errno // of a refusal; 0 is EPERM
+	Quiet  bool       // of a refusal: honest programs probe, so it is not reported
 }
 
-var permit = Verdict{Permit: true}
+var (
+	permit = Verdict{Permit: true}
+	quiet  = Verdict{Quiet: true}
+)
 
 func refuse(e unix.Errno) Verdict { return Verdict{Errno: e} }
 

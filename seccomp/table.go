@@ -47,6 +47,7 @@ func NewTable(o Options) (*Table, error) {
 	t.add("base", "permitted", permit)
 	t.add("base", "absent", refuse(unix.ENOSYS))
 	t.add("base", "refused", refuse(unix.EPERM))
+	t.add("base", "quiet", quiet)
 	if !o.Loopback {
 		t.add("base", "without-loopback", refuse(unix.EPERM))
 	}

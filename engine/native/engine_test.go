@@ -58,6 +58,9 @@ var initPath string
 
 // TestMain builds nacre-init, unless $NACRE_INIT names one.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == agentWord {
+		os.Exit(agents[os.Args[2]]())
+	}
 	if initPath = os.Getenv("NACRE_INIT"); initPath != "" {
 		os.Exit(m.Run())
 	}
@@ -96,7 +99,7 @@ func accepted() (tiers []nacre.Tier) {
 	return tiers
 }
 
-func newEngine(t *testing.T) (*Engine, *memoryAudit) {
+func newEngine(t testing.TB) (*Engine, *memoryAudit) {
 	t.Helper()
 	store, err := runs.Open(os.Geteuid(), filepath.Join(t.TempDir(), "run"))
 	if err != nil {
@@ -106,7 +109,7 @@ func newEngine(t *testing.T) (*Engine, *memoryAudit) {
 	return &Engine{Init: initPath, Runs: store, Audit: a}, a
 }
 
-func planOf(t *testing.T, command ...string) nacre.Plan {
+func planOf(t testing.TB, command ...string) nacre.Plan {
 	t.Helper()
 	p := nacre.Plan{
 		Version: 1, Command: command, Workdir: "/home/agent",

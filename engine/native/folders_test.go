@@ -46,7 +46,7 @@ func project(t *testing.T) string {
 	return dir
 }
 
-func granted(t *testing.T, host string, access nacre.Access, command ...string) nacre.Plan {
+func granted(t testing.TB, host string, access nacre.Access, command ...string) nacre.Plan {
 	t.Helper()
 	p := planOf(t, command...)
 	p.Files = []nacre.FileGrant{{Host: host, Inside: "/work/project", Access: access}}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"nacre"
+	"nacre/denials"
 	"nacre/fault"
 	"nacre/policy"
 	"nacre/sandbox"
@@ -25,7 +26,7 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if b.spec.Landlock, err = b.landlock(); err != nil {
 		return err
 	}
-	if b.spec.Seccomp, err = filterOf(b.plan, b.group == nil); err != nil {
+	if err := b.filter(); err != nil {
 		return err
 	}
 	if err := b.image(ctx); err != nil {
@@ -53,16 +54,19 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
 }
 
-func filterOf(p nacre.Plan, watched bool) ([]byte, error) {
-	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: p.Loopback, Watched: watched}
-	for _, g := range p.Syscalls {
+// filter makes the system call filter, and who counts what it denies.
+func (b *box) filter() error {
+	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: b.plan.Loopback, Notify: true, Watched: b.group == nil}
+	for _, g := range b.plan.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
 	table, err := seccomp.NewTable(o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return table.Filter().Bytes(), nil
+	b.spec.Seccomp = table.Filter().Bytes()
+	b.denied = denials.New(o, table, b.engine.Audit, b.event("", nacre.Deny, "", nil))
+	return nil
 }
 
 // image puts the root file system first among the trees.

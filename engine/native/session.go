@@ -194,7 +194,7 @@ func (b *box) finish(j *job) {
 	b.hurry()
 	j.copying.Wait()
 	b.exit = b.exitOf(status, known)
-	b.err = b.release()
+	b.err = errors.Join(b.settle(), b.release())
 	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
 	if b.err != nil {
 		detail["leftover"] = b.err.Error()
@@ -250,7 +250,7 @@ func (b *box) hangUp() {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
-	left := b.release()
+	left := errors.Join(b.settle(), b.release())
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)

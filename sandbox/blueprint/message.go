@@ -20,6 +20,7 @@ type Kind string
 const (
 	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
+	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none
 	Confined Kind = "confined" // every layer is on: Facts
 	Started  Kind = "started"  // job runs
 	Refused  Kind = "refused"  // job could not be started: Errno

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
 )
 
 // loopback switches the sandbox's own lo on.
@@ -70,19 +72,44 @@ func emptyBoundingSet() error {
 }
 
 // enforceSeccomp comes last: the filter denies most of what was done before.
+// Its listener goes to the supervisor and, being close-on-exec, no further.
 func (b *builder) enforceSeccomp() error {
 	const instruction = 8 // sizeof(struct sock_filter)
 	code := b.spec.Seccomp
 	if len(code) == 0 || len(code)%instruction != 0 {
 		return fmt.Errorf("filter of %d bytes", len(code))
 	}
-	prog := unix.SockFprog{
-		Len:    uint16(len(code) / instruction),
-		Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0])),
+	program := unsafe.Slice((*unix.SockFilter)(unsafe.Pointer(&code[0])), len(code)/instruction)
+	// From Linux 5.19 only what kills its caller interrupts a call once received.
+	listener, err := load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+	if errors.Is(err, unix.EINVAL) {
+		listener, err = load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	}
-	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	if err == nil {
+		return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener}, listener)
+	}
+	// An old kernel, or a filter around us has the one listener that there can be.
+	silence(program)
+	if _, err := load(program, 0); err != nil {
+		return err
+	}
+	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Error: err.Error()})
+}
+
+func load(program []unix.SockFilter, flags uintptr) (int, error) {
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	fd, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	if e != 0 {
-		return e
+		return -1, e
 	}
-	return nil
+	return int(fd), nil
+}
+
+// silence turns reported denials into plain ones of the same errno.
+func silence(program []unix.SockFilter) {
+	for i, op := range program {
+		if op.Code == unix.BPF_RET && op.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
+			program[i].K = unix.SECCOMP_RET_ERRNO | op.K&unix.SECCOMP_RET_DATA
+		}
+	}
 }

@@ -26,8 +26,8 @@ func files() blueprint.Fact {
 }
 
 // own are what init's descriptors lead to: the null device, its socket, and
-// what the Go runtime waits with.
-var own = []string{"/dev/null", "socket:", "anon_inode:"}
+// what the Go runtime waits with. A filter's listener is none of them.
+var own = []string{"/dev/null", "socket:", "anon_inode:[event", "anon_inode:[pidfd]"}
 
 // descriptors lists what else was left open. It has to be asked here: from
 // outside only root may look, and from the moment that init is not dumpable

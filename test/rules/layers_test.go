@@ -36,22 +36,24 @@ var places = map[string]place{
 	"manifest":          {layer: core, ceiling: 470},
 	"policy":            {layer: core, ceiling: 505},
 	"compile":           {layer: core, ceiling: 390},
-	"seccomp":           {layer: core, ceiling: 415},
+	"seccomp":           {layer: core, ceiling: 460},
 	"sandbox":           {layer: core, ceiling: 480},
 	"sandbox/blueprint": {layer: core, ceiling: 210},
-	"sandbox/build":     {layer: core, ceiling: 900},
+	"sandbox/build":     {layer: core, ceiling: 915},
 	"sandbox/reap":      {layer: core, ceiling: 240},
 	"sandbox/cgroup":    {layer: core, ceiling: 545},
+	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 210},
 	"posture":           {layer: core, ceiling: 140},
 	"audit":             {layer: core, ceiling: 505},
-	"engine/native":     {layer: engines, ceiling: 1050},
+	"engine/native":     {layer: engines, ceiling: 1055},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
 	"grant":         {layer: core},
 	"auditlog":      {layer: engines},
+	"denials":       {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
 	"attack/wire":   {layer: core},
@@ -90,7 +92,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6750
+	coreCeiling = 6900
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -165,11 +167,12 @@ func TestLayers(t *testing.T) {
 
 // untrusted are packages outside the core that packages of the core may use.
 var untrusted = map[string][]string{
-	// runs remembers what to take away after a crash: a fault there leaves
-	// something behind, it opens nothing. install reads which ids the owner may
-	// map, which newuidmap then looks up by itself. guise makes up texts for
-	// files inside, which only the agent reads.
-	"engine/native": {"runs", "install", "guise"},
+	"engine/native": {
+		"runs",    // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+		"denials", // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
+		"install", // reads which ids the owner may map, which newuidmap then looks up by itself
+		"guise",   // makes up texts for files inside, which only the agent reads
+	},
 }
 
 // ban is imports that some packages may not have.

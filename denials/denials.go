@@ -1,0 +1,134 @@
+// Package denials counts the system calls that a sandbox was refused, and has
+// them recorded: each pair of call and program once when it is first seen, then
+// sums. However many there are, it keeps little, writes little, and keeps
+// nobody waiting. It decides nothing.
+package denials
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/explain"
+	"nacre/sandbox/notify"
+	"nacre/seccomp"
+)
+
+// The bounds. A program inside chooses its name and what it calls.
+const (
+	maxPairs    = 64          // of call and program that are recorded and told apart
+	maxPrograms = 8           // named for one call
+	looks       = 200         // programs looked up in a second, beside those of calls not seen before
+	interval    = time.Minute // between two records of sums
+)
+
+// Denial is one kind of refused call: the decision about it, how often it was
+// made, and by which programs, as far as these were looked up. Their names are
+// hostile text.
+type Denial struct {
+	nacre.Decision
+	Count    uint64   `json:"count"`
+	Programs []string `json:"programs"`
+	More     bool     `json:"more,omitempty"` // by further programs too, or by some that were not looked up
+}
+
+// Tally is the denials of one sandbox. It is what package notify wants.
+type Tally struct {
+	table    *seccomp.Table
+	refusals *explain.Refusals
+	log      *log
+
+	mu     sync.Mutex
+	list   []*Denial
+	by     map[key]*Denial
+	seen   map[uint32]bool // numbers
+	pairs  int
+	second time.Time // in which looked were looked up
+	looked int
+}
+
+// key tells denials apart: one call may be refused for several reasons.
+type key struct {
+	number uint32
+	remedy string
+}
+
+// New makes the tally of a sandbox whose filter was made of this table. What
+// is recorded is like the event.
+func New(o seccomp.Options, t *seccomp.Table, recorder nacre.Recorder, like nacre.Event) *Tally {
+	tally := &Tally{table: t, refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
+	tally.log = newLog(recorder, like, tally.List)
+	return tally
+}
+
+// Errno is what the filter itself would have answered.
+func (t *Tally) Errno(c notify.Call) unix.Errno {
+	return cmp.Or(t.table.Judge(c.Number, c.Args).Errno, unix.EPERM)
+}
+
+// number is a call's number; those of the x32 ABI count as one.
+func number(c notify.Call) uint32 { return min(c.Number, explain.X32) }
+
+// Look tells whether the program is worth the time: in a flood, seldom.
+func (t *Tally) Look(c notify.Call) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := number(c); !t.seen[n] {
+		t.seen[n] = true
+		return true
+	}
+	if now := time.Now(); now.Sub(t.second) >= time.Second {
+		t.second, t.looked = now, 0
+	}
+	t.looked++
+	return t.looked <= looks
+}
+
+// Denied counts a call.
+func (t *Tally) Denied(c notify.Call) {
+	decision := t.refusals.Of(number(c), c.Args)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := key{number(c), decision.Remedy}
+	d, known := t.by[k]
+	if !known {
+		d = &Denial{Decision: decision}
+		t.by[k], t.list = d, append(t.list, d)
+	}
+	d.Count++
+	if c.Program == "" && known || slices.Contains(d.Programs, c.Program) {
+		d.More = d.More || c.Program == ""
+		t.log.counted()
+		return
+	}
+	if len(d.Programs) == maxPrograms || t.pairs == maxPairs {
+		d.More = true
+		t.log.counted()
+		return
+	}
+	t.pairs++
+	program := cmp.Or(c.Program, "unknown")
+	d.Programs = append(d.Programs, program)
+	t.log.first(decision, program)
+}
+
+// List is the denials so far, the most frequent first.
+func (t *Tally) List() []Denial {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := make([]Denial, len(t.list))
+	for i, d := range t.list {
+		list[i] = *d
+		list[i].Programs = slices.Clone(d.Programs)
+	}
+	slices.SortStableFunc(list, func(a, b Denial) int { return cmp.Compare(b.Count, a.Count) })
+	return list
+}
+
+// Close records what is not yet recorded. Nothing may be counted after it. The
+// error says what could not be recorded.
+func (t *Tally) Close() error { return t.log.close() }

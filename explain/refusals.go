@@ -1,0 +1,72 @@
+package explain
+
+import (
+	"slices"
+	"sync"
+
+	"nacre"
+	"nacre/seccomp"
+)
+
+// Refusals explains calls that a filter refused, each with its arguments. It
+// asks the tables that filters are made from.
+type Refusals struct {
+	options seccomp.Options
+	table   *seccomp.Table
+	once    sync.Once
+	looser  []looser
+}
+
+// looser is one line more of a manifest, and the filter that comes of it.
+type looser struct {
+	line  string
+	table *seccomp.Table
+}
+
+// NewRefusals explains the refusals of a table made with these options.
+func NewRefusals(o seccomp.Options, t *seccomp.Table) *Refusals {
+	return &Refusals{options: o, table: t}
+}
+
+// X32 stands for all numbers of amd64's other ABI, of which none is permitted.
+const X32 = 0x40000000
+
+// Of is the decision about one refused call. Its remedy is the line that would
+// have allowed this very call; empty where nothing would.
+func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
+	d := nacre.Decision{Capability: nacre.CapSyscalls, Subject: "x32", Rule: "syscalls.base.x32",
+		Reason: "a second set of system calls that nothing needs", Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+	if number >= X32 {
+		return d
+	}
+	d.Subject = r.table.Name(number)
+	c, _ := r.table.Call(d.Subject)
+	d.Rule, d.Reason = said(c, d.Subject)
+	r.once.Do(r.loosen) // hardly any run needs these
+	for _, l := range r.looser {
+		if l.table.Judge(number, args).Permit {
+			d.Remedy = l.line
+			break
+		}
+	}
+	return d
+}
+
+// loosen makes the tables of what could be asked for besides.
+func (r *Refusals) loosen() {
+	try := func(line string, o seccomp.Options) {
+		if t, err := seccomp.NewTable(o); err == nil {
+			r.looser = append(r.looser, looser{line, t})
+		}
+	}
+	if !r.options.Loopback {
+		with := r.options
+		with.Loopback = true
+		try("loopback: true", with)
+	}
+	for _, g := range seccomp.Groups() {
+		with := r.options
+		with.Groups = append(slices.Clone(with.Groups), g.Name)
+		try("syscalls: ["+g.Name+"]", with)
+	}
+}
