@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre/audit"
+	"nacre/auditlog"
 	"nacre/doctor"
 	"nacre/fault"
 	"nacre/install"
@@ -118,7 +119,7 @@ func (app *App) auditFine(who owner) doctor.Check {
 	log, err := audit.Open(who.auditDir(), who.uid)
 	if err == nil {
 		log.Close()
-		_, err = audit.Verify(who.auditDir())
+		_, err = auditlog.Verify(who.auditDir(), auditlog.Against{})
 	}
 	return found("audit", who.auditDir(), err)
 }

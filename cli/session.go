@@ -37,6 +37,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
 	engine.Alias = s.name
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

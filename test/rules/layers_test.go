@@ -45,32 +45,34 @@ var places = map[string]place{
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 210},
 	"posture":           {layer: core, ceiling: 140},
-	"audit":             {layer: core, ceiling: 505},
+	"audit":             {layer: core, ceiling: 330},
 	"engine/native":     {layer: engines, ceiling: 1055},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
-	"explain":        {layer: core},
-	"remedy":         {layer: core},
-	"grant":          {layer: core},
-	"auditlog":       {layer: engines},
-	"denials":        {layer: engines},
-	"seccomp/replay": {layer: core},
-	"traps":          {layer: engines},
-	"schema":         {layer: core},
-	"attack/wire":    {layer: core},
-	"runs":           {layer: engines},
-	"install":        {layer: engines},
-	"guise":          {layer: engines},
-	"image":          {layer: engines},
-	"doctor":         {layer: doors},
-	"attack":         {layer: engines},
-	"load":           {layer: doors},
-	"terminal":       {layer: doors},
-	"client":         {layer: doors},
-	"localapi":       {layer: doors},
-	"localapi/api":   {layer: doors},
-	"localapi/wire":  {layer: doors},
-	"cli":            {layer: doors},
+	"auditlog/export": {layer: engines},
+	"seccomp/replay":  {layer: core},
+
+	"explain":       {layer: core},
+	"remedy":        {layer: core},
+	"grant":         {layer: core},
+	"auditlog":      {layer: engines},
+	"denials":       {layer: engines},
+	"traps":         {layer: engines},
+	"schema":        {layer: core},
+	"attack/wire":   {layer: core},
+	"runs":          {layer: engines},
+	"install":       {layer: engines},
+	"guise":         {layer: engines},
+	"image":         {layer: engines},
+	"doctor":        {layer: doors},
+	"attack":        {layer: engines},
+	"load":          {layer: doors},
+	"terminal":      {layer: doors},
+	"client":        {layer: doors},
+	"localapi":      {layer: doors},
+	"localapi/api":  {layer: doors},
+	"localapi/wire": {layer: doors},
+	"cli":           {layer: doors},
 
 	"cmd/nacre":        {layer: commands},
 	"cmd/nacre-attack": {layer: commands},
@@ -93,7 +95,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6865
+	coreCeiling = 6700
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
