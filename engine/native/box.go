@@ -71,19 +71,14 @@ func (b *box) ID() string { return b.id }
 // PID is the process id of its first process.
 func (b *box) PID() int { return b.process.PID }
 
-// limit makes the control group, or accepts that there is none.
-func (b *box) limit(ctx context.Context) error {
-	group, err := cgroup.New(ctx, b.id, b.limits)
-	switch {
-	case err == nil:
-		b.group = group
-		b.entry.Record.Groups = group.State()
-		return b.entry.Save()
-	case fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog):
+// limit makes the control group, or accepts that there is none. Its record was
+// planned, and stored, before.
+func (b *box) limit(ctx context.Context) (err error) {
+	b.group, err = cgroup.New(ctx, b.id, b.limits)
+	if fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
 		return nil
-	default:
-		return err
 	}
+	return err
 }
 
 // launch starts init in its namespaces.

@@ -246,7 +246,7 @@ func TestRemoveTouchesOnlyItsOwn(t *testing.T) {
 
 func TestRemoveRefusesItsOwnGroup(t *testing.T) {
 	g := group(t, small)
-	if err := Remove(g.State()); fault.KindOf(err) != fault.Conflict {
+	if err := Remove(g.state); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("got %v", err)
 	}
 }

@@ -37,7 +37,7 @@ func (s State) there() (out []string) {
 
 func TestPlannedIsWhatIsMade(t *testing.T) {
 	g := group(t, small)
-	if got, want := Planned(g.state.ID), g.State(); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := Planned(g.state.ID), g.state; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("planned %v, made %v", got, want)
 	}
 }

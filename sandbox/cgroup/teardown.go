@@ -31,9 +31,6 @@ type State struct {
 // before that: whatever New has made when it is killed, Remove then finds.
 func Planned(id string) State { return Detect().planned(id) }
 
-// State lists what there is to remove.
-func (g *Group) State() State { return g.state }
-
 // check refuses anything but groups of this name: a state file is no reason to
 // kill somebody else's processes.
 func (s State) check() error {
