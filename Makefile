@@ -10,11 +10,11 @@ export CGO_ENABLED := 0
 export GOTOOLCHAIN ?= local
 
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
-programs := $(filter nacre nacre-init nacre-attack,$(notdir $(wildcard cmd/*)))
+programs := $(filter nacre nacre-init nacre-image nacre-attack,$(notdir $(wildcard cmd/*)))
 
 .PHONY: all test test-all test-vm race fuzz bench lint cross demo install uninstall clean
 
-all: ## bin/nacre, bin/nacre-init, bin/nacre-attack
+all: ## bin/nacre and the programs beside it
 	@scripts/need build
 	umask 022 && $(build) -o bin/ $(programs:%=./cmd/%)
 
@@ -37,7 +37,10 @@ fuzz: ## each fuzz target for FUZZTIME
 	@scripts/need build
 	scripts/fuzz $(FUZZTIME)
 
-bench: all ## Go benchmarks
+bench: all ## starts beside others, memory, work inside (docs/PERFORMANCE.md), then Go benchmarks
+	@scripts/need build bench
+	@mkdir -p dist
+	$(GO) run -buildvcs=false ./test/bench -json dist/bench.json $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 lint: ## format, vet, staticcheck, shellcheck, and the tree's own rules

@@ -44,6 +44,7 @@ type box struct {
 	watchdog *watchdog.Watchdog
 	process  *sandbox.Process
 	facts    []blueprint.Fact
+	seen     []sight // of the host, where the sandbox waits before it is used
 	denied   *denials.Tally
 	silent   string          // why denied calls are not reported, if so
 	served   <-chan struct{} // closed once none can be reported any more; nil if none ever could
@@ -83,24 +84,18 @@ func (b *box) limit(ctx context.Context) (err error) {
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
+	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping}
+	if b.group != nil {
+		order.Born = b.group.Born
+	}
 	if b.process, err = sandbox.Launch(order); err != nil {
 		return err
 	}
+	if b.group == nil {
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
+	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
-}
-
-// join puts the waiting init into its group.
-func (b *box) join(pid int) error {
-	if b.group != nil {
-		return b.group.AddAgent(pid)
-	}
-	b.watchdog = &watchdog.Watchdog{
-		Init: pid, Limits: b.limits, Every: 100 * time.Millisecond,
-		Kill: b.end,
-	}
-	return nil
 }
 
 // setupTime is how long building may take before it counts as stuck.
@@ -147,9 +142,13 @@ func (b *box) settle() error {
 // silent says why.
 func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied.List(), b.silent }
 
-// verify compares what holds with what must, and waits for the audit. The
-// command starts after both, or never.
+// verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
+	if b.group != nil {
+		if err := b.group.Settled(); err != nil {
+			return err
+		}
+	}
 	lines, err := b.Posture()
 	if err != nil {
 		return err
@@ -159,10 +158,6 @@ func (b *box) verify(context.Context) error {
 			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
 		}
-	}
-	if err := <-b.recorded; err != nil {
-		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
-			WithHint("make room, or make the state folder writable")
 	}
 	return nil
 }

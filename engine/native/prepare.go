@@ -157,7 +157,7 @@ func (b *box) foreign(p *sandbox.Pin) error {
 func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
 	file := pin.File
 	if os.Geteuid() == 0 {
-		mapped, err := sandbox.DetachMapped(pin, b.mapping, b.engine.Init)
+		mapped, err := sandbox.DetachMapped(pin, b.mapping)
 		if err != nil {
 			return err
 		}

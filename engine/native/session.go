@@ -190,6 +190,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
+	if b.group != nil {
+		b.group.Leave()
+	}
 	_ = b.process.End() // told again by release
 	b.hurry()
 	j.copying.Wait()
@@ -250,9 +253,12 @@ func (b *box) hangUp() {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
+	b.leave()
 	left := errors.Join(b.settle(), b.release())
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
+	}
+	if b.entry != nil {
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}

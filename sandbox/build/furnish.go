@@ -46,8 +46,19 @@ func write(f blueprint.File) error {
 	if err := os.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
-	_ = os.Remove(f.Path)
-	return os.WriteFile(f.Path, []byte(f.Content), os.FileMode(f.Mode))
+	if err := unix.Unlink(f.Path); err == unix.EISDIR {
+		_ = unix.Rmdir(f.Path)
+	}
+	fd, err := unix.Open(f.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, f.Mode)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Write(fd, []byte(f.Content))
+	if err == nil && n < len(f.Content) {
+		err = unix.ENOSPC
+	}
+	return err
 }
 
 // furnish makes the plain folders, links and files.

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Dir is a folder with nacre, nacre-init and nacre-attack: the one that
+// Dir is a folder with nacre and the programs beside it: the one that
 // $NACRE_BIN names, else a new one. Call remove at the end of TestMain.
 func Dir() (dir string, remove func(), err error) {
 	if dir := os.Getenv("NACRE_BIN"); dir != "" {
@@ -19,7 +19,7 @@ func Dir() (dir string, remove func(), err error) {
 		return "", nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir+"/", "nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-attack")
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir+"/", "nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-attack")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
@@ -27,7 +27,7 @@ func Dir() (dir string, remove func(), err error) {
 		return "", nil, err
 	}
 	// nacre refuses programs that others can write to.
-	for _, name := range []string{"nacre", "nacre-init", "nacre-attack"} {
+	for _, name := range []string{"nacre", "nacre-init", "nacre-image", "nacre-attack"} {
 		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {
 			remove()
 			return "", nil, err

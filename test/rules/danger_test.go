@@ -15,6 +15,8 @@ var unsafeFiles = map[string]string{
 	"sandbox/build/confine.go":  "loads the seccomp filter",
 	"sandbox/build/landlock.go": "Landlock has no wrapper in x/sys",
 	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
+	"sandbox/cgroup/threads.go": "has each thread write for itself",
+	"sandbox/spawn/spawn.go":    "prepares system calls for a process that runs no Go code",
 	"sandbox/notify/notify.go":  "the ioctls of a filter's listener have no wrapper in x/sys",
 	"sandbox/mounts.go":         "asks the kernel for its Landlock ABI",
 	"attack/ipc.go":             "System V shared memory and queues have no wrapper",
