@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -146,8 +147,8 @@ func (b *bench) contenders() ([]*contender, error) {
 	}
 	if os.Geteuid() == 0 {
 		for _, dir := range []string{"home", "state65534"} {
-			if err := os.Mkdir(b.at(dir), 0o700); err == nil {
-				err = os.Chown(b.at(dir), nobody, nobody)
+			if err := errors.Join(os.MkdirAll(b.at(dir), 0o700), os.Chown(b.at(dir), nobody, nobody)); err != nil {
+				return nil, err
 			}
 		}
 		plain := []string{b.at("nacre"), "run", "-q", "--accept", "limits-watchdog", "--accept", "owner-uid", "--", "true"}
