@@ -24,6 +24,7 @@ import (
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/notify"
 	"nacre/sandbox/watchdog"
+	"nacre/watch"
 )
 
 // box is a sandbox from its plan to its end.
@@ -42,6 +43,7 @@ type box struct {
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *watchdog.Watchdog
+	watcher  *watch.Watcher // of granted folders
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 	seen     []sight // of the host, where the sandbox waits before it is used
@@ -256,7 +258,7 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u.Started, u.Output = b.started, b.output
+	u.Started, u.Output, u.Scan = b.started, b.output, b.watcher.Took
 	return u, err
 }
 
