@@ -212,7 +212,7 @@ func TestLimits(t *testing.T) {
 // TestNested: without Landlock and with user namespaces allowed, all else holds.
 func TestNested(t *testing.T) {
 	p := planOf(t, "sh", "-c", "sleep 0.1; cat /proc/sys/user/max_user_namespaces")
-	p.Syscalls = []nacre.SyscallGroup{{Name: "nested-sandbox"}}
+	p.Syscalls = []nacre.NamedGrant{{Name: "nested-sandbox"}}
 	exit, out := runPlan(t, p)
 	if exit.Code != 0 || out == "0\n" || out == "" {
 		t.Errorf("%+v, %q", exit, out)

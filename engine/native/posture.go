@@ -52,11 +52,11 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	if b.silent != "" { // nobody is told of denials: init loaded the filter that tells nobody
 		quiet := b.calls
 		quiet.Notify = false
-		f, err := seccomp.Build(quiet)
+		table, err := seccomp.NewTable(quiet)
 		if err != nil {
 			return nil, err
 		}
-		program = f.Bytes()
+		program = table.Filter().Bytes()
 	}
 	for _, p := range []struct {
 		promised              bool

@@ -55,7 +55,7 @@ func (b *box) loosen(n int) error {
 		return b.move(in)
 	}
 	for _, value := range []string{other(list[n].Found, 2), other(list[n].Found, 0.5), "max", "0", "1"} {
-		for _, dir := range b.group.State().Folders {
+		for _, dir := range b.entry.Record.Groups.Folders {
 			file := filepath.Join(dir, list[n].Item)
 			if os.WriteFile(file, []byte(value), 0) == nil && !b.group.Readback(b.process.PID)[n].OK {
 				return nil

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nacre/api"
+	"nacre/localapi/api"
 )
 
 // FuzzReceive: packets of anybody who can open the socket, with descriptors or
