@@ -93,6 +93,9 @@ func Receive(fd int) (Message, []int, error) {
 			break
 		}
 	}
+	if err == unix.ECONNRESET { // it ended with something unread
+		err = ErrClosed
+	}
 	if err != nil {
 		return Message{}, nil, err
 	}
