@@ -43,7 +43,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := doctor.Checks()
+	list := doctor.Checks(o.app.Program)
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
 	list = append(list, o.app.trial(ctx, who, list))
 	good := true
