@@ -27,6 +27,7 @@ type session struct {
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
+	masks    *maskNews
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
 }
@@ -40,6 +41,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer audit.Close()
 	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
 	engine.Alias = s.name
+	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
+	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
@@ -63,7 +66,11 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
 	signals.forward(box)
-	s.events.started(box)
+	took := scanned(box)
+	s.events.started(box, took)
+	if took >= slowScan {
+		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
+	}
 	defer s.serve(ctx)()
 	exit, err := s.wait()
 	s.tellDenied()
@@ -104,6 +111,7 @@ const lastWords = time.Second
 func (s *session) wait() (nacre.Exit, error) {
 	exit, err := s.box.Wait()
 	s.events.ended(exit)
+	s.masks.tell(s.app)
 	if why := whyEnded(exit, s.plan.Limits); why != "" {
 		s.app.note("%s", why)
 	}

@@ -24,6 +24,7 @@ import (
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/notify"
 	"nacre/sandbox/watchdog"
+	"nacre/watch"
 )
 
 // box is a sandbox from its plan to its end.
@@ -42,6 +43,7 @@ type box struct {
 	held     []io.Closer // closed at the end
 	group    *cgroup.Group
 	watchdog *watchdog.Watchdog
+	watcher  *watch.Watcher // of granted folders
 	process  *sandbox.Process
 	facts    []blueprint.Fact
 	seen     []sight // of the host, where the sandbox waits before it is used
@@ -253,7 +255,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started}
+	u := nacre.Usage{Started: b.started, Scan: b.watcher.Took}
 	var err error
 	switch {
 	case b.group != nil:

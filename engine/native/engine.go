@@ -20,6 +20,7 @@ import (
 	"nacre/fault"
 	"nacre/runs"
 	"nacre/sandbox/cgroup"
+	"nacre/watch"
 )
 
 // Engine starts native sandboxes. Alias, Images and Registered may be empty.
@@ -74,12 +75,13 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 	if err != nil {
 		return nil, err
 	}
-	return b.start(ctx, s, b.sweep, b.register, b.announce, b.limit, b.prepare, b.launch, b.await, b.verify, b.admitted)
+	return b.start(ctx, s, b.sweep, b.register, b.announce, b.limit, b.prepare, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
 }
 
 // box is a sandbox of which nothing is made yet.
 func (e *Engine) box(p nacre.Plan) (*box, error) {
 	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
 	return b, supported(p)
 }

@@ -205,6 +205,7 @@ func (b *box) finish(j *job) {
 // release ends what still runs and gives back all that the sandbox held. Its
 // entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
+	defer b.watcher.Close()()
 	var err error
 	if b.process != nil {
 		err = b.process.End()

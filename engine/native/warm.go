@@ -46,7 +46,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 	w.used.Do(func() {
 		b := w.box
 		b.started = time.Now()
-		box, err = b.start(ctx, s, b.announce, b.fresh, b.verify, b.admitted)
+		box, err = b.start(ctx, s, b.announce, b.fresh, b.verify, b.admitted, b.keepMasked)
 	})
 	return box, err
 }
@@ -104,7 +104,9 @@ func (b *box) sights(ctx context.Context) (list []sight, err error) {
 			err = unix.Fstat(int(pin.File.Fd()), &st)
 		}
 		if err == nil {
-			err = scan(ctx, pin, blocked, &s.Tree)
+			var found sandbox.Findings
+			found, err = scanner(pin, blocked, s.Write).Scan(ctx)
+			s.Masks, s.Guards = found.Masks, found.Guards
 		}
 		s.device, s.inode = st.Dev, st.Ino
 		list = append(list, s)

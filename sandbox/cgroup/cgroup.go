@@ -131,6 +131,15 @@ func (g *Group) add(leaf string, pid int) error {
 	return nil
 }
 
+// Freezer is the agent's leaf in a v2 tree, which can be frozen; empty where
+// there is none.
+func (g *Group) Freezer() string {
+	if _, ok := g.layout.Base[tree2]; !ok {
+		return ""
+	}
+	return g.dir(tree2, agent)
+}
+
 // dir is the folder of a leaf, or of the group itself, in a controller's tree.
 func (g *Group) dir(controller, leaf string) string {
 	return filepath.Join(g.layout.folder(controller, g.state.ID), leaf)

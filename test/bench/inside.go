@@ -17,6 +17,7 @@ import (
 
 	"nacre/policy"
 	"nacre/sandbox"
+	"nacre/watch"
 )
 
 // insideFigure is one kind of work, beside the bare host. A ratio of 1 is the
@@ -201,11 +202,14 @@ func (b *bench) scan() error {
 		if err != nil {
 			return err
 		}
-		if _, err = sandbox.Scan(context.Background(), pin, blocked.MatchEntry, nil); err != nil {
+		w := watch.New(false)
+		tree := &watch.Tree{Scanner: &sandbox.Scanner{Pin: pin, Blocked: blocked.MatchEntry}}
+		if _, err = w.Scan(context.Background(), tree); err != nil {
 			return err
 		}
-		pin.File.Close()
 		times = append(times, time.Since(begun))
+		w.Close()()
+		pin.File.Close()
 	}
 	b.report.Scan = append(b.report.Scan, figureOf(fmt.Sprintf("%d files", b.files), "", times))
 	return nil
