@@ -10,8 +10,8 @@ import (
 
 	"nacre/attack"
 	"nacre/attack/wire"
-	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/install"
 )
 
 type attackOptions struct {
@@ -66,7 +66,7 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 var attackLimits = wire.Limits{Memory: 512 << 20, Processes: 256, OpenFiles: 1024, Disk: 256 << 20, Output: 32 << 20, CPUs: 1}
 
 func (o *attackOptions) run(ctx context.Context, app *App) error {
-	program, err := native.FindBeside(app.Program, "nacre-attack")
+	program, err := install.Beside(app.Program, "nacre-attack")
 	if err != nil {
 		return err
 	}

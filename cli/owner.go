@@ -10,6 +10,7 @@ import (
 	"nacre/audit"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/install"
 	"nacre/runs"
 )
 
@@ -48,7 +49,7 @@ func xdg(value, home, fallback string) string {
 
 // own are the folders and programs of Nacre's that no agent may have.
 func (o owner) own(program, runtimeDir string) []string {
-	init, _ := native.FindInit(program)
+	init, _ := install.Beside(program, install.Init)
 	list := []string{o.config, o.state, o.system, runs.Folder(o.uid, runtimeDir, o.state)}
 	for _, p := range []string{program, init} {
 		if p != "" {
@@ -66,7 +67,7 @@ func (o owner) auditKey() string    { return filepath.Join(o.state, "audit.key")
 
 // engine makes the native engine with its audit. Close the audit at the end.
 func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
-	init, err := native.FindInit(app.Program)
+	init, err := install.Beside(app.Program, install.Init)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -80,7 +80,7 @@ func (c *compiler) add(g nacre.NamedGrant, entry any) {
 			c.warn("network-uninspected", from, "nothing looks inside what goes to %s", n.Host)
 		}
 	case nacre.CapSyscalls:
-		c.plan.Syscalls = append(c.plan.Syscalls, nacre.SyscallGroup{Grant: g.Grant, Name: g.Name})
+		c.plan.Syscalls = append(c.plan.Syscalls, g)
 		c.warn("syscalls-"+g.Name, from, "%s", c.Owner.Groups[g.Name])
 		if g.Name == nestedSandbox {
 			c.warn("landlock-off", from, "a nested sandbox mounts, which Landlock forbids: that layer is left out")

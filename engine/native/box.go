@@ -74,19 +74,14 @@ func (b *box) ID() string { return b.id }
 // PID is the process id of its first process.
 func (b *box) PID() int { return b.process.PID }
 
-// limit makes the control group, or accepts that there is none.
-func (b *box) limit(ctx context.Context) error {
-	group, err := cgroup.New(ctx, b.id, b.limits)
-	switch {
-	case err == nil:
-		b.group = group
-		b.entry.Record.Groups = group.State()
-		return b.entry.Save()
-	case fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog):
+// limit makes the control group, or accepts that there is none. Its record was
+// planned, and stored, before.
+func (b *box) limit(ctx context.Context) (err error) {
+	b.group, err = cgroup.New(ctx, b.id, b.limits)
+	if fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
 		return nil
-	default:
-		return err
 	}
+	return err
 }
 
 // launch starts init in its namespaces.
@@ -254,21 +249,16 @@ func (b *box) Wait() (nacre.Exit, error) {
 }
 
 // Usage is what the sandbox uses now.
-func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started, Scan: b.watcher.Took}
-	var err error
+func (b *box) Usage() (u nacre.Usage, err error) {
 	switch {
 	case b.group != nil:
-		var now cgroup.Usage
-		now, err = b.group.Usage()
-		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		u, err = b.group.Usage()
 	case b.watchdog != nil:
-		now := b.watchdog.Usage()
-		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		u = b.watchdog.Usage()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u.Output = b.output
+	u.Started, u.Output, u.Scan = b.started, b.output, b.watcher.Took
 	return u, err
 }
 

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -44,26 +43,6 @@ type Images interface {
 
 // Name is "native".
 func (e *Engine) Name() string { return "native" }
-
-// FindInit returns the nacre-init that belongs to a nacre program.
-func FindInit(program string) (string, error) { return FindBeside(program, "nacre-init") }
-
-// FindBeside returns another program of Nacre's: beside this one, or in
-// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
-func FindBeside(program, name string) (string, error) {
-	dir := filepath.Dir(program)
-	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
-		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
-			if st.Mode().Perm()&0o022 != 0 {
-				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
-					WithHint("chmod go-w %s", candidate)
-			}
-			return candidate, nil
-		}
-	}
-	return "", fault.New(fault.NotFound, "%s is missing beside %s", name, program).
-		WithHint("reinstall Nacre: make install puts its programs in place")
-}
 
 // NewID makes an identifier for a sandbox.
 func NewID() string { return strings.ToLower(rand.Text()[:8]) }

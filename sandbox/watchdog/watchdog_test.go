@@ -16,13 +16,16 @@ import (
 // spaced starts a program as init of a pid namespace, as root or not.
 func spaced(t testing.TB, what string) child {
 	t.Helper()
-	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		attr.Cloneflags |= syscall.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Geteuid(), Size: 1}}
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 	}
 	c := start(t, what, attr)
 	c.release()
+	if got := c.line(); got != "ready" {
+		t.Fatalf("init said %q", got)
+	}
 	return c
 }
 
@@ -136,9 +139,11 @@ func BenchmarkWatchdogSample(b *testing.B) {
 	c := spaced(b, "fork=8")
 	c.line()
 	w := &Watchdog{Init: c.Process.Pid, Limits: nacre.Limits{Memory: 1 << 50}}
-	if err := w.prepare(); err != nil {
+	held, err := w.prepare()
+	if err != nil {
 		b.Fatal(err)
 	}
+	defer held.Close()
 	for b.Loop() {
 		if _, err := w.sample(); err != nil {
 			b.Fatal(err)

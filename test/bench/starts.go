@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -135,12 +136,12 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (b *bench) contenders() ([]*contender, error) {
-	filter, err := seccomp.Build(seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: true})
+	table, err := seccomp.NewTable(seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: true})
 	if err != nil {
 		return nil, err
 	}
 	b.filter = b.at("filter")
-	if err := os.WriteFile(b.filter, filter.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(b.filter, table.Filter().Bytes(), 0o644); err != nil {
 		return nil, err
 	}
 	pass, err := os.Open(b.filter)
@@ -161,8 +162,8 @@ func (b *bench) contenders() ([]*contender, error) {
 	}
 	if os.Geteuid() == 0 {
 		for _, dir := range []string{"home", "state65534"} {
-			if err := os.Mkdir(b.at(dir), 0o700); err == nil {
-				err = os.Chown(b.at(dir), nobody, nobody)
+			if err := errors.Join(os.MkdirAll(b.at(dir), 0o700), os.Chown(b.at(dir), nobody, nobody)); err != nil {
+				return nil, err
 			}
 		}
 		plain := []string{b.at("nacre"), "run", "-q", "--accept", "limits-watchdog", "--accept", "owner-uid", "--", "echo", "."}

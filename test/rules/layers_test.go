@@ -24,37 +24,34 @@ const (
 type place struct {
 	layer   layer
 	ceiling int // 0: not part of the trusted core
-	// library tells that the package knows nothing of Nacre: it stands where
-	// somebody else's module could, has a ceiling of its own and is not summed.
-	library bool
 }
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 295},
-	"fault": {layer: vocabulary, ceiling: 75},
-	"api":   {layer: vocabulary, ceiling: 55},
+	".":     {layer: vocabulary, ceiling: 270},
+	"fault": {layer: vocabulary, ceiling: 60},
 
-	"strict":            {layer: core, ceiling: 310, library: true},
-	"settings":          {layer: core, ceiling: 25},
-	"manifest":          {layer: core, ceiling: 475},
-	"policy":            {layer: core, ceiling: 515},
+	"strict":            {layer: core, ceiling: 295},
+	"settings":          {layer: core, ceiling: 20},
+	"manifest":          {layer: core, ceiling: 470},
+	"policy":            {layer: core, ceiling: 505},
 	"compile":           {layer: core, ceiling: 390},
-	"seccomp":           {layer: core, ceiling: 475},
-	"sandbox":           {layer: core, ceiling: 685},
+	"seccomp":           {layer: core, ceiling: 425},
+	"sandbox":           {layer: core, ceiling: 675},
 	"sandbox/blueprint": {layer: core, ceiling: 215},
 	"sandbox/build":     {layer: core, ceiling: 940},
-	"sandbox/reap":      {layer: core, ceiling: 240},
-	"sandbox/cgroup":    {layer: core, ceiling: 715},
+	"sandbox/reap":      {layer: core, ceiling: 245},
+	"sandbox/cgroup":    {layer: core, ceiling: 650},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
-	"sandbox/watchdog":  {layer: core, ceiling: 220},
+	"sandbox/watchdog":  {layer: core, ceiling: 210},
 	"posture":           {layer: core, ceiling: 140},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1305},
+	"engine/native":     {layer: engines, ceiling: 1185},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	"auditlog/export": {layer: engines},
+	"seccomp/replay":  {layer: core},
 
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
@@ -66,6 +63,8 @@ var places = map[string]place{
 	"schema":        {layer: core},
 	"attack/wire":   {layer: core},
 	"runs":          {layer: engines},
+	"install":       {layer: engines},
+	"guise":         {layer: engines},
 	"watch":         {layer: engines},
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
@@ -76,6 +75,7 @@ var places = map[string]place{
 	"terminal":      {layer: doors},
 	"client":        {layer: doors},
 	"localapi":      {layer: doors},
+	"localapi/api":  {layer: doors},
 	"localapi/wire": {layer: doors},
 	"cli":           {layer: doors},
 
@@ -106,7 +106,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7525
+	coreCeiling = 7310
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -124,9 +124,7 @@ func TestCeilings(t *testing.T) {
 			continue
 		}
 		c, a := p.sum()
-		if !where.library {
-			code, all = code+c, all+a
-		}
+		code, all = code+c, all+a
 		t.Logf("%-18s %5d of %5d lines of code, %5d lines in all", name, c, where.ceiling, a)
 		if c > where.ceiling {
 			t.Errorf("%s has %d lines of code, over its ceiling of %d", name, c, where.ceiling)
@@ -134,9 +132,7 @@ func TestCeilings(t *testing.T) {
 	}
 	promised := 0
 	for _, where := range places {
-		if !where.library {
-			promised += where.ceiling
-		}
+		promised += where.ceiling
 	}
 	if promised > coreCeiling {
 		t.Errorf("the packages' ceilings add up to %d, over %d", promised, coreCeiling)
@@ -188,6 +184,8 @@ var untrusted = map[string][]string{
 	"engine/native": {
 		"runs",    // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
 		"denials", // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
+		"install", // reads which ids the owner may map, which newuidmap then looks up by itself
+		"guise",   // makes up texts for files inside, which only the agent reads
 		"watch",   // adds masks to a running sandbox, or ends it; a fault there leaves the masks of the start
 	},
 }
@@ -211,7 +209,7 @@ var bans = []ban{
 		"it decides, and does no input or output: the same question always has the same answer"},
 	{trusted, []string{"log/...", "flag", "net/http/...", "plugin", "testing", "html/template", "text/template", "database/sql", "net/rpc", "encoding/gob", "os/user"},
 		"the core has no logger, no flags, no web server, and no decoder of more than it must"},
-	{oneOf(".", "fault", "api"), []string{"golang.org/...", "github.com/...", "go.yaml.in/..."},
+	{oneOf(".", "fault"), []string{"golang.org/...", "github.com/...", "go.yaml.in/..."},
 		"the vocabulary is for everybody: standard library only"},
 	{func(name string) bool { return places[name].layer < commands && name != "cli" }, []string{"github.com/spf13/..."},
 		"the command line is one package"},
@@ -219,22 +217,12 @@ var bans = []ban{
 	{func(string) bool { return true }, []string{"C"}, "Nacre is built without C"},
 }
 
-// excused are imports that a ban would hit, each with its reason.
-var excused = map[string]string{
-	"engine/native os/user": "the remedy for missing subordinate ids names the user who lacks them",
-}
-
 // TestBans: nobody imports what they may not have.
 func TestBans(t *testing.T) {
-	used := map[string]bool{}
 	for name, p := range tree(t) {
 		for path, where := range p.imports() {
 			for _, b := range bans {
 				if !b.of(name) || !slices.ContainsFunc(b.imports, func(pattern string) bool { return covers(pattern, path) }) {
-					continue
-				}
-				if _, ok := excused[name+" "+path]; ok {
-					used[name+" "+path] = true
 					continue
 				}
 				if _, ok := unsafeFiles[where]; ok && path == "unsafe" {
@@ -242,11 +230,6 @@ func TestBans(t *testing.T) {
 				}
 				t.Errorf("%s imports %s: %s", where, path, b.reason)
 			}
-		}
-	}
-	for excuse := range excused {
-		if !used[excuse] {
-			t.Errorf("%q is no longer needed: take it out", excuse)
 		}
 	}
 }
