@@ -20,7 +20,7 @@ type Kind string
 const (
 	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
-	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none
+	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none; Filter, Keyring
 	Confined Kind = "confined" // every layer is on: Facts
 	Started  Kind = "started"  // job runs
 	Refused  Kind = "refused"  // job could not be started: Errno
@@ -47,11 +47,11 @@ type Message struct {
 	Command []string `json:",omitempty"`
 	Env     []string `json:",omitempty"`
 	Workdir string   `json:",omitempty"`
-	Facts   []Fact   `json:",omitempty"`
+	Filter  []byte   `json:",omitempty"` // as it was loaded
+	Keyring int      `json:",omitempty"` // of the session
+	// Facts are what init found out by asking or trying.
+	Facts map[string]string `json:",omitempty"`
 }
-
-// Fact is one thing that the confined process found out by trying it.
-type Fact struct{ Layer, Item, Expected, Found string }
 
 // ErrClosed is returned by Receive once the peer is gone.
 var ErrClosed = errors.New("the other end is gone")

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -23,11 +24,13 @@ import (
 // nacre-init itself.
 func Main() int {
 	runtime.GOMAXPROCS(1) // few threads, however large the machine
-	facts := []blueprint.Fact{files(), descriptors()}
+	facts := ask()
 	// execve made us dumpable again; nothing of the agent's exists yet.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, dumpable(), 0, 0, 0); err != nil {
 		return fail("dumpable", err)
 	}
+	now, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	facts["dumpable"] = strconv.Itoa(now)
 	unix.CloseOnExec(blueprint.ControlFD)
 	if err := unhandle(); err != nil {
 		return fail("signals", err)
