@@ -4,6 +4,7 @@
 package blueprint
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -59,7 +60,7 @@ type Spec struct {
 	Time     bool     // a time namespace
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
-	Seccomp  []byte // the assembled filter, in the machine's byte order
+	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest
 }
 
 // Tree is a folder or file of the host that appears inside.
@@ -132,6 +133,7 @@ type Landlock struct {
 func (s Spec) Encode() ([]byte, error) {
 	s.Version = Version
 	b, err := json.Marshal(s)
+	b = append(b, s.Seccomp...)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
 	}
@@ -141,9 +143,11 @@ func (s Spec) Encode() ([]byte, error) {
 // Decode reads a spec.
 func Decode(b []byte) (Spec, error) {
 	var s Spec
-	if err := json.Unmarshal(b, &s); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(&s); err != nil {
 		return Spec{}, err
 	}
+	s.Seccomp = b[d.InputOffset():]
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}

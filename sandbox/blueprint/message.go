@@ -84,15 +84,19 @@ const maxFDs = 8
 // Receive reads one message. The peer may be hostile: size, descriptors and
 // keys are bounded and checked, and descriptors arrive close-on-exec.
 func Receive(fd int) (Message, []int, error) {
-	b := make([]byte, MaxMessage+1)
 	oob := make([]byte, unix.CmsgSpace(4*maxFDs))
+	var b []byte
 	var n, oobn, flags int
-	var err error
-	for {
-		n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
-		if err != unix.EINTR {
-			break
+	err := error(unix.EINTR)
+	for err == unix.EINTR {
+		// Its size first: memory for the largest takes longer to get than to look.
+		if n, _, err = unix.Recvfrom(fd, nil, unix.MSG_PEEK|unix.MSG_TRUNC); err == nil {
+			b = make([]byte, min(n, MaxMessage)+1)
+			n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
 		}
+	}
+	if err == unix.ECONNRESET { // it ended with something unread
+		err = ErrClosed
 	}
 	if err != nil {
 		return Message{}, nil, err
