@@ -22,7 +22,9 @@ var unsafeFiles = map[string]string{
 	"sandbox/mounts.go":            "asks the kernel for its Landlock ABI",
 	"test/window/main.go":          "a page that inside and outside share",
 	"attack/ipc.go":                "System V shared memory and queues have no wrapper",
-	"sandbox/lockdown/lockdown.go": "loads a seccomp filter and a Landlock ruleset into every thread",
+	"sandbox/lockdown/lockdown.go": "loads a seccomp filter into every thread",
+	"sandbox/lockdown/start.go":    "Landlock has no wrapper in x/sys",
+	"sandbox/reap/reap.go":         "takes the Go runtime's handlers off signals",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and
