@@ -43,7 +43,7 @@ var places = map[string]place{
 	"sandbox":           {layer: core, ceiling: 690},
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
-	"sandbox/reap":      {layer: core, ceiling: 270},
+	"sandbox/reap":      {layer: core, ceiling: 275},
 	"sandbox/cgroup":    {layer: core, ceiling: 650},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
