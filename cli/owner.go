@@ -10,8 +10,11 @@ import (
 	"nacre/audit"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/install"
+	"nacre/policy"
 	"nacre/runs"
+	"nacre/strict"
 )
 
 // owner is who runs nacre, and where their things are.
@@ -81,11 +84,43 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	}
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
+	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
+		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o)}
+	}
 	return e, log, nil
 }
 
 func (app *App) runs(o owner) (*runs.Store, error) {
 	return runs.Open(o.uid, runs.Folder(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state))
+}
+
+// upstream has gateways reach the Internet as the policies say: the
+// administrator's first.
+func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) error {
+	l, ok := e.Gateways.(*launch.Launcher)
+	if !ok {
+		return nil
+	}
+	for _, p := range policies {
+		if p == nil {
+			continue
+		}
+		u := p.Upstream
+		if l.Proxy == "" {
+			l.Proxy, l.ProxySecret = u.Proxy, u.Secret
+		}
+		for _, path := range u.Authorities {
+			if rest, ok := strings.CutPrefix(path, "~/"); ok {
+				path = filepath.Join(o.home, rest)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return strict.Invalid(u.Origin, "upstream: authorities: %v", err)
+			}
+			l.Authorities = append(append(l.Authorities, text...), '\n')
+		}
+	}
+	return nil
 }
 
 // getenv is the value of one of the owner's variables.

@@ -24,6 +24,7 @@ type session struct {
 	tty    bool
 	quiet  bool
 	events *events
+	live   *live
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
@@ -40,6 +41,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	defer audit.Close()
 	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
+	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
+		return nacre.Exit{}, err
+	}
 	engine.Alias = s.name
 	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
 	engine.Audit = s.masks
@@ -72,6 +76,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
 	}
 	defer s.serve(ctx)()
+	go s.live.watch(ctx, box)
 	exit, err := s.wait()
 	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))

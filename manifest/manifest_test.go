@@ -131,8 +131,8 @@ func TestCoversPath(t *testing.T) {
 		{"/a/*", "/a/b", true}, {"/a/*", "/a/", false}, {"/a/*", "/a/b/c", false}, {"/a/*", "/a/**", false}, {"/a/*", "/a/*", true}, {"/a/b", "/a/*", false},
 		{"/a/*/c", "/a/b/c", true}, {"/a", "/A", false}, {"/a", "/a/", false}, {"/a/", "/a", false}, {"/a/*/**", "/a/**", false},
 	} {
-		if got := coversPath(c.rule, c.asked); got != c.want {
-			t.Errorf("coversPath(%q, %q) = %v", c.rule, c.asked, got)
+		if got := CoversPath(c.rule, c.asked); got != c.want {
+			t.Errorf("CoversPath(%q, %q) = %v", c.rule, c.asked, got)
 		}
 	}
 }
