@@ -37,7 +37,7 @@ func judge(t *testing.T, name, user string, s stock, results map[string]machine.
 	if sum.passed == 0 {
 		t.Errorf("%s: no test has run", user)
 	}
-	t.Logf("| %s | %s | %s | %s | %s |", name, user, or(s.accept, "none"), sum, score(t, user, results[key("attack", user)]))
+	t.Logf("| %s | %s | %s | %s | %s |", name, user, or(s.accept, "none"), sum, score(t, user, s, results[key("attack", user)]))
 	t.Logf("skipped: %s", strings.Join(sum.why, "; "))
 }
 
@@ -84,7 +84,7 @@ func failures(output string) string {
 // score judges a scoreboard: nothing escapes, nothing is left without a
 // verdict, and what remains is admitted in docs/THREATS.md or, where only some
 // kernels show it, in docs/KERNELS.md.
-func score(t *testing.T, user string, r machine.StepResult) string {
+func score(t *testing.T, user string, s stock, r machine.StepResult) string {
 	t.Helper()
 	var report attack.Report
 	if err := json.Unmarshal([]byte(r.Output), &report); err != nil {
@@ -113,7 +113,11 @@ func score(t *testing.T, user string, r machine.StepResult) string {
 	for _, l := range report.Leftovers {
 		t.Errorf("%s: left behind: %s", user, l)
 	}
-	if report.Count(wire.Contained) < 100 {
+	least := 120
+	if s.once {
+		least = 60
+	}
+	if report.Count(wire.Contained) < least {
 		t.Errorf("%s: only %d probes were contained: the attack did not take place", user, report.Count(wire.Contained))
 	}
 	slices.Sort(left)
