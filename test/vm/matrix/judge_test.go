@@ -20,7 +20,7 @@ func judge(t *testing.T, name, user string, s stock, results map[string]machine.
 	if r := results[key("id", user)]; r.Exit != 0 || r.Output != "1000\n" {
 		t.Errorf("%s: nacre run -- id: exit %d, %q", user, r.Exit, r.Output)
 	}
-	if r := results[key("doctor", user)]; (r.Exit == 0) != (s.accept == "") {
+	if r := results[key("nacre doctor", user)]; (r.Exit == 0) != (s.accept == "") {
 		t.Errorf("%s: doctor ended with %d, while the tiers to accept are %q:\n%s", user, r.Exit, s.accept, r.Output)
 	}
 	var sum tally

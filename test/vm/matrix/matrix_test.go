@@ -74,7 +74,7 @@ func (s stock) show(t *testing.T, name string) {
 	var steps []machine.Step
 	for _, user := range users {
 		steps = append(steps, first(user, s.accept))
-		steps = append(steps, machine.Step{Name: "doctor", User: user, Command: nacre + " doctor"})
+		steps = append(steps, machine.Step{Name: "nacre doctor", User: user, Command: nacre + " doctor"})
 		steps = append(steps, p.tests(user, s)...)
 		steps = append(steps, s.attack(user))
 	}
