@@ -27,6 +27,7 @@ type Config struct {
 	Rules       egress.Rules
 	Resolvers   []string // name servers outside, as address:port
 	Secrets     []Secret
+	HostKeys    []HostKey    // of SSH servers outside, as the owner knows them
 	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
@@ -40,8 +41,15 @@ type Secret struct {
 	Value       []byte
 	Fingerprint string // for the audit
 	Hosts       []string
-	Slot        string // bearer, basic, header:NAME, query:NAME
+	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER
 	Plain       bool   // its hosts are on this machine: without TLS too
+}
+
+// HostKey is one that an SSH server may have.
+type HostKey struct {
+	Host string // its name inside
+	Port int
+	Key  []byte // as in RFC 4253, 6.6
 }
 
 // Zero forgets the values.
@@ -66,6 +74,7 @@ type Message struct {
 // Hello is what a gateway says about itself once it is locked in.
 type Hello struct {
 	Root []byte // PEM: the authority that its certificates are signed by
+	SSH  string // the line for known_hosts with its SSH host key
 }
 
 // Change is what of a plan may still be used.
