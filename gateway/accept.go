@@ -109,7 +109,9 @@ func (g *Gateway) serve(c *net.TCPConn, d destination) {
 }
 
 // looksInside tells whether the gateway looks for requests inside.
-func looksInside(n nacre.NetworkGrant) bool { return strings.HasPrefix(n.Scheme, "http") && n.TLS == "" }
+func looksInside(n nacre.NetworkGrant) bool {
+	return strings.HasPrefix(n.Scheme, "http") && n.TLS == ""
+}
 
 // turnAway records a refusal and resets the connection, so that the program
 // inside knows at once.

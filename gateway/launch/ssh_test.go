@@ -170,6 +170,7 @@ const asSomebody = `cd /tmp; export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_C
 func TestGitOverSSH(t *testing.T) {
 	h := newGitHost(t)
 	bare := h.repository(t, "acme.git")
+	h.git(t, "-C", bare, "config", "receive.advertisePushOptions", "true")
 	h.repository(t, "other.git")
 	w := newWorld(t)
 	w.reach(h, h.host)
@@ -183,7 +184,7 @@ func TestGitOverSSH(t *testing.T) {
 		git ls-remote `+h.url("other.git")+` || echo not another repository
 		git ls-remote `+strings.Replace(h.url("acme.git"), h.user+"@", "somebody@", 1)+` || echo not as somebody else
 		ls ~/.ssh; env; cat /etc/ssh/*; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\0' '\n'`)
-	has(t, out, "what is in it", "pushed where it may", "not to main", "is granted for pushes to refs/heads/agent/*", "not to both", "not with options", "more",
+	has(t, out, "what is in it", "pushed where it may", "not to main", "is granted for pushes to refs/heads/agent/*", "not to both", "a push with options", "not with options", "more",
 		"not another repository", "not as somebody else", "the program asks to be")
 	if refs := h.git(t, "-C", bare, "for-each-ref", "--format=%(refname)"); strings.TrimSpace(refs) != "refs/heads/agent/work\nrefs/heads/main" {
 		t.Errorf("the refs are now %q", refs)
