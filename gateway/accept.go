@@ -88,13 +88,13 @@ func dialled(c *net.TCPConn) (to netip.AddrPort, err error) {
 func (g *Gateway) serve(c *net.TCPConn, d destination) {
 	g.open.Store(net.Conn(c), d)
 	grants := g.rules().Toward(d.host, d.port)
-	if len(grants) == 0 {
+	switch {
+	case len(grants) == 0 && g.config.Learn:
+		g.listen(c, d)
+	case len(grants) == 0:
 		defer g.open.Delete(net.Conn(c))
 		decision, _ := g.rules().Decide(egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 		g.turnAway(c, decision)
-		return
-	}
-	switch {
 	case slices.ContainsFunc(grants, func(n nacre.NetworkGrant) bool { return n.Scheme == "ssh" }):
 		g.ssh(c, d)
 	case slices.ContainsFunc(grants, looksInside):

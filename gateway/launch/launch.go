@@ -37,6 +37,8 @@ type Launcher struct {
 	Authorities []byte
 	Proxy       string // http:// or socks5:// host:port, through which gateways reach the Internet
 	ProxySecret string // the secret with its USER:PASSWORD
+	// Learn has gateways grant nothing, and hear what would be asked for.
+	Learn bool
 	// KnownHosts are files with the keys of SSH servers; those that are not there
 	// are left out.
 	KnownHosts []string
@@ -113,6 +115,9 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
 	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	if l.Learn {
+		config.Rules, config.Learn = egress.Rules{}, true
+	}
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
 	}

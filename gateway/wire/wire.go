@@ -33,6 +33,7 @@ type Config struct {
 	Authorities []byte       // PEM: whom to trust outside
 	Own         []netip.Addr // addresses of this machine
 	IPv6        bool         // listeners for it follow
+	Learn       bool         // names are answered and requests are heard, to record and to refuse them
 }
 
 // Secret is a value that goes out with requests, bound to hosts and to a place.
