@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nacre/manifest"
+	"nacre/remedy"
 )
 
 // judge makes lines of what was remembered: what only led to something else is
@@ -59,11 +60,16 @@ func (d *Destination) unsure() {
 	case d.Methods == nil:
 		d.Unsure = "no request was made: the program may pin a certificate, or want more of SSH than git"
 	default:
-		n := d.entry()
-		if err := n.Check(); err != nil {
+		if !d.writable() {
 			d.Unsure = "it cannot be written as a grant"
 		}
 	}
+}
+
+// writable tells whether its line is one that a manifest can have.
+func (d *Destination) writable() bool {
+	_, err := manifest.Parse("line", []byte("version: 1\nname: x\ncommand: [x]\nnetwork:\n  - "+remedy.Flow(d.entry())+"\n"))
+	return err == nil
 }
 
 // entry is the line of a manifest.

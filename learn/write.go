@@ -110,7 +110,7 @@ func (w *writer) network(list []Destination) {
 		if d.Unsure != "" {
 			w.line("# Left out: %s.", d.Unsure)
 			w.evidence(d.Evidence)
-			if entry := d.entry(); d.Port != 0 && entry.Check() == nil {
+			if d.Port != 0 && d.writable() {
 				w.line("#  - %s", remedy.Flow(d.entry()))
 			}
 		}
