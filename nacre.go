@@ -174,6 +174,9 @@ const (
 	// TierOldLandlock: Landlock is there, but older than ABI 6, without
 	// scoping of signals and abstract sockets.
 	TierOldLandlock Tier = "old-landlock"
+	// TierMasksAtStart: granted folders cannot be watched, as a whole or from
+	// some point on; blocked names that appear later are not masked.
+	TierMasksAtStart Tier = "masks-at-start"
 )
 
 // Grant is one rule of a plan: what is granted, why, and who said so.
@@ -382,7 +385,7 @@ type Streams struct {
 type Exit struct {
 	Code   int    `json:"code"`   // exit code, or 128+signal
 	Signal int    `json:"signal"` // 0 where it exited by itself
-	Reason string `json:"reason"` // "exited", "signalled", "killed", "timeout", "output-limit", "memory-limit", "stopped", or what the watchdog found
+	Reason string `json:"reason"` // "exited", "signalled", "killed", "timeout", "output-limit", "memory-limit", "stopped", "blocked-name-appeared", or what the watchdog found
 }
 
 // Usage is what a sandbox uses now.
@@ -391,6 +394,7 @@ type Usage struct {
 	CPU       time.Duration `json:"cpu"`    // consumed, nanoseconds in JSON
 	Processes int64         `json:"processes"`
 	Output    int64         `json:"output"` // bytes written so far
+	Scan      time.Duration `json:"scan"`   // what looking for blocked names took, before the start
 	Started   time.Time     `json:"started"`
 }
 

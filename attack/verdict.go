@@ -20,6 +20,8 @@ func (w *world) verdict(s wire.Spec, claim wire.Result, r *ran) Entry {
 		return e.outside(wire.Escaped, "process %d outlived the sandbox", p.pid)
 	}
 	switch {
+	case r.unchanged != nil:
+		return e.failed("the judge could not change the folder: " + r.unchanged.Error())
 	case r.twice[s.ID]:
 		return e.failed("two results came for it")
 	case claim.Verdict == wire.NotApplicable:
@@ -97,7 +99,8 @@ func (w *world) byHost(e Entry, told string) Entry {
 // sandbox with it was contained; anything else is for a person to look at.
 func (w *world) unanswered(s wire.Spec, r *ran) Entry {
 	e := Entry{Spec: s, Verdict: wire.Error, Evidence: "it began and never answered: " + r.ending(), Proven: true}
-	if s.Class == "exhaustion" && s.Alone && !r.late.Load() && !r.succeeded {
+	ends := s.Class == "exhaustion" || s.ID == wire.BlockedReplaced || s.ID == wire.BlockedMovedIn
+	if ends && r.unchanged == nil && s.Alone && !r.late.Load() && !r.succeeded {
 		e.Verdict, e.Evidence = wire.Contained, "the sandbox was ended: "+r.ending()
 	}
 	if s.Proof == wire.ByOutput && e.Verdict == wire.Contained {

@@ -9,6 +9,7 @@ import (
 
 	"nacre"
 	"nacre/audit"
+	"nacre/auditlog"
 	"nacre/doctor"
 	"nacre/engine/native"
 	"nacre/fault"
@@ -42,7 +43,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := doctor.Checks()
+	list := doctor.Checks(o.app.Program)
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
 	list = append(list, o.app.trial(ctx, who, list))
 	good := true
@@ -119,7 +120,7 @@ func (app *App) auditFine(who owner) nacre.Check {
 	log, err := audit.Open(who.auditDir(), who.uid)
 	if err == nil {
 		log.Close()
-		_, err = audit.Verify(who.auditDir())
+		_, err = auditlog.Verify(who.auditDir(), auditlog.Against{})
 	}
 	return found("audit", who.auditDir(), err)
 }

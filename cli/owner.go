@@ -66,6 +66,7 @@ func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yam
 func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
 func (o owner) logDir() string      { return filepath.Join(o.state, "logs") }
 func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }
+func (o owner) auditKey() string    { return filepath.Join(o.state, "audit.key") }
 
 // engine makes the native engine with its audit. Close the audit at the end.
 func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {

@@ -57,7 +57,7 @@ func (o *policyOptions) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := starter + lackingLines(doctor.Checks())
+	text := starter + lackingLines(doctor.Checks(o.app.Program))
 	if _, err := policy.Parse(path, []byte(text)); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type session struct {
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
+	masks    *maskNews
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
 }
@@ -41,6 +42,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
 	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
 		return nacre.Exit{}, err
 	}
@@ -50,6 +52,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 			return nacre.Exit{}, err
 		}
 	}
+	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
+	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
@@ -72,7 +76,11 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return signals.interrupted(err)
 	}
 	signals.forward(box)
-	s.events.started(box)
+	took := scanned(box)
+	s.events.started(box, took)
+	if took >= slowScan {
+		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
+	}
 	defer s.serve(ctx)()
 	go s.live.watch(ctx, box)
 	exit, err := s.wait()
@@ -110,6 +118,7 @@ const lastWords = time.Second
 func (s *session) wait() (nacre.Exit, error) {
 	exit, err := s.box.Wait()
 	s.events.ended(exit)
+	s.masks.tell(s.app)
 	if why := whyEnded(exit, s.plan.Limits); why != "" {
 		s.app.note("%s", why)
 	}

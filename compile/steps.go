@@ -134,7 +134,7 @@ func (c *compiler) limits() error {
 
 // Tiers are the lower tiers of protection that can be accepted.
 func Tiers() []nacre.Tier {
-	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID}
+	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID, nacre.TierMasksAtStart}
 }
 
 func (c *compiler) tiers() error {

@@ -16,9 +16,11 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
-// Checks lists the requirements, with what was found and the remedy.
-func Checks() []nacre.Check {
-	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), reports(), landlockCheck(), identityCheck(),
+// Checks lists the requirements of a nacre program, with what was found and the
+// remedy.
+func Checks(program string) []nacre.Check {
+	here := machine{os.DirFS("/"), os.Geteuid() == 0, program}
+	return []nacre.Check{kernel(), here.userNamespaces(), mountAPI(), filters(), reports(), landlockCheck(), identityCheck(),
 		cgroup.Detect().Check()}
 }
 
@@ -35,28 +37,6 @@ func atLeast(wantMajor, wantMinor int) (release string, ok bool) {
 	var major, minor int
 	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
 	return release, err == nil && (major > wantMajor || major == wantMajor && minor >= wantMinor)
-}
-
-// userNamespaces looks at the switches that distributions have.
-func userNamespaces() nacre.Check {
-	c := nacre.Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
-	root := os.Geteuid() == 0
-	for _, s := range []struct{ file, bad, remedy string }{
-		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000, as an administrator"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1, as an administrator"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
-			"load an AppArmor profile for nacre that allows userns, or sysctl kernel.apparmor_restrict_unprivileged_userns=0, as an administrator"},
-	} {
-		b, err := os.ReadFile(s.file)
-		onlyPlain := !strings.Contains(s.file, "max_user")
-		if err == nil && strings.TrimSpace(string(b)) == s.bad && !(root && onlyPlain) {
-			c.OK, c.Found, c.Remedy = false, s.file+" is "+s.bad, s.remedy
-		}
-	}
-	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
-		c.OK, c.Found, c.Remedy = false, "not in this kernel", "use a kernel with CONFIG_USER_NS"
-	}
-	return c
 }
 
 // mountAPI asks for the system calls with arguments that cannot succeed.

@@ -13,7 +13,7 @@ import (
 // sandbox at all, whoever runs them: the proof that each of them can fail.
 var withoutSandbox = strings.Fields(`
 	descriptors.inherited descriptors.stdin-reopen descriptors.cwd descriptors.outside-secret descriptors.dotdot
-	descriptors.symlink descriptors.blocked-names descriptors.blocked-rename descriptors.hardlink-existing
+	descriptors.symlink descriptors.blocked-names descriptors.blocked-rename descriptors.blocked-replaced descriptors.blocked-moved-in descriptors.hardlink-existing
 	descriptors.hardlink-new descriptors.exchange-race descriptors.host-write descriptors.proc-root
 	descriptors.proc-environ descriptors.proc-fd others.processes others.signal others.abstract-socket
 	others.pathname-socket others.granted-socket others.agent-sockets others.sysv-shm

@@ -24,6 +24,7 @@ import (
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/notify"
 	"nacre/sandbox/watchdog"
+	"nacre/watch"
 )
 
 // box is a sandbox from its plan to its end.
@@ -42,8 +43,10 @@ type box struct {
 	held      []io.Closer // closed at the end
 	group     *cgroup.Group
 	watchdog  *watchdog.Watchdog
+	watcher   *watch.Watcher // of granted folders
 	process   *sandbox.Process
 	facts     []blueprint.Fact
+	seen      []sight          // of the host, where the sandbox waits before it is used
 	gateway   Gateway          // nil: there is no way out
 	variables []nacre.Variable // that tell of it
 	denied    *denials.Tally
@@ -90,24 +93,18 @@ func (b *box) limit(ctx context.Context) error {
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
+	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping}
+	if b.group != nil {
+		order.Born = b.group.Born
+	}
 	if b.process, err = sandbox.Launch(order); err != nil {
 		return err
 	}
+	if b.group == nil {
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
+	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
-}
-
-// join puts the waiting init into its group.
-func (b *box) join(pid int) error {
-	if b.group != nil {
-		return b.group.AddAgent(pid)
-	}
-	b.watchdog = &watchdog.Watchdog{
-		Init: pid, Limits: b.limits, Every: 100 * time.Millisecond,
-		Kill: b.end,
-	}
-	return nil
 }
 
 // setupTime is how long building may take before it counts as stuck.
@@ -160,9 +157,13 @@ func (b *box) settle() error {
 // silent says why.
 func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied.List(), b.silent }
 
-// verify compares what holds with what must, and waits for the audit. The
-// command starts after both, or never.
+// verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
+	if b.group != nil {
+		if err := b.group.Settled(); err != nil {
+			return err
+		}
+	}
 	lines, err := b.Posture()
 	if err != nil {
 		return err
@@ -172,10 +173,6 @@ func (b *box) verify(context.Context) error {
 			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
 		}
-	}
-	if err := <-b.recorded; err != nil {
-		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
-			WithHint("make room, or make the state folder writable")
 	}
 	return nil
 }
@@ -266,7 +263,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started}
+	u := nacre.Usage{Started: b.started, Scan: b.watcher.Took}
 	var err error
 	switch {
 	case b.group != nil:

@@ -24,9 +24,13 @@ type memoryAudit struct {
 	mu     sync.Mutex
 	events []nacre.Event
 	fail   error
+	hook   func(nacre.Event) // called while it records
 }
 
 func (a *memoryAudit) Record(_ context.Context, e nacre.Event) error {
+	if a.hook != nil {
+		a.hook(e)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.fail != nil {

@@ -27,7 +27,8 @@ func TestSupervise(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &Engine{Init: initPath, Runs: store, Audit: &memoryAudit{}}
-	box, err := e.Start(context.Background(), planOf(t, "sh", "-c", "(setsid sleep 4242.1 &); sleep 4242.2"), nacre.Streams{})
+	plan := granted(t, filepath.Join(dir, "folder"), nacre.Write, "sh", "-c", "(setsid sleep 4242.1 &); sleep 4242.2")
+	box, err := e.Start(context.Background(), plan, nacre.Streams{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +48,7 @@ func TestKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer appearing(t, filepath.Join(dir, "folder"))()
 	ours := map[string]bool{}
 	for i := range kills {
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestSupervise$")
@@ -77,6 +79,30 @@ func TestKilled(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("left after %d kills: %s", kills, strings.Join(left, "\n"))
 	}
+}
+
+// appearing has blocked names appear in a folder, so that sandboxes are often
+// frozen and being masked when they are hit. What it returns ends that.
+func appearing(t *testing.T, folder string) (stop func()) {
+	t.Helper()
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ; i++ {
+			name := filepath.Join(folder, ".env."+strconv.Itoa(i%3))
+			_ = os.WriteFile(name, nil, 0o644)
+			select {
+			case <-done:
+				return
+			case <-time.After(500 * time.Microsecond):
+				_ = os.Remove(name)
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }
 
 // killInit kills the sandbox's first process of a supervisor, or the

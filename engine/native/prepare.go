@@ -115,7 +115,7 @@ func (b *box) folders(ctx context.Context) error {
 			return err
 		}
 		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		if err := scan(ctx, pin, blocked, &t); err != nil {
+		if err := b.scan(ctx, pin, blocked, &t); err != nil {
 			return err
 		}
 		if err := b.pinned(pin, t); err != nil {
@@ -123,17 +123,6 @@ func (b *box) folders(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// scan finds what to mask and to guard in a folder.
-func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
-	var guarded sandbox.Guarded
-	if t.Write {
-		guarded = guards()
-	}
-	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guarded)
-	t.Masks, t.Guards = found.Masks, found.Guards
-	return err
 }
 
 // foreign refuses a folder on or under which something is mounted that is not
@@ -157,7 +146,7 @@ func (b *box) foreign(p *sandbox.Pin) error {
 func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
 	file := pin.File
 	if os.Geteuid() == 0 {
-		mapped, err := sandbox.DetachMapped(pin, b.mapping, b.engine.Init)
+		mapped, err := sandbox.DetachMapped(pin, b.mapping)
 		if err != nil {
 			return err
 		}

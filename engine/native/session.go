@@ -183,6 +183,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
+	if b.group != nil {
+		b.group.Leave()
+	}
 	_ = b.process.End() // told again by release
 	b.hurry()
 	j.copying.Wait()
@@ -199,6 +202,7 @@ func (b *box) finish(j *job) {
 // release ends what still runs and gives back all that the sandbox held. Its
 // entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
+	defer b.watcher.Close()()
 	var err error
 	if b.process != nil {
 		err = b.process.End()
@@ -246,9 +250,12 @@ func (b *box) hangUp() {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
+	b.leave()
 	left := errors.Join(b.settle(), b.release())
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
+	}
+	if b.entry != nil {
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}

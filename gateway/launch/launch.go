@@ -6,15 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,8 +22,11 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/gateway/capture"
+	"nacre/gateway/model"
 	"nacre/gateway/wire"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/lockdown"
+	"nacre/sandbox/spawn"
 	"nacre/vault"
 )
 
@@ -42,6 +43,8 @@ type Launcher struct {
 	// KnownHosts are files with the keys of SSH servers; those that are not there
 	// are left out.
 	KnownHosts []string
+	// Providers of models besides those that are known, or in their place.
+	Providers map[string]model.Provider
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -49,14 +52,12 @@ type Launcher struct {
 // Supports refuses what no gateway can do yet: granted but not enforced would
 // be worse than refused.
 func (l *Launcher) Supports(p nacre.Plan) error {
-	for _, missing := range []struct {
-		n    int
-		what string
-	}{{len(p.Models), "models"}, {len(p.Tools), "tools"}} {
-		if missing.n > 0 {
-			return fault.New(fault.Unsupported, "the plan grants %s, which the gateway of this version cannot enforce", missing.what).
-				WithHint("leave it out of the manifest")
-		}
+	if len(p.Tools) > 0 {
+		return fault.New(fault.Unsupported, "the plan grants tools, which the gateway of this version cannot enforce").
+			WithHint("leave it out of the manifest")
+	}
+	if _, err := l.providers(p); err != nil {
+		return err
 	}
 	for _, n := range p.Network {
 		if err := sensible(n); err != nil {
@@ -66,7 +67,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 	if err := bound(p); err != nil {
 		return err
 	}
-	if len(p.Network) > 0 && !p.Loopback {
+	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
 		return fault.New(fault.Unsupported, "the plan grants a network, which programs inside reach by their loopback, and forbids that").
 			WithHint("leave loopback: false out of the manifest")
 	}
@@ -89,17 +90,18 @@ func sensible(n nacre.NetworkGrant) error {
 
 // link is one running gateway.
 type link struct {
-	process  *os.Process
+	process  *spawn.Child
 	control  *wire.Conn
 	report   func(context.Context, nacre.Event) error
 	network  *blueprint.Network
-	revealed []nacre.Variable // secrets that the plan gives to the agent itself
+	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
 	hello    chan wire.Hello
 	ready    chan struct{}
 	gone     chan struct{}
 	once     sync.Once
 	closing  chan struct{}
+	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
 }
 
@@ -124,13 +126,18 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
 		return nil, err
 	}
+	told, err := l.models(p, &config)
+	if err != nil {
+		return nil, err
+	}
 	revealed, err := l.secrets(p, &config)
 	if err != nil {
 		return nil, err
 	}
+	revealed = append(revealed, told...)
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
-	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
+	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
@@ -154,16 +161,10 @@ func hasIPv6() bool {
 	return err == nil
 }
 
-// arguments are what the gateway must know before it reads anything.
-func arguments(p nacre.Plan, uid int) []string {
-	args := []string{"nacre-gateway", strconv.Itoa(uid)}
-	if slices.Contains(p.Accepted, nacre.TierNoLandlock) {
-		args = append(args, string(nacre.TierNoLandlock))
-	}
-	return args
-}
+// serving is the word by which the supervisor starts a gateway; no person does.
+const serving = "serve"
 
-func (g *link) start(program string, args []string, config wire.Config) error {
+func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -183,8 +184,11 @@ func (g *link) start(program string, args []string, config wire.Config) error {
 		return err
 	}
 	defer null.Close()
-	g.process, err = os.StartProcess(program, args, &os.ProcAttr{Env: []string{},
-		Files: []*os.File{null, null, os.Stderr, theirs, r}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	args := []string{"nacre-gateway", serving}
+	if o.NoLandlock {
+		args = append(args, string(nacre.TierNoLandlock))
+	}
+	g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o)
 	if err != nil {
 		w.Close()
 		return err
@@ -222,11 +226,11 @@ func (g *link) serve() {
 			go g.record(*m.Record)
 		}
 	}
-	state, _ := g.process.Wait()
+	_ = g.process.Wait() // however it ended
 	select {
 	case <-g.closing:
 	default:
-		event := nacre.Event{Kind: "gateway.lost", Decision: nacre.Deny, Reason: fmt.Sprintf("the gateway ended (%v): the sandbox has no network any more", state)}
+		event := nacre.Event{Kind: "gateway.lost", Decision: nacre.Deny, Reason: "the gateway has ended: the sandbox has no network any more"}
 		_ = g.report(context.Background(), event)
 	}
 }
@@ -255,14 +259,14 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "end":
+	case "connect", "request", "name", "packet", "usage":
 		return kind
 	}
 	return "other"
 }
 
 // PID is the gateway's process id.
-func (g *link) PID() int { return g.process.Pid }
+func (g *link) PID() int { return g.process.PID }
 
 // Network is what has to be set up inside.
 func (g *link) Network() *blueprint.Network { return g.network }
@@ -302,8 +306,8 @@ func (g *link) Serve(sockets []*os.File) error {
 }
 
 // Change tells the gateway what is left of its grants.
-func (g *link) Change(network []nacre.NetworkGrant, secrets []string) error {
-	return g.control.Send(wire.Message{Change: &wire.Change{Network: network, Secrets: secrets}})
+func (g *link) Change(ids []string) error {
+	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids}})
 }
 
 // lastWords is how long a gateway may take to say what is left to say.
@@ -311,6 +315,9 @@ const lastWords = 2 * time.Second
 
 // Close ends the gateway and waits until it has gone.
 func (g *link) Close() error {
+	if g.closed.Swap(true) {
+		return nil
+	}
 	close(g.closing)
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
 	select {

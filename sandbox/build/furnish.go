@@ -46,8 +46,20 @@ func write(f blueprint.File) error {
 	if err := os.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
-	_ = os.Remove(f.Path)
-	return os.WriteFile(f.Path, append(f.Binary, f.Content...), os.FileMode(f.Mode))
+	if err := unix.Unlink(f.Path); err == unix.EISDIR {
+		_ = unix.Rmdir(f.Path)
+	}
+	fd, err := unix.Open(f.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, f.Mode)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	text := append(f.Binary, f.Content...)
+	n, err := unix.Write(fd, text)
+	if err == nil && n < len(text) {
+		err = unix.ENOSPC
+	}
+	return err
 }
 
 // furnish makes the plain folders, links and files.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -370,4 +371,74 @@ func BenchmarkUsage(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestWhoIsWhere: all threads of this process are in the supervisor's leaf, what
+// is started by Born is in the agent's, and in the end all are where they were.
+func TestWhoIsWhere(t *testing.T) {
+	need(t)
+	home := threads(t)
+	g, err := New(context.Background(), newID(), small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := "/nacre-" + g.state.ID + "/"
+	settled := func(when string) {
+		t.Helper()
+		for tid, in := range threads(t) {
+			for c, path := range in {
+				if strings.HasSuffix(path, leaf+agent) || !strings.HasSuffix(path, leaf+supervisor) && g.layout.Mode != V2 && shared(c) {
+					t.Errorf("%s thread %s is in %s:%s", when, tid, c, path)
+				}
+			}
+		}
+	}
+	var c child
+	err = g.Born(func(v2 int) error {
+		c = start(t, "sleep", &syscall.SysProcAttr{UseCgroupFD: v2 >= 0, CgroupFD: v2})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Settled(); err != nil {
+		t.Error(err)
+	}
+	settled("after Born")
+	for _, x := range g.Readback(c.Process.Pid) {
+		if !x.OK {
+			t.Errorf("%s: expected %s, found %s", x.Item, x.Expected, x.Found)
+		}
+	}
+	if err := g.Born(func(int) error { return os.ErrInvalid }); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("a start that failed: %v", err)
+	}
+	settled("after a failure")
+	if err := g.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if g.layout.Manager != "" {
+		return // systemd's scope stays until this process ends
+	}
+	for tid, in := range threads(t) {
+		if was, known := home[tid]; known && !maps.Equal(in, was) {
+			t.Errorf("thread %s was in %v, is in %v", tid, was, in)
+		}
+	}
+}
+
+// threads are the groups of each of this process's threads.
+func threads(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]map[string]string{}
+	for _, e := range list {
+		if in, err := cgroups.ParseCgroupFile("/proc/self/task/" + e.Name() + "/cgroup"); err == nil {
+			all[e.Name()] = in
+		}
+	}
+	return all
 }

@@ -113,7 +113,7 @@ func (s State) holds(pid int) bool {
 // removed. A scope goes when systemd notices that it is empty: soon, or
 // rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
-	errs := []error{g.Kill(), g.state.kill(supervisor), g.leave()}
+	errs := []error{g.Kill(), g.state.kill(supervisor), g.left()}
 	if g.layout.Manager != "" && g.state.holds(os.Getpid()) {
 		return errors.Join(errs[0], errs[1], g.state.remove(agent))
 	}
@@ -122,17 +122,13 @@ func (g *Group) Destroy() error {
 
 // leave moves this process back to where it was.
 func (g *Group) leave() error {
-	var errs []error
-	for c, home := range g.layout.Base {
-		if g.layout.Mode == V2 {
-			home = g.layout.home
-		}
-		pids, _ := cgroups.GetPids(g.dir(c, supervisor))
-		if slices.Contains(g.state.Folders, g.dir(c, "")) && slices.Contains(pids, os.Getpid()) {
-			errs = append(errs, cgroups.WriteCgroupProc(home, os.Getpid()))
-		}
+	if g.born {
+		_ = g.settled() // it may be under way
 	}
-	return errors.Join(errs...)
+	if !g.state.holds(os.Getpid()) {
+		return nil
+	}
+	return g.settle(true)
 }
 
 // Remove ends every process in a group whose owner is gone and removes its

@@ -19,7 +19,7 @@ func Dir() (dir string, remove func(), err error) {
 		return "", nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir+"/", "nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-attack")
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir+"/", "nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-attack")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
@@ -27,7 +27,7 @@ func Dir() (dir string, remove func(), err error) {
 		return "", nil, err
 	}
 	// nacre refuses programs that others can write to.
-	for _, name := range []string{"nacre", "nacre-init", "nacre-gateway", "nacre-attack"} {
+	for _, name := range []string{"nacre", "nacre-init", "nacre-image", "nacre-gateway", "nacre-attack"} {
 		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {
 			remove()
 			return "", nil, err
