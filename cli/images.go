@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 
 	"nacre"
-	"nacre/engine/native"
 	"nacre/image/ask"
+	"nacre/install"
 )
 
 // images prepares root file systems out of the owner's cache, by nacre-image.
@@ -18,7 +18,7 @@ type images struct {
 
 // Prepare gives the folder of an image, held until the closer is closed.
 func (i images) Prepare(ctx context.Context, asked nacre.Image) (string, io.Closer, error) {
-	program, err := native.FindBeside(i.app.Program, "nacre-image")
+	program, err := install.Beside(i.app.Program, "nacre-image")
 	if err != nil {
 		return "", nil, err
 	}

@@ -112,7 +112,7 @@ func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
 		return nil
 	}
 	if c.Manifest == nil {
-		c.Manifest = &manifest.Manifest{Loopback: true, Name: nacre.Unnamed}
+		c.Manifest = &manifest.Manifest{Loopback: true, Name: grant.Unnamed}
 		c.Manifest.Origin.File = nacre.OriginCommandLine
 	}
 	if in.workdir != "" {

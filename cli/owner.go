@@ -12,6 +12,7 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/gateway/launch"
+	"nacre/install"
 	"nacre/policy"
 	"nacre/runs"
 	"nacre/strict"
@@ -52,7 +53,7 @@ func xdg(value, home, fallback string) string {
 
 // own are the folders and programs of Nacre's that no agent may have.
 func (o owner) own(program, runtimeDir string) []string {
-	init, _ := native.FindInit(program)
+	init, _ := install.Beside(program, install.Init)
 	list := []string{o.config, o.state, o.system, runs.Folder(o.uid, runtimeDir, o.state)}
 	for _, p := range []string{program, init} {
 		if p != "" {
@@ -70,7 +71,7 @@ func (o owner) auditKey() string    { return filepath.Join(o.state, "audit.key")
 
 // engine makes the native engine with its audit. Close the audit at the end.
 func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
-	init, err := native.FindInit(app.Program)
+	init, err := install.Beside(app.Program, install.Init)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,7 +85,7 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	}
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
-	if program, err := native.FindBeside(app.Program, "nacre-gateway"); err == nil {
+	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
 		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o)}
 	}
 	return e, log, nil

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"nacre"
 )
 
 // machine is what the check of user namespaces looks at.
@@ -30,8 +28,8 @@ func (m machine) has(name string) bool {
 }
 
 // userNamespaces looks at the switches that distributions have.
-func (m machine) userNamespaces() nacre.Check {
-	c := nacre.Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
+func (m machine) userNamespaces() Check {
+	c := Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
 	fail := func(found, remedy string) { c.OK, c.Found, c.Remedy = false, found, remedy }
 	const most, clone = "proc/sys/user/max_user_namespaces", "proc/sys/kernel/unprivileged_userns_clone"
 	switch {
@@ -59,7 +57,7 @@ var attached = []string{"/usr/bin/nacre", "/usr/local/bin/nacre"}
 
 // appArmor completes the check where user namespaces are for programs with a
 // profile only. Which one this program has, the kernel says.
-func (m machine) appArmor(c *nacre.Check) {
+func (m machine) appArmor(c *Check) {
 	label := m.read("proc/self/attr/apparmor/current")
 	if label == "" {
 		label = m.read("proc/self/attr/current")

@@ -134,8 +134,25 @@ func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
 		if err := w.inside.Guard(t.Inside, g); err != nil {
 			return err
 		}
+		w.note(t, g.Path)
 	}
 	return nil
+}
+
+// note remembers what was laid.
+func (w *Watcher) note(t *Tree, names ...string) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for _, name := range names {
+		w.laid = append(w.laid, path.Join(t.Inside, name))
+	}
+}
+
+// Laid lists the mounts that were laid since the start.
+func (w *Watcher) Laid() []string {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return slices.Clone(w.laid)
 }
 
 // mask lays masks until all that is still there has one, and returns what had
@@ -145,6 +162,7 @@ func (w *Watcher) mask(t *Tree, names []string) (laid []string, err error) {
 		for round := 0; ; round++ {
 			bare, err := w.inside.Mask(t.Inside, part)
 			laid = append(laid, bare...)
+			w.note(t, bare...)
 			if w.masks += len(bare); err == nil && w.begun && w.box.Nested && len(bare) > 0 {
 				err = fault.New(fault.Denied, "a mask would not reach a sandbox within the sandbox")
 			}

@@ -50,7 +50,10 @@ type Watcher struct {
 	begun    bool // the agent runs
 	still    bool // it is frozen
 	masks    int  // laid so far
-	running  sync.WaitGroup
+
+	lock    sync.Mutex
+	laid    []string // where, in the sandbox: masks and guards
+	running sync.WaitGroup
 }
 
 // place is a folder in a tree; one that is granted twice is several.

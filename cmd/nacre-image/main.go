@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"nacre"
-	"nacre/api"
 	"nacre/image"
 	"nacre/image/ask"
+	"nacre/localapi/api"
 	"nacre/localapi/wire"
 )
 

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -46,26 +45,6 @@ type Images interface {
 // Name is "native".
 func (e *Engine) Name() string { return "native" }
 
-// FindInit returns the nacre-init that belongs to a nacre program.
-func FindInit(program string) (string, error) { return FindBeside(program, "nacre-init") }
-
-// FindBeside returns another program of Nacre's: beside this one, or in
-// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
-func FindBeside(program, name string) (string, error) {
-	dir := filepath.Dir(program)
-	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
-		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
-			if st.Mode().Perm()&0o022 != 0 {
-				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
-					WithHint("chmod go-w %s", candidate)
-			}
-			return candidate, nil
-		}
-	}
-	return "", fault.New(fault.NotFound, "%s is missing beside %s", name, program).
-		WithHint("reinstall Nacre: make install puts its programs in place")
-}
-
 // NewID makes an identifier for a sandbox.
 func NewID() string { return strings.ToLower(rand.Text()[:8]) }
 
@@ -81,7 +60,8 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 
 // box is a sandbox of which nothing is made yet.
 func (e *Engine) box(p nacre.Plan) (*box, error) {
-	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(),
+		outputs: map[*os.File]bool{}, facts: map[string]string{}}
 	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
 	return b, e.supported(p)
@@ -135,7 +115,7 @@ func (b *box) start(ctx context.Context, s nacre.Streams, steps ...func(context.
 
 func (b *box) take(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
-		if err := step(ctx); err != nil {
+		if err := b.seam(ctx, step); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 // job is a command that runs in the sandbox; number 0 is the plan's.
 type job struct {
+	number  int
 	started chan error // nil, or why it could not be started
 	ended   chan syscall.WaitStatus
 	streams nacre.Streams
@@ -58,10 +59,10 @@ const graceAtTimeout = 2 * time.Second
 func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
 	b.mu.Lock()
-	number := len(b.jobs)
+	j.number = len(b.jobs)
 	b.jobs = append(b.jobs, j)
 	b.mu.Unlock()
-	m := blueprint.Message{Kind: blueprint.Run, Job: number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir, Env: b.environ()}
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir, Env: b.environ()}
 	files, err := b.connect(j)
 	var fds []int
 	for _, f := range files {
@@ -162,7 +163,7 @@ func refusal(m blueprint.Message) error {
 	}
 }
 
-// Exec runs another command under the same confinement.
+// Exec runs another command under the same confinement, until ctx is done.
 func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacre.Exit, error) {
 	if len(command) == 0 {
 		return nacre.Exit{}, fault.New(fault.Usage, "there is no command to run")
@@ -175,6 +176,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	if err != nil {
 		return nacre.Exit{}, err
 	}
+	defer context.AfterFunc(ctx, func() {
+		_ = b.send(blueprint.Message{Kind: blueprint.Signal, Job: j.number, Number: int(unix.SIGKILL)})
+	})()
 	status, known := <-j.ended
 	j.copying.Wait()
 	return b.exitOf(status, known), nil

@@ -13,8 +13,8 @@ import (
 	"syscall"
 
 	"nacre"
-	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/api"
 	"nacre/localapi/wire"
 )
 

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,7 +66,7 @@ func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 func (g *Group) build(ctx context.Context) error {
 	planned := g.layout.planned(g.state.ID)
 	for _, dir := range planned.Folders {
-		if exists(dir) || g.layout.Manager != "" && exists(filepath.Dir(dir)) {
+		if cgroups.PathExists(dir) || g.layout.Manager != "" && cgroups.PathExists(filepath.Dir(dir)) {
 			return fault.New(fault.Conflict, "the control group %s exists already", dir).WithHint("remove what an earlier run left")
 		}
 	}
@@ -97,15 +96,10 @@ func (g *Group) build(ctx context.Context) error {
 	return nil
 }
 
-// enable lets what is in a v2 group have the controllers.
+// enable lets what is in a v2 group have the controllers; those that are on
+// already change nothing.
 func enable(dir string) error {
-	on, err := cgroups.ReadFile(dir, "cgroup.subtree_control")
-	for _, c := range needed {
-		if err == nil && !slices.Contains(strings.Fields(on), c) {
-			err = cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+c)
-		}
-	}
-	if err != nil {
+	if err := cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+strings.Join(needed[:], " +")); err != nil {
 		return unsupported(err, "no controllers can be passed on in "+dir, "start Nacre from a group that has no processes of its own, or under systemd")
 	}
 	return nil
@@ -146,12 +140,11 @@ func (g *Group) dir(controller, leaf string) string {
 }
 
 // leaves are the folders of the named leaves.
-func (g *Group) leaves(names ...string) []string {
-	var out []string
-	for _, dir := range g.state.Folders {
+func (g *Group) leaves(names ...string) (out []string) {
+	for c := range g.layout.Base {
 		for _, name := range names {
-			if name == agent || g.layout.Mode == V2 || dir == g.dir("memory", "") || dir == g.dir("cpu", "") {
-				out = append(out, filepath.Join(dir, name))
+			if name == agent || c == tree2 || shared(c) {
+				out = append(out, g.dir(c, name))
 			}
 		}
 	}

@@ -24,8 +24,8 @@ func (g *Group) Born(start func(v2 int) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	v2 := -1
-	if dir, ok := g.v2(); ok {
-		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if g.layout.Mode == V2 {
+		fd, err := unix.Open(g.dir(tree2, agent), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
@@ -58,23 +58,16 @@ func (g *Group) Leave() {
 	}
 }
 
-// v2 is the agent's leaf in the v2 tree, if there is one.
-func (g *Group) v2() (dir string, ok bool) {
-	_, ok = g.layout.Base[tree2]
-	return g.dir(tree2, agent), ok
-}
-
 // v1 are the v1 trees, and where in each this process is to be: in its leaf, or
 // back where it was.
 func (g *Group) v1(back bool) map[string]string {
 	trees := map[string]string{}
-	for c, base := range g.layout.Base {
-		switch {
-		case g.layout.Mode == V2 || c == tree2:
-		case back || !shared(c):
-			trees[c] = base
-		default:
-			trees[c] = g.dir(c, supervisor)
+	for c, dir := range g.layout.Base {
+		if !back && shared(c) {
+			dir = g.dir(c, supervisor)
+		}
+		if g.layout.Mode != V2 {
+			trees[c] = dir
 		}
 	}
 	return trees

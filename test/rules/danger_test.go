@@ -24,6 +24,7 @@ var unsafeFiles = map[string]string{
 	"attack/ipc.go":                "System V shared memory and queues have no wrapper",
 	"sandbox/lockdown/lockdown.go": "loads a seccomp filter into every thread",
 	"sandbox/lockdown/start.go":    "Landlock has no wrapper in x/sys",
+	"sandbox/reap/reap.go":         "takes the Go runtime's handlers off signals",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and

@@ -14,7 +14,8 @@ type Op string
 
 // The requests.
 const (
-	Exec    Op = "exec"    // run Command; carries stdin, stdout, stderr
+	Exec    Op = "exec"    // run Command; carries stdin, stdout, stderr, or with TTY none
+	Resize  Op = "resize"  // after Exec with TTY, on its connection: the terminal has Size now
 	Signal  Op = "signal"  // send Number to the command
 	Stop    Op = "stop"    // ask, then kill after Grace
 	Usage   Op = "usage"   // what it uses now
@@ -22,7 +23,7 @@ const (
 	Plan    Op = "plan"    // the plan that it was made from
 )
 
-// Request is one request; a connection carries one.
+// Request is one request; a connection carries one, and what belongs to it.
 type Request struct {
 	Op      Op            `json:"op"`
 	Command []string      `json:"command,omitempty"`
@@ -32,8 +33,8 @@ type Request struct {
 	Grace   time.Duration `json:"grace,omitempty"`
 }
 
-// Reply is one answer. With Terminal set it carries the master of the new
-// job's terminal, and another reply follows at its end.
+// Reply is one answer. With Terminal set it carries a socket that stands for the
+// new job's terminal, and another reply follows at its end.
 type Reply struct {
 	Error    *Problem            `json:"error,omitempty"`
 	Terminal bool                `json:"terminal,omitempty"`
