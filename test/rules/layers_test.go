@@ -74,6 +74,7 @@ var places = map[string]place{
 	"mountlist":     {layer: core},
 	"auditlog":      {layer: engines},
 	"denials":       {layer: engines},
+	"learn":         {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
 	"preset":        {layer: core},
