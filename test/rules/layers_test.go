@@ -36,20 +36,14 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 525},
-	"policy":            {layer: core, ceiling: 515},
+	"manifest":          {layer: core, ceiling: 521},
+	"policy":            {layer: core, ceiling: 514},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
 	"sandbox":           {layer: core, ceiling: 690},
-<<<<<<< HEAD
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
-	"sandbox/reap":      {layer: core, ceiling: 270},
-=======
-	"sandbox/blueprint": {layer: core, ceiling: 225},
-	"sandbox/build":     {layer: core, ceiling: 940},
 	"sandbox/reap":      {layer: core, ceiling: 275},
->>>>>>> main
 	"sandbox/cgroup":    {layer: core, ceiling: 650},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
