@@ -36,8 +36,8 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 525},
-	"policy":            {layer: core, ceiling: 515},
+	"manifest":          {layer: core, ceiling: 521},
+	"policy":            {layer: core, ceiling: 514},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
 	"sandbox":           {layer: core, ceiling: 690},
@@ -74,6 +74,7 @@ var places = map[string]place{
 	"mountlist":     {layer: core},
 	"auditlog":      {layer: engines},
 	"denials":       {layer: engines},
+	"learn":         {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
 	"preset":        {layer: core},
