@@ -116,6 +116,9 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 		if l.Proxy == "" {
 			l.Proxy, l.ProxySecret = u.Proxy, u.Secret
 		}
+		if len(l.Resolvers) == 0 {
+			l.Resolvers = u.Resolvers
+		}
 		for _, path := range o.below(u.Authorities) {
 			text, err := os.ReadFile(path)
 			if err != nil {

@@ -53,7 +53,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 			return nacre.Exit{}, err
 		}
 	}
-	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
+	s.masks = &maskNews{Recorder: heard{engine.Audit, s.app.note}, events: s.events}
 	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

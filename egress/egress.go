@@ -68,7 +68,7 @@ func covers(g nacre.NetworkGrant, host string) bool {
 	if g.As != "" {
 		return g.As == host
 	}
-	return manifest.CoversHost(g.Host, host)
+	return host != "" && manifest.CoversHost(g.Host, host)
 }
 
 // Toward lists the grants for a host and port, from which follows what may be

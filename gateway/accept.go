@@ -86,13 +86,15 @@ func dialled(c *net.TCPConn) (to netip.AddrPort, err error) {
 
 // serve speaks what the grants for a destination say.
 func (g *Gateway) serve(c *net.TCPConn, d destination) {
-	g.open.Store(net.Conn(c), d)
+	if !g.enter(c, d) {
+		return
+	}
 	grants := g.rules().Toward(d.host, d.port)
 	switch {
 	case len(grants) == 0 && g.config.Learn:
 		g.listen(c, d)
 	case len(grants) == 0:
-		defer g.open.Delete(net.Conn(c))
+		defer g.leave(c)
 		decision, _ := g.rules().Decide(egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 		g.turnAway(c, decision)
 	case slices.ContainsFunc(grants, func(n nacre.NetworkGrant) bool { return n.Scheme == "ssh" }):
@@ -100,10 +102,10 @@ func (g *Gateway) serve(c *net.TCPConn, d destination) {
 	case slices.ContainsFunc(grants, looksInside):
 		g.inspect(c, d)
 	case grants[0].TLS != "":
-		defer g.open.Delete(net.Conn(c))
+		defer g.leave(c)
 		g.opaque(c, d)
 	default:
-		defer g.open.Delete(net.Conn(c))
+		defer g.leave(c)
 		g.splice(c, d, egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 	}
 }

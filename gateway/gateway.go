@@ -31,8 +31,9 @@ type Gateway struct {
 
 	desks map[string]*desk // by the name that they have inside
 
-	now  atomic.Pointer[current]
-	open sync.Map // connections inside, each with its destination
+	now   atomic.Pointer[current]
+	open  sync.Map     // connections inside, each with its destination
+	crowd atomic.Int64 // how many
 
 	turned  *os.File      // the kernel's reports of what went nowhere
 	drained chan struct{} // closed once nothing more is read there

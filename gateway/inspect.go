@@ -56,7 +56,7 @@ func (v *visitor) Read(p []byte) (int, error) { return v.first.Read(p) }
 
 // inspect hands a connection to the web server, through TLS where it begins so.
 func (g *Gateway) inspect(c *net.TCPConn, d destination) {
-	v := &visitor{Conn: c, first: bufio.NewReaderSize(c, 1024), to: d, gone: func() { g.open.Delete(net.Conn(c)) }}
+	v := &visitor{Conn: c, first: bufio.NewReaderSize(c, 1024), to: d, gone: func() { g.leave(c) }}
 	_ = c.SetReadDeadline(time.Now().Add(greeting))
 	first, err := v.first.Peek(1)
 	if err != nil {

@@ -46,6 +46,10 @@ func (g *Gateway) boundTo(host string) (list []wire.Secret) {
 var credentials = []string{"Authorization", "Cookie", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-Goog-Api-Key",
 	"Private-Token", "Job-Token", "X-Amz-Security-Token", "X-Csrf-Token"}
 
+// credentialParameters are the parameters in which they do so (RFC 6750, 2.3, and
+// custom).
+var credentialParameters = []string{"access_token", "api_key", "apikey", "api-key", "auth_token", "oauth_token", "private_token", "job_token"}
+
 // inject puts a host's secrets into a request that is about to go out.
 func inject(secrets []wire.Secret, out *http.Request) error {
 	if len(secrets) == 0 {
@@ -59,6 +63,8 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	for _, name := range credentials {
 		out.Header.Del(name)
 	}
+	out.Trailer = nil
+	out.URL.RawQuery = dropQuery(out.URL.RawQuery, credentialParameters...)
 	out.URL.User = nil
 	for _, s := range secrets {
 		kind, name, _ := strings.Cut(s.Slot, ":")
@@ -85,17 +91,27 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	return nil
 }
 
-// setQuery replaces a parameter, however its name is spelled, and leaves the
-// others as they are.
+// setQuery replaces a parameter and leaves the others as they are.
 func setQuery(query, name, value string) string {
+	query = dropQuery(query, name)
+	if query != "" {
+		query += "&"
+	}
+	return query + url.QueryEscape(name) + "=" + url.QueryEscape(value)
+}
+
+// dropQuery takes parameters away, however their names are spelled. A part that
+// cannot be read goes too.
+func dropQuery(query string, names ...string) string {
 	var parts []string
 	for part := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		key, _, _ := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(key); err == nil && !strings.EqualFold(plain, name) {
+		plain, err := url.QueryUnescape(key)
+		if err == nil && !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(plain, name) }) {
 			parts = append(parts, part)
 		}
 	}
-	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
+	return strings.Join(parts, "&")
 }
 
 // scrub takes what a reply says of the secrets out of it. What cannot be read is

@@ -43,7 +43,7 @@ const maxSessions = 8
 
 // ssh speaks with a program inside as the server that it wanted to reach.
 func (g *Gateway) ssh(c *net.TCPConn, d destination) {
-	defer g.open.Delete(net.Conn(c))
+	defer g.leave(c)
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(greeting))
 	server, channels, requests, err := ssh.NewServerConn(c, g.porter.config)

@@ -180,6 +180,12 @@ func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacr
 	detail := map[string]string{}
 	d, grant := g.rules().Decide(i)
 	if d.Effect == nacre.Allow {
+		for _, other := range meanings(i, r) {
+			if also, _ := g.rules().Decide(other); also.Effect != nacre.Allow {
+				also.Reason = "to many servers the request means " + other.String() + ", and " + also.Reason
+				return also, grant, detail
+			}
+		}
 		return d, grant, detail
 	}
 	meant, git, err := gitIntent(i, r)
@@ -261,8 +267,11 @@ func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision,
 
 // explain answers with one plain sentence.
 func explain(w http.ResponseWriter, r *http.Request, code int, d nacre.Decision, why string) {
-	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": "denied_by_sandbox",
-		"message": "Nacre, the sandbox that you run in, does not let this out: " + why, "rule": d.Rule}})
+	kind, what := "denied_by_sandbox", "Nacre, the sandbox that you run in, does not let this out: "
+	if code == http.StatusBadGateway {
+		kind, what = "unreachable", "this is allowed, and the other side cannot be reached: "
+	}
+	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": kind, "message": what + why, "rule": d.Rule}})
 	if err != nil {
 		body = nil
 	}

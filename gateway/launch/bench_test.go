@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -24,9 +25,14 @@ type measured struct {
 }
 
 // measure downloads a lot, opens many connections and asks many times.
-func measure(url string, pool *x509.CertPool, amount int64) (m measured, err error) {
+func measure(url string, pool *x509.CertPool, amount int64) (measured, error) {
+	return measureBy(nil, url, pool, amount)
+}
+
+// measureBy does so by way of a proxy.
+func measureBy(proxy func(*http.Request) (*url.URL, error), url string, pool *x509.CertPool, amount int64) (m measured, err error) {
 	fresh := func() *http.Client {
-		return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+		return &http.Client{Transport: &http.Transport{Proxy: proxy, TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	}
 	c := fresh()
 	begun := time.Now()

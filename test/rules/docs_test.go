@@ -123,7 +123,7 @@ func TestNamedProbes(t *testing.T) {
 	if err := json.Unmarshal(out, &probes); err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((descriptors|kernel|others|network|exhaustion|afterwards|information)\\.[a-z0-9*-]+)`")
+	named := regexp.MustCompile("`((descriptors|kernel|others|network|exhaustion|afterwards|information|egress)\\.[a-z0-9*-]+)`")
 	for name, text := range documents(t) {
 		for _, m := range named.FindAllStringSubmatch(text, -1) {
 			known := slices.ContainsFunc(probes, func(p struct{ ID string }) bool {
