@@ -3,6 +3,7 @@
 
 GO      ?= go
 PREFIX  ?= /usr/local
+KILLS   ?= 1000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARCH    := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
 MAINTAINER ?= The Nacre authors <nacre@localhost>
@@ -17,7 +18,7 @@ export MAINTAINER
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 programs := $(notdir $(wildcard cmd/*))
 
-.PHONY: all test test-all test-vm race fuzz bench lint cross demo install uninstall deb release test-release clean
+.PHONY: all test test-all test-vm kills race fuzz bench lint cross demo install uninstall deb release test-release clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
@@ -27,7 +28,11 @@ test: ## all tests, as root also as a plain user; the last line is the sum
 	@scripts/need build test
 	$(GO) run -buildvcs=false ./test/run
 
-test-all: lint race fuzz test test-release ## and the longer things: race detector, fuzzing, releases, virtual machines
+kills: ## kills Nacre's own processes at random moments, KILLS times as each user
+	@scripts/need build test
+	NACRE_KILLS=$(KILLS) $(GO) run -buildvcs=false ./test/run -timeout 90m -run 'TestKilled$$' ./test/faults
+
+test-all: lint race fuzz test kills test-release ## and the longer things: race detector, fuzzing, a thousand kills, releases, virtual machines
 	$(MAKE) test-vm
 
 test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md

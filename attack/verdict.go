@@ -7,6 +7,12 @@ import (
 	"nacre/attack/wire"
 )
 
+// WithoutGroups is what Nacre admits where a watchdog stands in for control
+// groups (nacre.TierWatchdog).
+func WithoutGroups() map[string]string {
+	return map[string]string{"exhaustion.cpu": "the watchdog bounds processor time in all, not the share at once"}
+}
+
 // verdict weighs a claim against what is seen from outside.
 func (w *world) verdict(s wire.Spec, claim wire.Result, r *ran) Entry {
 	e := Entry{Spec: s, Verdict: claim.Verdict, Evidence: clean(claim.Evidence)}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"nacre"
@@ -63,6 +64,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.log.discard()
 		return signals.interrupted(err)
 	}
+	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
 	signals.forward(box)
 	took := scanned(box)
 	s.events.started(box, took)
@@ -74,6 +76,10 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
+
+// settling is how long a run takes to be one that stays: from then on it is to
+// hold no more memory than watching takes.
+const settling = time.Second
 
 func (s *session) close() {
 	if s.listener != nil {

@@ -113,7 +113,7 @@ func spawned(o Order, control, spec *os.File, v2 int) (*spawn.Child, error) {
 		p.Call("ambient capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0)
 	}
 	p.Execute(o.Init, []string{"nacre-init", "build"}, nil)
-	process, err := p.Start(namespaces, v2)
+	process, err := p.Start(cloneFlags(), v2)
 	if err != nil {
 		return nil, launchFault(err)
 	}
@@ -138,13 +138,16 @@ func launchFault(err error) error {
 	return f.WithHint("nacre doctor says what this machine lacks")
 }
 
+// OOMScore is a sandbox's: when the whole machine runs out of memory, it goes
+// first.
+const OOMScore = 500
+
 // admit gives the new process its identity and group, and its cue.
 func (p *Process) admit(o Order) error {
 	if err := o.Map.apply(p.PID); err != nil {
 		return err
 	}
-	// When the whole machine runs out of memory, the sandbox goes first.
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte("500"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
 	return blueprint.Send(p.Control, blueprint.Message{Kind: blueprint.Build})

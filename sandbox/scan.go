@@ -92,8 +92,7 @@ func (s *Scanner) Entry(ctx context.Context, folder, name string) (Findings, err
 
 // find opens a folder beneath the pin, has it scanned and closed, and sums up.
 func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) error) (Findings, error) {
-	s.ctx, s.Findings, s.seen, s.linked = ctx, Findings{}, 0, map[string]inode{}
-	s.names = 0
+	s.ctx, s.Findings, s.seen, s.names, s.linked = ctx, Findings{}, 0, 0, map[string]inode{}
 	if s.hidden == nil {
 		s.hidden = map[inode]bool{}
 	}
@@ -148,15 +147,11 @@ func (s *Scanner) folder(dir *os.File, rel string) error {
 }
 
 func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
-	if s.seen++; s.seen > maxEntries {
-		return fault.New(fault.Exhausted, "over %d entries to scan for blocked names", maxEntries).
+	if s.seen++; s.seen > maxEntries || s.names > maxNames {
+		return fault.New(fault.Exhausted, "over %d entries to scan for blocked names, or %d MiB of names found", maxEntries, maxNames>>20).
 			WithHint("grant a smaller folder")
 	}
 	name := path.Join(rel, e.Name())
-	if s.names > maxNames {
-		return fault.New(fault.Exhausted, "over %d MiB of names to be masked or guarded", maxNames>>20).
-			WithHint("grant a smaller folder")
-	}
 	link := e.Type()&fs.ModeSymlink != 0
 	if _, ok := s.Blocked(s.parents, e.Name()); ok {
 		if id, _ := identify(dir, e); id != (inode{}) {

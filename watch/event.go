@@ -143,6 +143,7 @@ func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
 		}
 		if bare {
 			renewed = append(renewed, g.Path)
+			w.note(t, g.Path)
 		}
 	}
 	if len(renewed) == 0 || !w.begun {
@@ -177,6 +178,22 @@ func (w *Watcher) hurry(t *Tree) {
 	}
 }
 
+// note remembers what was laid.
+func (w *Watcher) note(t *Tree, names ...string) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for _, name := range names {
+		w.laid = append(w.laid, path.Join(t.Inside, name))
+	}
+}
+
+// Laid lists the mounts that were laid since the start.
+func (w *Watcher) Laid() []string {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return slices.Clone(w.laid)
+}
+
 // mask lays masks until all that is still there has one, and returns what had
 // none before.
 func (w *Watcher) mask(t *Tree, names []string) (laid []string, err error) {
@@ -184,6 +201,7 @@ func (w *Watcher) mask(t *Tree, names []string) (laid []string, err error) {
 		for round := 0; ; round++ {
 			bare, err := w.inside.Mask(t.Inside, part)
 			laid = append(laid, bare...)
+			w.note(t, bare...)
 			if w.masks += len(bare); err == nil && w.begun && w.box.Nested && len(bare) > 0 {
 				err = fault.New(fault.Denied, "a mask would not reach a sandbox within the sandbox")
 			}

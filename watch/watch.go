@@ -58,7 +58,10 @@ type Watcher struct {
 	looked   int       // entries, since then
 	slow     error     // why it could not be frozen while they were looked at
 	names    int       // bytes of the paths in at
-	running  sync.WaitGroup
+
+	lock    sync.Mutex
+	laid    []string // where, in the sandbox: masks and guards
+	running sync.WaitGroup
 }
 
 // place is a folder in a tree; one that is granted twice is several.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -17,13 +16,12 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
-	"nacre/posture"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
-	"nacre/sandbox/notify"
 	"nacre/sandbox/watchdog"
+	"nacre/seccomp"
 	"nacre/watch"
 )
 
@@ -45,8 +43,10 @@ type box struct {
 	watchdog *watchdog.Watchdog
 	watcher  *watch.Watcher // of granted folders
 	process  *sandbox.Process
-	facts    []blueprint.Fact
-	seen     []sight // of the host, where the sandbox waits before it is used
+	facts    map[string]string // what init found out
+	host     []sandbox.Mount   // the host's, when the folders were pinned
+	calls    seccomp.Options   // what the filter was made from
+	seen     []sight           // of the host, where the sandbox waits before it is used
 	denied   *denials.Tally
 	silent   string          // why denied calls are not reported, if so
 	served   <-chan struct{} // closed once none can be reported any more; nil if none ever could
@@ -107,14 +107,10 @@ const setupTime = 30 * time.Second
 func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
-	m, fds, err := blueprint.Receive(b.process.Control)
+	m, err := b.news()
 	if err == nil && m.Kind == blueprint.Listener {
-		if b.silent = m.Error; len(fds) == 1 {
-			b.served = notify.Serve(fds[0], b.denied)
-		}
-		m, fds, err = blueprint.Receive(b.process.Control)
+		m, err = b.news()
 	}
-	blueprint.CloseAll(fds)
 	switch {
 	case errors.Is(err, blueprint.ErrClosed):
 		return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
@@ -127,7 +123,6 @@ func (b *box) await(context.Context) error {
 	case m.Kind != blueprint.Confined:
 		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 	}
-	b.facts = m.Facts
 	return nil
 }
 
@@ -162,50 +157,6 @@ func (b *box) verify(context.Context) error {
 		}
 	}
 	return nil
-}
-
-// Posture reads back what holds now.
-func (b *box) Posture() ([]nacre.Expectation, error) {
-	list := posture.Read(b.process.PID, b.expected())
-	for _, f := range b.facts {
-		if f.Layer != "landlock" || b.spec.Landlock.ABI != 0 {
-			list = append(list, nacre.Expectation{Layer: f.Layer, Item: f.Item, Expected: f.Expected, Found: f.Found, OK: f.Expected == f.Found})
-		}
-	}
-	if b.group != nil {
-		list = append(list, b.group.Readback(b.process.PID)...)
-	}
-	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
-		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
-}
-
-func (b *box) expected() posture.Expect {
-	e := posture.Expect{
-		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
-		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Limits: map[string]int64{
-			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.limits.Processes, "Max core file size": 1,
-		},
-	}
-	place := func(writable bool, names ...string) {
-		if writable {
-			e.Writable = append(e.Writable, names...)
-		} else {
-			e.ReadOnly = append(e.ReadOnly, names...)
-		}
-	}
-	for _, p := range b.spec.Private.Places {
-		place(true, p.Path)
-	}
-	place(b.spec.Overlay, "/")
-	place(false, "/dev")
-	place(!b.spec.Proc.ReadOnly, "/proc")
-	for _, t := range b.spec.Trees {
-		if t.Inside != "" && !t.Device {
-			place(t.Write, t.Inside)
-		}
-	}
-	return e
 }
 
 // Signal sends a signal to the command.

@@ -59,7 +59,8 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 
 // box is a sandbox of which nothing is made yet.
 func (e *Engine) box(p nacre.Plan) (*box, error) {
-	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(),
+		outputs: map[*os.File]bool{}, facts: map[string]string{}}
 	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
 	return b, supported(p)
@@ -107,7 +108,7 @@ func (b *box) start(ctx context.Context, s nacre.Streams, steps ...func(context.
 
 func (b *box) take(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
-		if err := step(ctx); err != nil {
+		if err := b.seam(ctx, step); err != nil {
 			return err
 		}
 	}

@@ -209,6 +209,16 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestNested: without Landlock and with user namespaces allowed, all else holds.
+func TestNested(t *testing.T) {
+	p := planOf(t, "sh", "-c", "sleep 0.1; cat /proc/sys/user/max_user_namespaces")
+	p.Syscalls = []nacre.NamedGrant{{Name: "nested-sandbox"}}
+	exit, out := runPlan(t, p)
+	if exit.Code != 0 || out == "0\n" || out == "" {
+		t.Errorf("%+v, %q", exit, out)
+	}
+}
+
 func TestExec(t *testing.T) {
 	e, a := newEngine(t)
 	box, err := e.Start(context.Background(), planOf(t, "sleep", "60"), nacre.Streams{})

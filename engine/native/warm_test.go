@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,8 +29,8 @@ func TestWarm(t *testing.T) {
 	if err != nil || len(lines) < 20 {
 		t.Fatalf("%d lines of posture, %v", len(lines), err)
 	}
-	if len(audit.events) != 0 {
-		t.Errorf("recorded before it was used: %+v", audit.events)
+	if events := audit.seen(); len(events) != 0 {
+		t.Errorf("recorded before it was used: %+v", events)
 	}
 	in, _ := os.Open("/dev/null")
 	defer in.Close()
@@ -38,8 +39,8 @@ func TestWarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(audit.events) != 1 || audit.events[0].Kind != "sandbox.start" || audit.events[0].Sandbox != w.ID() {
-		t.Errorf("recorded at its start: %+v", audit.events)
+	if events := audit.seen(); len(events) == 0 || events[0].Kind != "sandbox.start" || events[0].Sandbox != w.ID() {
+		t.Errorf("recorded at its start: %+v", events)
 	}
 	if exit, err := box.Wait(); err != nil || exit.Code != 0 {
 		t.Errorf("%+v, %v: %s", exit, err, out.String())
@@ -109,8 +110,8 @@ func TestWarmStale(t *testing.T) {
 			if fault.KindOf(err) != fault.Conflict {
 				t.Errorf("used: %v", err)
 			}
-			if last := audit.events[len(audit.events)-1]; last.Kind != "sandbox.refused" {
-				t.Errorf("recorded: %+v", last)
+			if events := audit.seen(); events[len(events)-1].Kind != "sandbox.refused" {
+				t.Errorf("recorded: %+v", events)
 			}
 			if list, err := e.Runs.List(); err != nil || len(list) != 0 {
 				t.Errorf("left: %v, %v", list, err)
@@ -155,4 +156,11 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// seen is what was recorded so far.
+func (a *memoryAudit) seen() []nacre.Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.events)
 }

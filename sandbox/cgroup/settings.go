@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +109,7 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 		add(filepath.Join(s.leaf, s.file), s.value, found, err == nil && found == s.value || absent)
 	}
 	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	for c := range g.layout.Base {
+	for _, c := range slices.Sorted(maps.Keys(g.layout.Base)) {
 		want := "/nacre-" + g.state.ID + "/" + agent
 		add("member of "+g.dir(c, ""), want, in[c], err == nil && strings.HasSuffix(in[c], want))
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 )
@@ -109,11 +110,27 @@ func (s State) holds(pid int) bool {
 // removed. A scope goes when systemd notices that it is empty: soon, or
 // rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
+	if g.layout.Manager == "" && g.left() == nil && g.state.vanish() {
+		return nil
+	}
 	errs := []error{g.Kill(), g.state.kill(supervisor), g.left()}
 	if g.layout.Manager != "" && g.state.holds(os.Getpid()) {
 		return errors.Join(errs[0], errs[1], g.state.remove(agent))
 	}
 	return errors.Join(append(errs, g.state.remove(""))...)
+}
+
+// vanish removes the groups where nobody is in them any more: the kernel removes
+// no others.
+func (s State) vanish() bool {
+	for _, dir := range s.Folders {
+		for _, leaf := range []string{agent, supervisor, ""} {
+			if err := unix.Rmdir(filepath.Join(dir, leaf)); err != nil && err != unix.ENOENT {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // leave moves this process back to where it was.

@@ -77,7 +77,11 @@ func pin[T any](p *Program, s []T) uintptr {
 
 // arguments are those of clone3(2).
 type arguments struct {
-	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	flags, pidfd uint64
+	_            [2]uint64 // thread ids
+	exitSignal   uint64
+	_            [5]uint64 // stack, thread-local storage, chosen ids
+	cgroup       uint64
 }
 
 // start clones; in the new process it makes the calls, and leaves how many were

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +24,13 @@ type memoryFigure struct {
 func (b *bench) memory() error {
 	var supervisors []*exec.Cmd
 	defer func() {
-		for _, s := range supervisors {
-			_ = s.Process.Signal(os.Interrupt)
-		}
-		for _, s := range supervisors {
-			_ = s.Wait()
+		for batch := range slices.Chunk(supervisors, 16) { // they all record their end in one file
+			for _, s := range batch {
+				_ = s.Process.Signal(os.Interrupt)
+			}
+			for _, s := range batch {
+				_ = s.Wait()
+			}
 		}
 	}()
 	for range b.idle {

@@ -32,6 +32,9 @@ type figure struct {
 	Median   float64 `json:"median_ms"`
 	P95      float64 `json:"p95_ms"`
 	Relative float64 `json:"of_bwrap,omitempty"` // median beside that of bwrap with a filter
+	First    float64 `json:"first_output_median_ms,omitempty"`
+
+	FirstRelative float64 `json:"first_output_of_bwrap,omitempty"`
 }
 
 func figureOf(name, enforces string, times []time.Duration) figure {
@@ -52,10 +55,10 @@ func (r report) print(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, cells ...any) { fmt.Fprintf(table, format+"\n", cells...) }
 	if len(r.Starts) > 0 {
-		line("\nstart to exit\tleast\tmedian\tp95\t× bwrap\tenforces")
+		line("\nstart to\tfirst output\t× bwrap\texit: least\tmedian\tp95\t× bwrap\tenforces")
 	}
 	for _, f := range r.Starts {
-		line("%s\t%.2f\t%.2f\t%.2f\t%.2f\t%s", f.Name, f.Least, f.Median, f.P95, f.Relative, f.Enforces)
+		line("%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%s", f.Name, f.First, f.FirstRelative, f.Least, f.Median, f.P95, f.Relative, f.Enforces)
 	}
 	if len(r.Memory) > 0 {
 		line("\nidle sandboxes\tof\tMiB PSS each")

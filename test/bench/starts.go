@@ -14,13 +14,13 @@ import (
 	"nacre/seccomp"
 )
 
-// contender is one way to run /usr/bin/true.
+// contender is one way to run echo.
 type contender struct {
 	name, enforces string
 	command        []string
 	uid            int      // who runs it, where this is root
 	pass           *os.File // descriptor 3
-	times          []time.Duration
+	first, times   []time.Duration
 }
 
 const (
@@ -37,7 +37,7 @@ func (b *bench) starts() error {
 	var ready []*contender
 	for _, c := range list {
 		for range 2 { // once for the caches, and to see whether it works
-			_, err = c.once(b)
+			_, _, err = c.once(b)
 		}
 		if err != nil {
 			b.note("%s cannot be measured here: %v", c.name, err)
@@ -51,11 +51,11 @@ func (b *bench) starts() error {
 	}
 	for range b.rounds {
 		for _, c := range ready {
-			d, err := c.once(b)
+			first, all, err := c.once(b)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			c.times = append(c.times, d)
+			c.first, c.times = append(c.first, first), append(c.times, all)
 		}
 		for _, r := range residents {
 			if err := r.once(); err != nil {
@@ -63,28 +63,42 @@ func (b *bench) starts() error {
 			}
 		}
 	}
-	var bwrap float64
-	for _, c := range ready {
-		f := figureOf(c.name, c.enforces, c.times)
-		if c.name == "bwrap + filter" {
-			bwrap = f.Median
+	var bwrap figure
+	add := func(name, enforces string, first, times []time.Duration) {
+		f := figureOf(name, enforces, times)
+		f.First = figureOf("", "", first).Median
+		if name == "bwrap + filter" {
+			bwrap = f
 		}
 		b.report.Starts = append(b.report.Starts, f)
 	}
+	for _, c := range ready {
+		add(c.name, c.enforces, c.first, c.times)
+	}
 	for _, r := range residents {
 		r.stop()
-		b.report.Starts = append(b.report.Starts, figureOf(r.name, r.enforces, r.times))
+		add(r.name, r.enforces, r.first, r.times)
 	}
 	for i := range b.report.Starts {
-		if bwrap > 0 {
-			b.report.Starts[i].Relative = b.report.Starts[i].Median / bwrap
+		if f := &b.report.Starts[i]; bwrap.Median > 0 {
+			f.Relative, f.FirstRelative = f.Median/bwrap.Median, f.First/bwrap.First
 		}
 	}
 	return nil
 }
 
-// once starts it and waits for its end.
-func (c *contender) once(b *bench) (time.Duration, error) {
+// output notes when something is written first.
+type output struct{ first time.Time }
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.first.IsZero() {
+		o.first = time.Now()
+	}
+	return len(p), nil
+}
+
+// once starts it, and tells the time to its first output and to its end.
+func (c *contender) once(b *bench) (first, all time.Duration, err error) {
 	cmd := exec.Command(c.command[0], c.command[1:]...)
 	cmd.Dir = "/"
 	home := "/root"
@@ -97,19 +111,20 @@ func (c *contender) once(b *bench) (time.Duration, error) {
 	}
 	if c.pass != nil {
 		if _, err := c.pass.Seek(0, 0); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		cmd.ExtraFiles = []*os.File{c.pass}
 	}
 	var out tail
-	cmd.Stderr = &out
+	var said output
+	cmd.Stderr, cmd.Stdout = &out, &said
 	begun := time.Now()
-	err := cmd.Run()
-	d := time.Since(begun)
+	err = cmd.Run()
+	all = time.Since(begun)
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}
-	return d, err
+	return said.first.Sub(begun), all, err
 }
 
 // tail keeps the beginning of what a program complains about.
@@ -133,9 +148,9 @@ func (b *bench) contenders() ([]*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	nacre := []string{b.at("nacre"), "run", "-q", "--", "true"}
+	nacre := []string{b.at("nacre"), "run", "-q", "--", "echo", "."}
 	list := []*contender{
-		{name: "bare", enforces: "nothing", command: []string{"/usr/bin/true"}},
+		{name: "bare", enforces: "nothing", command: []string{"/usr/bin/echo", "."}},
 		{name: "bwrap", enforces: "user, mount, pid, net, ipc, uts, cgroup namespaces; own root; no capabilities", command: bwrap()},
 		{name: "bwrap + filter", enforces: "as bwrap; Nacre's filter", command: bwrap("--seccomp", "3"), pass: pass},
 		{name: "nacre run", enforces: layers, command: nacre},
@@ -151,7 +166,7 @@ func (b *bench) contenders() ([]*contender, error) {
 				return nil, err
 			}
 		}
-		plain := []string{b.at("nacre"), "run", "-q", "--accept", "limits-watchdog", "--accept", "owner-uid", "--", "true"}
+		plain := []string{b.at("nacre"), "run", "-q", "--accept", "limits-watchdog", "--accept", "owner-uid", "--", "echo", "."}
 		list = append(list, &contender{name: "nacre run, plain user", enforces: "as nacre run, without control groups: a watchdog limits", command: plain, uid: nobody})
 		if c, err := b.runc(); err != nil {
 			b.note("no runc: %v", err)
@@ -171,7 +186,7 @@ func bwrap(more ...string) []string {
 			c = append(c, "--symlink", target, "/"+l)
 		}
 	}
-	return append(append(c, more...), "true")
+	return append(append(c, more...), "echo", ".")
 }
 
 // floor compiles the least that such a sandbox takes.
@@ -184,7 +199,7 @@ func (b *bench) floor() (*contender, error) {
 		return nil, fmt.Errorf("%w: %.300s", err, out)
 	}
 	return &contender{name: "floor in C", enforces: "user, mount, pid, net, ipc, uts, cgroup namespaces; own root; no capabilities; Landlock; Nacre's filter",
-		command: []string{b.at("floor"), b.filter, "/usr/bin/true"}}, nil
+		command: []string{b.at("floor"), b.filter, "/usr/bin/echo", "."}}, nil
 }
 
 // runc makes a bundle whose root is made here and holds nothing of the host's
@@ -217,7 +232,7 @@ func (b *bench) runc() (*contender, error) {
 		return nil, err
 	}
 	process := config["process"].(map[string]any)
-	process["terminal"], process["args"] = false, []string{"/usr/bin/true"}
+	process["terminal"], process["args"] = false, []string{"/usr/bin/echo", "."}
 	config["mounts"] = append(config["mounts"].([]any), map[string]any{
 		"destination": "/usr", "type": "bind", "source": "/usr", "options": []string{"rbind", "ro", "nosuid", "nodev"}})
 	if text, err = json.Marshal(config); err == nil {

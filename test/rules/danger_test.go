@@ -14,6 +14,7 @@ var unsafeFiles = map[string]string{
 	"sandbox/build/build.go":    "execveat and the raw credential calls, for this thread alone",
 	"sandbox/build/confine.go":  "loads the seccomp filter",
 	"sandbox/build/landlock.go": "Landlock has no wrapper in x/sys",
+	"sandbox/reap/reap.go":      "takes the Go runtime's handlers off signals",
 	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
 	"sandbox/inside.go":         "a child without Go in it, which joins a sandbox's namespaces to mask in them",
 	"sandbox/cgroup/threads.go": "has each thread write for itself",

@@ -37,17 +37,17 @@ var places = map[string]place{
 	"policy":            {layer: core, ceiling: 505},
 	"compile":           {layer: core, ceiling: 390},
 	"seccomp":           {layer: core, ceiling: 425},
-	"sandbox":           {layer: core, ceiling: 675},
-	"sandbox/blueprint": {layer: core, ceiling: 210},
+	"sandbox":           {layer: core, ceiling: 705},
+	"sandbox/blueprint": {layer: core, ceiling: 225},
 	"sandbox/build":     {layer: core, ceiling: 940},
-	"sandbox/reap":      {layer: core, ceiling: 240},
-	"sandbox/cgroup":    {layer: core, ceiling: 635},
+	"sandbox/reap":      {layer: core, ceiling: 270},
+	"sandbox/cgroup":    {layer: core, ceiling: 650},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 210},
-	"posture":           {layer: core, ceiling: 140},
+	"posture":           {layer: core, ceiling: 165},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1185},
+	"engine/native":     {layer: engines, ceiling: 1260},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	"auditlog/export": {layer: engines},
@@ -91,6 +91,7 @@ var places = map[string]place{
 	"packaging/share":   {layer: beside},
 	"test/bench":        {layer: beside},
 	"test/boundary":     {layer: beside},
+	"test/faults":       {layer: beside},
 	"test/programs":     {layer: beside},
 	"test/rules":        {layer: beside},
 	"test/run":          {layer: beside},
@@ -106,7 +107,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7285
+	coreCeiling = 7475
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -276,7 +277,7 @@ func TestForeign(t *testing.T) {
 // runs inside the boundary can be read whole.
 var initImports = []string{
 	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
-	"bytes", "encoding/json", "errors", "fmt", "os", "os/signal", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
+	"bytes", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
 }
 
 // TestInitDependencies: an exact list, so that nothing slips into init.
