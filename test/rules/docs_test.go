@@ -213,7 +213,7 @@ func parses(nacre, line string) (problem string) {
 // commandPath is the command and, for commands that have further ones below
 // them, the word after it.
 func commandPath(args []string) string {
-	families := []string{"policy", "audit", "completion"}
+	families := []string{"policy", "secret", "audit", "completion"}
 	path := "nacre " + args[0]
 	if len(args) > 1 && slices.Contains(families, args[0]) && !strings.HasPrefix(args[1], "-") {
 		path += " " + args[1]
