@@ -175,6 +175,9 @@ func (r *run) start() {
 			r.t.Logf("printed:\n%s\nrecord:\n%s", r.out, r.audit())
 			for _, q := range r.model.Requests() {
 				r.t.Logf("%s %s %d: %.600s", q.Method, q.Path, q.Status, q.Body)
+				if dir := os.Getenv("NACRE_DUMP"); dir != "" {
+					_ = os.WriteFile(dir+"/"+r.agent.name+fmt.Sprint(time.Now().UnixNano()), q.Body, 0o600)
+				}
 			}
 		}
 	})

@@ -40,7 +40,7 @@ type call struct {
 	id     string
 	tool   Tool
 	args   map[string]any
-	script string // the command as text, for tools that take just that
+	script string // in place of arguments, for tools that take a text
 }
 
 func (c call) json() string {

@@ -147,7 +147,7 @@ func (s *Server) compose(a ask, step Step) answer {
 	s.mu.Unlock()
 	r := answer{id: id, text: step.Say}
 	if t, ok := shellTool(a.tools); ok && step.Shell != "" {
-		r.call = &call{id: "call_" + id, tool: t, args: t.arguments(step.Shell), script: step.Shell}
+		r.call = &call{id: "call_" + id, tool: t, args: t.arguments(step.Shell), script: t.text(step.Shell)}
 	}
 	if r.text == "" && r.call == nil {
 		r.text = "Done."

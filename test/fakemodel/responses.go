@@ -13,39 +13,55 @@ func (responses) name() string { return Responses }
 
 func (responses) key(r *http.Request) string { return bearer(r) }
 
+// declared is a tool, or a group of them, in the list of tools or, as Codex
+// does it, in the conversation.
+type declared struct {
+	Name        string     `json:"name"`
+	Type        string     `json:"type"`
+	Description string     `json:"description"`
+	Schema      schema     `json:"parameters"`
+	Tools       []declared `json:"tools"`
+}
+
+func (a *ask) declare(tools []declared, group string) {
+	for _, t := range tools {
+		if t.Type == "namespace" {
+			a.declare(t.Tools, t.Name)
+			continue
+		}
+		if t.Name == "" {
+			t.Name = t.Type // tools that the interface itself knows
+		}
+		a.tools = append(a.tools, Tool{Name: t.Name, Kind: t.Type, Group: group, About: t.Description, Schema: t.Schema})
+	}
+}
+
 func (responses) read(b []byte, a *ask) error {
 	var in struct {
 		Model  string          `json:"model"`
 		Stream bool            `json:"stream"`
 		Input  json.RawMessage `json:"input"`
-		Tools  []struct {
-			Name   string `json:"name"`
-			Type   string `json:"type"`
-			Schema schema `json:"parameters"`
-		} `json:"tools"`
+		Tools  []declared      `json:"tools"`
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
 	a.model, a.stream = in.Model, in.Stream
-	for _, t := range in.Tools {
-		if t.Name == "" {
-			t.Name = t.Type // tools that the interface itself knows
-		}
-		a.tools = append(a.tools, Tool{Name: t.Name, Kind: t.Type, Schema: t.Schema})
-	}
+	a.declare(in.Tools, "")
 	if json.Unmarshal(in.Input, &a.last) == nil {
 		return nil
 	}
 	var items []struct {
-		Type    string  `json:"type"`
-		Content content `json:"content"`
-		Output  content `json:"output"`
+		Type    string     `json:"type"`
+		Content content    `json:"content"`
+		Output  content    `json:"output"`
+		Tools   []declared `json:"tools"`
 	}
 	if err := json.Unmarshal(in.Input, &items); err != nil {
 		return err
 	}
 	for _, i := range items {
+		a.declare(i.Tools, "")
 		switch {
 		case strings.HasSuffix(i.Type, "_call_output"):
 			a.results++
@@ -67,6 +83,9 @@ func (responses) items(r answer) (list []map[string]any) {
 		return list
 	}
 	item := map[string]any{"id": "fc_" + r.id, "call_id": r.call.id, "status": "completed"}
+	if r.call.tool.Group != "" {
+		item["namespace"] = r.call.tool.Group
+	}
 	switch r.call.tool.Kind {
 	case "custom":
 		item["type"], item["name"], item["input"] = "custom_tool_call", r.call.tool.Name, r.call.script

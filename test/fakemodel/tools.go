@@ -3,12 +3,15 @@ package fakemodel
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // Tool is one that a request declares.
 type Tool struct {
 	Name   string
 	Kind   string // "function", or another of the Responses interface
+	Group  string // its namespace, if it is in one
+	About  string // its description, as far as it matters
 	Schema schema
 }
 
@@ -18,6 +21,7 @@ type schema struct {
 	Properties map[string]schema `json:"properties"`
 	Required   []string          `json:"required"`
 	Enum       []any             `json:"enum"`
+	AnyOf      []schema          `json:"anyOf"`
 }
 
 // is tells whether a schema admits a type; some write it in capitals, some as
@@ -80,11 +84,25 @@ func (t Tool) arguments(command string) map[string]any {
 	return args
 }
 
+// text is the command as tools want it that take a text and no arguments: some
+// run JavaScript, out of which other tools are called.
+func (t Tool) text(command string) string {
+	if !strings.Contains(t.About, "tools.exec_command") {
+		return command
+	}
+	b, _ := json.Marshal(map[string]string{"cmd": command}) // strings
+	return "const r = await tools.exec_command(" + string(b) + "); text(r.output ?? r);"
+}
+
 // filler is a value for an argument that has to be there.
 func (s schema) filler() any {
 	switch {
 	case len(s.Enum) > 0:
 		return s.Enum[0]
+	case s.is("null"), slices.ContainsFunc(s.AnyOf, func(one schema) bool { return one.is("null") }):
+		return nil
+	case len(s.AnyOf) > 0:
+		return s.AnyOf[0].filler()
 	case s.is("boolean"):
 		return false
 	case s.is("integer"), s.is("number"):
