@@ -207,7 +207,7 @@ func TestHonest(t *testing.T) {
 			r.checkKey(found)
 			r.checkModel()
 			r.world.check(t)
-			t.Logf("%s: %.1f s, %d MB at most in %d processes; refused: %q", a.name, r.took.Seconds(), found.memory>>20, len(found.inside), refused(r.audit()))
+			t.Logf("%s: %.1f s, %d MB at most in %d processes; refused: %q", a.name, r.took.Seconds(), found.memory>>20, len(found.inside), refused(t, r.audit()))
 		})
 	}
 }

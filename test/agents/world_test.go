@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -138,14 +139,18 @@ func (d *doorway) Close() error {
 func (d *doorway) Addr() net.Addr { return &net.TCPAddr{} }
 
 // refused are the destinations that the record says were denied.
-func refused(record string) (list []string) {
+func refused(t *testing.T, record string) (list []string) {
+	t.Helper()
 	for line := range strings.Lines(record) {
-		_, rest, found := strings.Cut(line, `"decision":"deny"`)
-		if _, subject, named := strings.Cut(line, `"subject":"`); found && named && rest != "" {
-			subject, _, _ = strings.Cut(subject, `"`)
-			if !slices.Contains(list, subject) {
-				list = append(list, subject)
-			}
+		var e struct {
+			Decision string            `json:"decision"`
+			Detail   map[string]string `json:"detail"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if to := e.Detail["to"]; e.Decision == "deny" && to != "" && !slices.Contains(list, to) {
+			list = append(list, to)
 		}
 	}
 	return list
