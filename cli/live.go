@@ -33,7 +33,7 @@ func (in *input) begin(app *App, o owner) *live {
 // reacher is a sandbox whose destinations can become fewer, and be its plan's
 // again.
 type reacher interface {
-	Reach(network []nacre.NetworkGrant, secrets []string) error
+	Reach(grants []string) error
 }
 
 // glance is how often the policies are looked at.
@@ -42,7 +42,7 @@ const glance = 250 * time.Millisecond
 // watch looks at the policies until ctx is done.
 func (l *live) watch(ctx context.Context, box any) {
 	r, ok := box.(reacher)
-	if !ok || len(l.plan.Network)+len(l.plan.Secrets) == 0 {
+	if !ok || len(l.plan.Network)+len(l.plan.Secrets)+len(l.plan.Models) == 0 {
 		return
 	}
 	for tick := time.NewTicker(glance); ; {
@@ -57,8 +57,7 @@ func (l *live) watch(ctx context.Context, box any) {
 			continue
 		}
 		l.last = now
-		network, secrets := l.allowed()
-		if err := r.Reach(network, secrets); err != nil && ctx.Err() == nil {
+		if err := r.Reach(l.allowed()); err != nil && ctx.Err() == nil {
 			l.app.note("the policy has changed, and the gateway cannot be told: %v", err)
 		}
 	}
@@ -81,30 +80,37 @@ func (l *live) stamp() (all string) {
 	return all
 }
 
-// allowed is what of the plan the policies allow now; nothing where they cannot
-// be read.
-func (l *live) allowed() (network []nacre.NetworkGrant, secrets []string) {
+// allowed are the plan's grants that the policies allow now; none where they
+// cannot be read.
+func (l *live) allowed() (ids []string) {
 	c := l.asked
 	if err := l.in.policies(l.app, l.owner, &c); err != nil {
-		return nil, nil
+		return nil
 	}
 	whole, err := c.Whole()
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	auth, err := compile.Authority(whole)
-	if err != nil || len(whole.Manifest.Network) != len(l.plan.Network) {
-		return nil, nil
+	if err != nil {
+		return nil
 	}
-	for i, n := range whole.Manifest.Network { // the plan has them in this order
-		if d, _ := auth.Named(manifest.Entry(nacre.CapNetwork, n)); d.Effect == nacre.Allow {
-			network = append(network, l.plan.Network[i])
+	given := map[nacre.Capability][]string{}
+	for _, n := range l.plan.Network {
+		given[nacre.CapNetwork] = append(given[nacre.CapNetwork], n.ID)
+	}
+	for capability, list := range compile.Named(&l.plan) {
+		for _, g := range *list {
+			given[capability] = append(given[capability], g.ID)
 		}
 	}
-	for _, s := range whole.Manifest.Secrets {
-		if d, _ := auth.Named(manifest.Entry(nacre.CapSecrets, s)); d.Effect == nacre.Allow {
-			secrets = append(secrets, s.Name)
+	seen := map[nacre.Capability]int{}
+	for _, asked := range manifest.Entries(whole.Manifest.Capabilities) { // the plan has them in this order
+		n := seen[asked.Capability]
+		seen[asked.Capability]++
+		if d, _ := auth.Named(asked); d.Effect == nacre.Allow && n < len(given[asked.Capability]) {
+			ids = append(ids, given[asked.Capability][n])
 		}
 	}
-	return network, secrets
+	return ids
 }

@@ -22,9 +22,14 @@ func (g *Gateway) rules() egress.Rules { return g.now.Load().rules }
 // what they were end; requests are decided anew in any case.
 func (g *Gateway) change(c wire.Change) {
 	before := g.now.Load()
-	after := &current{rules: egress.Rules{Grants: c.Network, Deny: before.rules.Deny}}
+	after := &current{rules: egress.Rules{Deny: g.config.Rules.Deny}}
+	for _, n := range g.config.Rules.Grants {
+		if slices.Contains(c.Grants, n.ID) {
+			after.rules.Grants = append(after.rules.Grants, n)
+		}
+	}
 	for _, s := range g.config.Secrets {
-		if slices.Contains(c.Secrets, s.Name) {
+		if slices.Contains(c.Grants, s.Grant) {
 			after.secrets = append(after.secrets, s)
 		}
 	}

@@ -28,6 +28,8 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
+	desks map[string]*desk // by the name that they have inside
+
 	now  atomic.Pointer[current]
 	open sync.Map // connections inside, each with its destination
 
@@ -104,7 +106,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g := &Gateway{config: config, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
-	g.dialer = newDialer(config)
+	g.dialer, g.desks = newDialer(config), newDesks(config.Models)
 	g.web = g.newServer()
 	return g, nil
 }

@@ -27,7 +27,7 @@ type key int
 const (
 	visitorKey key = iota
 	grantKey
-	refusalKey
+	billKey
 )
 
 const (
@@ -45,6 +45,7 @@ func (g *Gateway) newServer() *http.Server {
 		ErrorHandler:  g.unreachable,
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("Alt-Svc") // other ways to the host, which there are none of
+			count(r)
 			return scrub(g.secretsOf(r.Request), r)
 		},
 	}
@@ -92,6 +93,12 @@ func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 	if p.In.TLS != nil {
 		p.Out.URL.Scheme = "https"
 	}
+	if desk := g.deskOf(p.In); desk != nil {
+		p.Out.URL.Host, p.Out.URL.Scheme = net.JoinHostPort(desk.Host, strconv.Itoa(desk.Port)), map[bool]string{true: "http", false: "https"}[desk.Plain]
+		if p.Out.Host = p.Out.URL.Host; desk.Port == 443 {
+			p.Out.Host = desk.Host
+		}
+	}
 	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection"} {
 		p.Out.Header.Del(name)
 	}
@@ -131,6 +138,10 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	if err := g.used(i, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 		g.deny(w, r, d, detail)
+		return
+	}
+	if desk := g.deskOf(r); desk != nil {
+		g.serveModel(desk, proxy, w, r, d, grant, detail)
 		return
 	}
 	if err := g.intend(r.Context(), "request", d, detail); err != nil {

@@ -30,8 +30,8 @@ type Gateway interface {
 	Furnish() ([]blueprint.File, []nacre.Variable, error)
 	// Serve takes what was opened inside, and returns once it answers there.
 	Serve([]*os.File) error
-	// Change leaves only these destinations, and secrets of these names.
-	Change(network []nacre.NetworkGrant, secrets []string) error
+	// Change leaves only the grants with these ids.
+	Change(ids []string) error
 	// Close ends it.
 	Close() error
 }
@@ -92,19 +92,15 @@ func (b *box) furnish(context.Context) error {
 	return nil
 }
 
-// Reach leaves a running sandbox only these of its plan's destinations, and
-// secrets of these names: the policy has changed.
-func (b *box) Reach(network []nacre.NetworkGrant, secrets []string) error {
+// Reach leaves a running sandbox only those of its plan's destinations, secrets
+// and models whose grants have these ids: the policy has changed.
+func (b *box) Reach(ids []string) error {
 	if b.gateway == nil {
 		return nil
 	}
-	var ids []string
-	for _, n := range network {
-		ids = append(ids, n.ID)
-	}
-	detail := map[string]string{"network": strings.Join(ids, " "), "secrets": strings.Join(secrets, " ")}
-	recorded := b.engine.Audit.Record(context.Background(), b.event("sandbox.reach", nacre.Allow, "the policy has changed", detail))
-	return errors.Join(b.gateway.Change(network, secrets), recorded) // less is reached, recorded or not
+	event := b.event("sandbox.reach", nacre.Allow, "the policy has changed", map[string]string{"grants": strings.Join(ids, " ")})
+	recorded := b.engine.Audit.Record(context.Background(), event)
+	return errors.Join(b.gateway.Change(ids), recorded) // less is reached, recorded or not
 }
 
 // capture hands over what init opened inside. It comes before the agent exists.

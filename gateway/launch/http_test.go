@@ -255,7 +255,6 @@ func speak(l net.Listener, text string) {
 func TestUnsupportedGrants(t *testing.T) {
 	l := &Launcher{}
 	for name, p := range map[string]nacre.Plan{
-		"models":       {Loopback: true, Models: []nacre.NamedGrant{{}}},
 		"tools":        {Loopback: true, Tools: []nacre.NamedGrant{{}}},
 		"own loopback": {Loopback: true, Network: []nacre.NetworkGrant{{Host: "127.0.0.1", Scheme: "http"}}},
 		"uncounted":    {Loopback: true, Network: []nacre.NetworkGrant{{Host: "a.test", Bytes: 1, Upgrade: []string{"websocket"}}}},

@@ -23,6 +23,7 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/gateway/capture"
+	"nacre/gateway/model"
 	"nacre/gateway/wire"
 	"nacre/sandbox/blueprint"
 	"nacre/vault"
@@ -36,6 +37,8 @@ type Launcher struct {
 	Authorities []byte
 	Proxy       string // http:// or socks5:// host:port, through which gateways reach the Internet
 	ProxySecret string // the secret with its USER:PASSWORD
+	// Providers of models besides those that are known, or in their place.
+	Providers map[string]model.Provider
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -43,14 +46,12 @@ type Launcher struct {
 // Supports refuses what no gateway can do yet: granted but not enforced would
 // be worse than refused.
 func (l *Launcher) Supports(p nacre.Plan) error {
-	for _, missing := range []struct {
-		n    int
-		what string
-	}{{len(p.Models), "models"}, {len(p.Tools), "tools"}} {
-		if missing.n > 0 {
-			return fault.New(fault.Unsupported, "the plan grants %s, which the gateway of this version cannot enforce", missing.what).
-				WithHint("leave it out of the manifest")
-		}
+	if len(p.Tools) > 0 {
+		return fault.New(fault.Unsupported, "the plan grants tools, which the gateway of this version cannot enforce").
+			WithHint("leave it out of the manifest")
+	}
+	if _, err := l.providers(p); err != nil {
+		return err
 	}
 	for _, n := range p.Network {
 		if err := sensible(n); err != nil {
@@ -60,7 +61,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 	if err := bound(p); err != nil {
 		return err
 	}
-	if len(p.Network) > 0 && !p.Loopback {
+	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
 		return fault.New(fault.Unsupported, "the plan grants a network, which programs inside reach by their loopback, and forbids that").
 			WithHint("leave loopback: false out of the manifest")
 	}
@@ -85,7 +86,7 @@ type link struct {
 	control  *wire.Conn
 	report   func(context.Context, nacre.Event) error
 	network  *blueprint.Network
-	revealed []nacre.Variable // secrets that the plan gives to the agent itself
+	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
 	root     chan []byte
 	ready    chan struct{}
@@ -110,10 +111,15 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
 	}
+	told, err := l.models(p, &config)
+	if err != nil {
+		return nil, err
+	}
 	revealed, err := l.secrets(p, &config)
 	if err != nil {
 		return nil, err
 	}
+	revealed = append(revealed, told...)
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, root: make(chan []byte, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
@@ -241,7 +247,7 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "end":
+	case "connect", "request", "name", "packet", "usage":
 		return kind
 	}
 	return "other"
@@ -288,8 +294,8 @@ func (g *link) Serve(sockets []*os.File) error {
 }
 
 // Change tells the gateway what is left of its grants.
-func (g *link) Change(network []nacre.NetworkGrant, secrets []string) error {
-	return g.control.Send(wire.Message{Change: &wire.Change{Network: network, Secrets: secrets}})
+func (g *link) Change(ids []string) error {
+	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids}})
 }
 
 // lastWords is how long a gateway may take to say what is left to say.

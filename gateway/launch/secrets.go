@@ -62,6 +62,9 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 	for _, s := range p.Secrets {
 		names = append(names, s.Name)
 	}
+	for _, s := range config.Secrets { // of models
+		names = append(names, s.Name)
+	}
 	if l.ProxySecret != "" {
 		names = append(names, l.ProxySecret)
 	}
@@ -78,6 +81,10 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 	config.ProxyLogin = slices.Clone(values[l.ProxySecret].Reveal())
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	for i := range config.Secrets {
+		s, value := &config.Secrets[i], values[config.Secrets[i].Name]
+		s.Value, s.Fingerprint = slices.Clone(value.Reveal()), value.Fingerprint(salt)
+	}
 	for _, s := range p.Secrets {
 		value := values[s.Name]
 		if s.Detail["reveal"] != "" {
@@ -85,7 +92,7 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 			continue
 		}
 		hosts := hostsOf(s)
-		config.Secrets = append(config.Secrets, wire.Secret{Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
+		config.Secrets = append(config.Secrets, wire.Secret{Grant: s.ID, Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
 			Hosts: hosts, Slot: s.Detail["slot"], Plain: near(p, hosts)})
 	}
 	for _, value := range values {

@@ -14,6 +14,7 @@ import (
 
 	"nacre"
 	"nacre/egress"
+	"nacre/gateway/model"
 )
 
 // The descriptors that a gateway is started with.
@@ -27,6 +28,7 @@ type Config struct {
 	Rules       egress.Rules
 	Resolvers   []string // name servers outside, as address:port
 	Secrets     []Secret
+	Models      []Model
 	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
@@ -36,12 +38,26 @@ type Config struct {
 
 // Secret is a value that goes out with requests, bound to hosts and to a place.
 type Secret struct {
+	Grant       string // the id of what lets it be used
 	Name        string
 	Value       []byte
 	Fingerprint string // for the audit
 	Hosts       []string
 	Slot        string // bearer, basic, header:NAME, query:NAME
 	Plain       bool   // its hosts are on this machine: without TLS too
+}
+
+// Model is a grant of models at one provider. The network grant for its name
+// inside is among the rules.
+type Model struct {
+	Inside   string // its name inside
+	Host     string // where it is
+	Port     int
+	Plain    bool // without TLS outside
+	API      model.API
+	Models   []string
+	Requests int64
+	Tokens   int64
 }
 
 // Zero forgets the values.
@@ -68,11 +84,8 @@ type Hello struct {
 	Root []byte // PEM: the authority that its certificates are signed by
 }
 
-// Change is what of a plan may still be used.
-type Change struct {
-	Network []nacre.NetworkGrant
-	Secrets []string
-}
+// Change is what of a plan may still be used: grants, by their ids.
+type Change struct{ Grants []string }
 
 // Record is an event for the audit.
 type Record struct {

@@ -63,6 +63,7 @@ var places = map[string]place{
 	"gateway":         {layer: engines},
 	"gateway/capture": {layer: engines},
 	"gateway/launch":  {layer: engines},
+	"gateway/model":   {layer: engines},
 	"gateway/wire":    {layer: engines},
 
 	"explain":       {layer: core},
