@@ -43,12 +43,16 @@ type agent struct {
 	packages map[string]string // folder below ~/agents → what npm installs there
 	secret   string            // the name of its key
 	api      string            // which interface it speaks
+	provider string            // its model's address, as it is inside
 }
 
 var agents = []agent{
-	{name: "pi", packages: map[string]string{"node": node, "pi": "@earendil-works/pi-coding-agent@0.87.1"}, secret: "anthropic", api: fakemodel.Messages},
-	{name: "claude-code", packages: map[string]string{"claude-code": "@anthropic-ai/claude-code@2.1.332"}, secret: "anthropic", api: fakemodel.Messages},
-	{name: "codex", packages: map[string]string{"codex": "@openai/codex@0.169.0"}, secret: "openai", api: fakemodel.Responses},
+	{name: "pi", packages: map[string]string{"node": node, "pi": "@earendil-works/pi-coding-agent@0.87.1"}, secret: "anthropic", api: fakemodel.Messages,
+		provider: "https://api.anthropic.com"},
+	{name: "claude-code", packages: map[string]string{"claude-code": "@anthropic-ai/claude-code@2.1.332"}, secret: "anthropic", api: fakemodel.Messages,
+		provider: "http://anthropic.model.nacre.internal"},
+	{name: "codex", packages: map[string]string{"codex": "@openai/codex@0.169.0"}, secret: "openai", api: fakemodel.Responses,
+		provider: "http://openai.model.nacre.internal"},
 }
 
 // node is for agents that want a newer one than the machine has.
@@ -136,14 +140,17 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// project is a file of the project's as it is on the owner's side.
-func (r *run) project(name string) string {
-	b, err := os.ReadFile(filepath.Join(r.home, "project", name))
+// read is a file of the owner's; empty where there is none.
+func (r *run) read(name string) string {
+	b, err := os.ReadFile(filepath.Join(r.home, name))
 	if err != nil {
 		return ""
 	}
 	return string(b)
 }
+
+// project is a file of the project's as it is on the owner's side.
+func (r *run) project(name string) string { return r.read("project/" + name) }
 
 // audit is the whole record.
 func (r *run) audit() string {
@@ -171,7 +178,7 @@ func (r *run) start() {
 		r.t.Errorf("the agent ended with %v", err)
 	}
 	r.t.Cleanup(func() {
-		if r.t.Failed() {
+		if r.t.Failed() || os.Getenv("NACRE_SHOW") != "" {
 			r.t.Logf("printed:\n%s\nrecord:\n%s", r.out, r.audit())
 			for _, q := range r.model.Requests() {
 				r.t.Logf("%s %s %d: %.600s", q.Method, q.Path, q.Status, q.Body)
