@@ -12,7 +12,7 @@ export GOTOOLCHAIN ?= local
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 programs := $(filter nacre nacre-init nacre-gateway nacre-attack,$(notdir $(wildcard cmd/*)))
 
-.PHONY: all test test-all test-vm race fuzz bench lint cross demo install uninstall clean
+.PHONY: all test test-all test-vm test-agents race fuzz bench lint cross demo install uninstall clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
@@ -23,7 +23,12 @@ test: ## all tests, as root also as a plain user; the last line is the sum
 	$(GO) run -buildvcs=false ./test/run
 
 test-all: lint race fuzz test ## and the longer things: race detector, fuzzing, virtual machines
+	$(MAKE) test-agents
 	$(MAKE) test-vm
+
+test-agents: ## real agents from npm, with a fake model; a gigabyte is downloaded once
+	@scripts/need build test
+	NACRE_AGENTS=1 NACRE_CACHE="$${NACRE_CACHE:-$$(scripts/agents-cache)}" $(GO) run -buildvcs=false ./test/run ./test/agents ./test/fakemodel
 
 test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md
 	@scripts/need build

@@ -178,7 +178,7 @@ func (r *run) start() {
 		r.t.Errorf("the agent ended with %v", err)
 	}
 	r.t.Cleanup(func() {
-		if r.t.Failed() || os.Getenv("NACRE_SHOW") != "" {
+		if r.t.Failed() {
 			r.t.Logf("printed:\n%s\nrecord:\n%s", r.out, r.audit())
 			for _, q := range r.model.Requests() {
 				r.t.Logf("%s %s %d: %.600s", q.Method, q.Path, q.Status, q.Body)

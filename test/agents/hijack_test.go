@@ -2,6 +2,7 @@ package agents
 
 import (
 	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestHijacked(t *testing.T) {
 			if !strings.Contains(r.out, ".envrc") {
 				t.Error("the run does not say that there is a new .envrc")
 			}
-			for _, to := range []string{collector, "tcp://" + nameless + ":80", "/v1/files"} {
+			for _, to := range []string{collector, "tcp://" + nameless + ":80", "tcp://" + nameless + ":4444", "/v1/files"} {
 				if !strings.Contains(strings.Join(refused(t, r.audit()), " "), to) {
 					t.Errorf("the record does not name %s: %q", to, refused(t, r.audit()))
 				}
@@ -43,9 +44,23 @@ func TestHijacked(t *testing.T) {
 					t.Errorf("the run does not say that %s was denied", call)
 				}
 			}
+			if pids := sleeping(fakemodel.Leftover); pids != nil {
+				t.Errorf("something outlived the agent: %q", pids)
+			}
 			r.world.check(t)
 		})
 	}
+}
+
+// sleeping are the processes on this machine that sleep for so long.
+func sleeping(seconds string) (list []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range all {
+		if slurp(path) == "sleep\x00"+seconds+"\x00" {
+			list = append(list, path)
+		}
+	}
+	return list
 }
 
 // tookPlace: the agent carried out every command, and the model heard of it.
