@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,15 +45,16 @@ type agent struct {
 	secret   string            // the name of its key
 	api      string            // which interface it speaks
 	provider string            // its model's address, as it is inside
+	quiet    []string          // what in its manifest keeps it from calling home
 }
 
 var agents = []agent{
 	{name: "pi", packages: map[string]string{"node": node, "pi": "@earendil-works/pi-coding-agent@0.87.1"}, secret: "anthropic", api: fakemodel.Messages,
 		provider: "https://api.anthropic.com"},
 	{name: "claude-code", packages: map[string]string{"claude-code": "@anthropic-ai/claude-code@2.1.332"}, secret: "anthropic", api: fakemodel.Messages,
-		provider: "http://anthropic.model.nacre.internal"},
+		provider: "http://anthropic.model.nacre.internal", quiet: []string{"  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: \"1\"\n", "  DISABLE_AUTOUPDATER: \"1\"\n", "environment:\n"}},
 	{name: "codex", packages: map[string]string{"codex": "@openai/codex@0.169.0"}, secret: "openai", api: fakemodel.Responses,
-		provider: "http://openai.model.nacre.internal"},
+		provider: "http://openai.model.nacre.internal", quiet: []string{" -c, check_for_update_on_startup=false,", " -c, analytics.enabled=false,", " -c, features.plugins=false,", " -c, features.apps=false,", " -c, features.api_key_model_discovery=false,"}},
 }
 
 // node is for agents that want a newer one than the machine has.
@@ -197,10 +199,7 @@ func TestHonest(t *testing.T) {
 	for _, a := range agents {
 		t.Run(a.name, func(t *testing.T) {
 			r := prepare(t, a)
-			r.model.Script.Steps = []fakemodel.Step{
-				{Say: "I mend it.", Shell: "pwd; sed -i 's/= 3/= 2/' sums.txt && cat sums.txt"},
-				{Say: "It is mended."},
-			}
+			r.model.Script.Steps = mend
 			var found findings
 			r.model.Hold = func(results int) {
 				if results == 1 {
@@ -217,6 +216,44 @@ func TestHonest(t *testing.T) {
 			t.Logf("%s: %.1f s, %d MB at most in %d processes; refused: %q", a.name, r.took.Seconds(), found.memory>>20, len(found.inside), refused(t, r.audit()))
 		})
 	}
+}
+
+// TestCallsHome: an agent that is not told to be quiet asks for hosts that
+// nobody granted, gets none of them, and does its work.
+func TestCallsHome(t *testing.T) {
+	for _, a := range agents {
+		if a.quiet == nil {
+			continue
+		}
+		t.Run(a.name, func(t *testing.T) {
+			r := prepare(t, a)
+			manifest := r.read("agent.yaml")
+			for _, text := range a.quiet {
+				if !strings.Contains(manifest, text) {
+					t.Fatalf("the manifest has no %q", text)
+				}
+				manifest = strings.Replace(manifest, text, "", 1)
+			}
+			r.write("agent.yaml", manifest)
+			r.model.Script.Steps = mend
+			r.start()
+			if got := r.project("sums.txt"); got != "1 + 1 = 2\n" {
+				t.Errorf("the project's file reads %q", got)
+			}
+			hosts := slices.DeleteFunc(refused(t, r.audit()), func(to string) bool { return strings.Contains(to, ".nacre.internal") })
+			if len(hosts) == 0 {
+				t.Error("it asked for nothing")
+			}
+			r.world.check(t)
+			t.Logf("%s: %.1f s; refused: %q", a.name, r.took.Seconds(), hosts)
+		})
+	}
+}
+
+// mend is honest work with one tool call.
+var mend = []fakemodel.Step{
+	{Say: "I mend it.", Shell: "pwd; sed -i 's/= 3/= 2/' sums.txt && cat sums.txt"},
+	{Say: "It is mended."},
 }
 
 // checkKey: the key was with the gateway and with nobody inside.
