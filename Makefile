@@ -3,16 +3,22 @@
 
 GO      ?= go
 PREFIX  ?= /usr/local
+KILLS   ?= 1000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+ARCH    := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
+MAINTAINER ?= The Nacre authors <nacre@localhost>
 
 export PATH := $(PATH):/usr/local/go/bin
 export CGO_ENABLED := 0
 export GOTOOLCHAIN ?= local
+# The date that is in what is packaged: the newest change's.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+export MAINTAINER
 
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
-programs := $(filter nacre nacre-init nacre-gateway nacre-attack,$(notdir $(wildcard cmd/*)))
+programs := $(notdir $(wildcard cmd/*))
 
-.PHONY: all test test-all test-vm test-agents race fuzz bench lint cross demo install uninstall clean
+.PHONY: all test test-all test-vm test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
@@ -22,7 +28,11 @@ test: ## all tests, as root also as a plain user; the last line is the sum
 	@scripts/need build test
 	$(GO) run -buildvcs=false ./test/run
 
-test-all: lint race fuzz test ## and the longer things: race detector, fuzzing, virtual machines
+kills: ## kills Nacre's own processes at random moments, KILLS times as each user
+	@scripts/need build test
+	NACRE_KILLS=$(KILLS) $(GO) run -buildvcs=false ./test/run -timeout 90m -run 'TestKilled$$' ./test/faults
+
+test-all: lint race fuzz test kills test-release ## and the longer things: race detector, fuzzing, a thousand kills, releases, virtual machines
 	$(MAKE) test-agents
 	$(MAKE) test-vm
 
@@ -42,7 +52,10 @@ fuzz: ## each fuzz target for FUZZTIME
 	@scripts/need build
 	scripts/fuzz $(FUZZTIME)
 
-bench: all ## Go benchmarks
+bench: all ## starts beside others, memory, work inside (docs/PERFORMANCE.md), then Go benchmarks
+	@scripts/need build bench
+	@mkdir -p dist
+	$(GO) run -buildvcs=false ./test/bench -json dist/bench.json $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 lint: ## format, vet, staticcheck, shellcheck, and the tree's own rules
@@ -51,8 +64,7 @@ lint: ## format, vet, staticcheck, shellcheck, and the tree's own rules
 
 cross: ## builds and vets for the other architecture
 	@scripts/need build
-	mkdir -p dist/arm64
-	GOARCH=arm64 $(build) -o dist/arm64/ $(programs:%=./cmd/%)
+	GOARCH=arm64 $(build) -o /dev/null $(programs:%=./cmd/%)
 	GOARCH=arm64 $(GO) vet ./...
 
 demo: ## an honest agent, then the same one hijacked
@@ -60,14 +72,34 @@ demo: ## an honest agent, then the same one hijacked
 	@$(MAKE) -s all
 	@$(GO) run -buildvcs=false ./demo
 
-install: all ## PREFIX=/usr/local DESTDIR=
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/nacre'
-	install -m 755 bin/nacre '$(DESTDIR)$(PREFIX)/bin/'
-	install -m 755 $(patsubst %,bin/%,$(filter-out nacre,$(programs))) '$(DESTDIR)$(PREFIX)/libexec/nacre/'
+tree-%: ## dist/ARCH: what is installed below PREFIX
+	@scripts/need build
+	rm -rf dist/$*
+	umask 022 && GOARCH=$* $(build) -o dist/$*/bin/ ./cmd/nacre
+	umask 022 && GOARCH=$* $(build) -o dist/$*/libexec/nacre/ $(patsubst %,./cmd/%,$(filter-out nacre,$(programs)))
+	umask 022 && $(GO) run -buildvcs=false ./packaging/share -version '$(VERSION)' dist/$*/share
+	cd dist/$* && { echo share/nacre/files && find . -type f | sed 's|^./||' | LC_ALL=C sort; } >../files-$* && mv ../files-$* share/nacre/files
 
-uninstall:
-	rm -f '$(DESTDIR)$(PREFIX)/bin/nacre'
-	rm -rf '$(DESTDIR)$(PREFIX)/libexec/nacre'
+install: tree-$(ARCH) ## PREFIX=/usr/local DESTDIR=
+	scripts/install dist/$(ARCH) '$(DESTDIR)$(PREFIX)'
+
+uninstall: ## takes away what install put there
+	scripts/install -r '$(DESTDIR)$(PREFIX)'
+
+deb: tree-$(ARCH) ## dist/nacre_VERSION_ARCH.deb
+	@scripts/need deb
+	scripts/package '$(VERSION)' $(ARCH) deb
+
+release: tree-amd64 tree-arm64 ## archives, packages and bills of materials for both architectures, with checksums
+	@scripts/need deb
+	rm -f dist/nacre[-_]* dist/SHA256SUMS
+	for arch in amd64 arm64; do scripts/package '$(VERSION)' $$arch tar deb sbom || exit 1; done
+	cd dist && sha256sum nacre[-_]* >SHA256SUMS
+
+test-release: ## a release built twice, installed and removed; see docs/INSTALL.md
+	@scripts/need build release
+	$(GO) vet -C packaging/sbom . && $(GO) test -C packaging/sbom -count=1 .
+	NACRE_RELEASE=1 $(GO) test -count=1 -timeout 90m ./packaging/...
 
 clean:
 	rm -rf bin dist .cache

@@ -7,6 +7,7 @@
 package nacre
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,14 +114,10 @@ type Origin struct {
 }
 
 func (o Origin) String() string {
-	switch {
-	case o.File == "":
-		return "unknown"
-	case o.Line == 0:
-		return o.File
-	default:
-		return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
+	if o.File == "" || o.Line == 0 {
+		return cmp.Or(o.File, "unknown")
 	}
+	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
 }
 
 // The origins that are not files.
@@ -174,6 +171,9 @@ const (
 	// TierOldLandlock: Landlock is there, but older than ABI 6, without
 	// scoping of signals and abstract sockets.
 	TierOldLandlock Tier = "old-landlock"
+	// TierMasksAtStart: granted folders cannot be watched, as a whole or from
+	// some point on; blocked names that appear later are not masked.
+	TierMasksAtStart Tier = "masks-at-start"
 )
 
 // Grant is one rule of a plan: what is granted, why, and who said so.
@@ -216,18 +216,13 @@ type NetworkGrant struct {
 	Connections int64 `json:"connections,omitempty"` // the most at once
 }
 
-// NamedGrant is a grant that a later layer enforces: secrets, models, tools,
-// messages, schedule, devices. Name is the thing, Detail its narrowing.
+// NamedGrant is a grant of something by its name: groups of system calls, and
+// what a later layer enforces: secrets, models, tools, messages, schedule,
+// devices. Detail is its narrowing.
 type NamedGrant struct {
 	Grant
 	Name   string            `json:"name"`
 	Detail map[string]string `json:"detail,omitempty"`
-}
-
-// SyscallGroup is a declared set of system calls beyond the base list.
-type SyscallGroup struct {
-	Grant
-	Name string `json:"name"`
 }
 
 // Variable is one environment variable of the agent.
@@ -276,9 +271,6 @@ type Identity struct {
 	Hostname    string `json:"hostname"`
 }
 
-// Unnamed is the name of a plan that neither a manifest nor the owner named.
-const Unnamed = "command"
-
 // Subject is what a policy binds rules to: never a name that a manifest gives
 // itself.
 type Subject struct {
@@ -288,16 +280,10 @@ type Subject struct {
 }
 
 func (s Subject) String() string {
-	switch {
-	case s.Lock != "":
+	if s.Lock != "" {
 		return "lock:" + s.Lock
-	case s.Path != "":
-		return s.Path
-	case s.Digest != "":
-		return s.Digest
-	default:
-		return OriginCommandLine
 	}
+	return cmp.Or(s.Path, s.Digest, OriginCommandLine)
 }
 
 // Plan is the compiled result of declared ∩ allowed. It is immutable once
@@ -321,7 +307,7 @@ type Plan struct {
 	Tools       []NamedGrant   `json:"tools"`
 	Messages    []NamedGrant   `json:"messages"`
 	Schedule    []NamedGrant   `json:"schedule"`
-	Syscalls    []SyscallGroup `json:"syscalls"`
+	Syscalls    []NamedGrant   `json:"syscalls"` // groups of them, beyond the base list
 	Devices     []NamedGrant   `json:"devices"`
 	Limits      Limits         `json:"limits"`
 	LimitGrants []Grant        `json:"limit_grants"` // one for each limit, with its reason and origins
@@ -382,7 +368,7 @@ type Streams struct {
 type Exit struct {
 	Code   int    `json:"code"`   // exit code, or 128+signal
 	Signal int    `json:"signal"` // 0 where it exited by itself
-	Reason string `json:"reason"` // "exited", "signalled", "killed", "timeout", "output-limit", "memory-limit", "stopped", or what the watchdog found
+	Reason string `json:"reason"` // "exited", "signalled", "killed", "timeout", "output-limit", "memory-limit", "stopped", "blocked-name-appeared", or what the watchdog found
 }
 
 // Usage is what a sandbox uses now.
@@ -390,18 +376,10 @@ type Usage struct {
 	Memory    int64         `json:"memory"` // bytes
 	CPU       time.Duration `json:"cpu"`    // consumed, nanoseconds in JSON
 	Processes int64         `json:"processes"`
-	Output    int64         `json:"output"` // bytes written so far
+	OOMKills  int64         `json:"oom_kills,omitempty"` // processes killed for want of memory
+	Output    int64         `json:"output"`              // bytes written so far
+	Scan      time.Duration `json:"scan"`                // what looking for blocked names took, before the start
 	Started   time.Time     `json:"started"`
-}
-
-// Check is one requirement of an engine, as found on this machine.
-type Check struct {
-	Name     string `json:"name"`
-	OK       bool   `json:"ok"`
-	Found    string `json:"found"`
-	Remedy   string `json:"remedy,omitempty"`   // what to do where it is not OK
-	Tier     Tier   `json:"tier,omitempty"`     // what could be accepted instead
-	Required bool   `json:"required,omitempty"` // without it no run at all, tier or not
 }
 
 // Expectation is one line of a posture: what the plan says must hold, and what
@@ -433,9 +411,8 @@ type Sandbox interface {
 	Signal(signal int) error
 	// Stop asks the command to end, and kills all after the grace.
 	Stop(grace time.Duration) error
-	// Resize tells the command's terminal its new size.
-	Resize(Window) error
-	// Exec runs another command under the same confinement.
+	// Exec runs another command under the same confinement; once ctx is done the
+	// command is killed.
 	Exec(ctx context.Context, command []string, s Streams) (Exit, error)
 	// Usage is what it uses now.
 	Usage() (Usage, error)

@@ -25,6 +25,7 @@ type collector struct {
 	results map[string]wire.Result
 	started map[string]bool
 	last    string // the probe that started last
+	began   func() // told of the first that starts; may be nil
 	twice   map[string]bool
 	noise   int   // lines that are no result
 	bytes   int64 // all that came
@@ -87,6 +88,9 @@ func (c *collector) endLine() {
 func (c *collector) take(r wire.Result) {
 	if r.Verdict == wire.Started {
 		c.started[r.Probe], c.last = true, r.Probe
+		if c.began != nil {
+			c.began()
+		}
 		return
 	}
 	if _, again := c.results[r.Probe]; again {

@@ -54,3 +54,17 @@ func TestHeld(t *testing.T) {
 		}
 	}
 }
+
+// TestAdmitted: what a sandbox does not claim is noted with the reason, and
+// nothing else is forgiven.
+func TestAdmitted(t *testing.T) {
+	var r Report
+	j := judge{report: &r, options: Options{Admitted: map[string]string{"exhaustion.cpu": "a reason"}}}
+	for _, id := range []string{"exhaustion.cpu", "exhaustion.forks"} {
+		j.add(Entry{Spec: wire.Spec{ID: id}, Verdict: wire.Escaped, Evidence: "seen"})
+	}
+	j.add(Entry{Spec: wire.Spec{ID: "exhaustion.cpu"}, Verdict: wire.Error})
+	if e := r.Entries; e[0].Verdict != wire.Info || e[0].Evidence != "a reason: seen" || e[1].Verdict != wire.Escaped || e[2].Verdict != wire.Error {
+		t.Errorf("%+v", e)
+	}
+}

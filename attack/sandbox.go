@@ -31,6 +31,7 @@ type ran struct {
 	*collector
 	state     string      // how the command ended
 	succeeded bool        // it ended with exit code 0
+	unchanged error       // why the outside could not change what it was to change
 	late      atomic.Bool // the judge ended it
 	heldOpen  atomic.Bool // its output stayed open after its end
 	tail      tail
@@ -79,10 +80,12 @@ func (w *world) runIn(ctx context.Context, specs []wire.Spec) *ran {
 	ctx, cancel := context.WithTimeout(ctx, min(budget, 10*time.Minute))
 	defer cancel()
 	r := &ran{collector: newCollector(specs, limit, escapeMarker(w.config.Run)), tail: tail{limit: limit}}
+	changed := w.changing(specs, r.collector)
 	argv, err := w.argv(specs)
 	if err == nil {
 		err = w.execute(ctx, argv, terminal, r)
 	}
+	r.unchanged = changed()
 	if err != nil {
 		r.state = err.Error()
 	}

@@ -7,6 +7,12 @@ import (
 	"nacre/attack/wire"
 )
 
+// WithoutGroups is what Nacre admits where a watchdog stands in for control
+// groups (nacre.TierWatchdog).
+func WithoutGroups() map[string]string {
+	return map[string]string{"exhaustion.cpu": "the watchdog bounds processor time in all, not the share at once"}
+}
+
 // verdict weighs a claim against what is seen from outside.
 func (w *world) verdict(s wire.Spec, claim wire.Result, r *ran) Entry {
 	e := Entry{Spec: s, Verdict: claim.Verdict, Evidence: clean(claim.Evidence)}
@@ -20,6 +26,8 @@ func (w *world) verdict(s wire.Spec, claim wire.Result, r *ran) Entry {
 		return e.outside(wire.Escaped, "process %d outlived the sandbox", p.pid)
 	}
 	switch {
+	case r.unchanged != nil:
+		return e.failed("the judge could not change the folder: " + r.unchanged.Error())
 	case r.twice[s.ID]:
 		return e.failed("two results came for it")
 	case claim.Verdict == wire.NotApplicable:
@@ -97,7 +105,8 @@ func (w *world) byHost(e Entry, told string) Entry {
 // sandbox with it was contained; anything else is for a person to look at.
 func (w *world) unanswered(s wire.Spec, r *ran) Entry {
 	e := Entry{Spec: s, Verdict: wire.Error, Evidence: "it began and never answered: " + r.ending(), Proven: true}
-	if s.Class == "exhaustion" && s.Alone && !r.late.Load() && !r.succeeded {
+	ends := s.Class == "exhaustion" || s.ID == wire.BlockedReplaced || s.ID == wire.BlockedMovedIn
+	if ends && r.unchanged == nil && s.Alone && !r.late.Load() && !r.succeeded {
 		e.Verdict, e.Evidence = wire.Contained, "the sandbox was ended: "+r.ending()
 	}
 	if s.Proof == wire.ByOutput && e.Verdict == wire.Contained {

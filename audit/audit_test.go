@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -43,15 +44,42 @@ func record(t testing.TB, l *Log, subjects ...string) {
 	}
 }
 
+// report is what a log comes to.
+type report struct {
+	Records, Seq uint64
+	Head         string
+	Torn         bool
+}
+
+// chain reads a log as plainly as can be: these tests do not lean on the reader
+// that people use.
+func chain(dir string) (records []Record, rep report, err error) {
+	b, err := os.ReadFile(path(dir))
+	rep.Head = NoHash
+	for line := range bytes.Lines(b) {
+		if rep.Torn = rep.Torn || IsTorn(line); IsTorn(line) {
+			continue
+		}
+		var r Record
+		if _, ok := Split(line); !ok || json.Unmarshal(line, &r) != nil {
+			return records, rep, fmt.Errorf("no record: %q", line)
+		}
+		if r.Seq != rep.Seq+1 || r.Prev != rep.Head || rep.Torn != (r.Kind == KindCrash) {
+			return records, rep, fmt.Errorf("not the next record: %q", line)
+		}
+		records, rep = append(records, r), report{rep.Records + 1, r.Seq, r.Hash, false}
+	}
+	return records, rep, err
+}
+
 // all reads every record, and fails on anything but a good chain.
-func all(t testing.TB, dir string) ([]Record, Report) {
+func all(t testing.TB, dir string) ([]Record, report) {
 	t.Helper()
-	var records []Record
-	report, err := Read(dir, func(r Record) error { records = append(records, r); return nil })
+	records, rep, err := chain(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return records, report
+	return records, rep
 }
 
 func subjects(records []Record) (s []string) {
@@ -61,17 +89,7 @@ func subjects(records []Record) (s []string) {
 	return s
 }
 
-// crashes counts the sealed ones.
-func crashes(records []Record) (n int) {
-	for _, r := range records {
-		if r.Crash() {
-			n++
-		}
-	}
-	return n
-}
-
-func path(dir string) string { return filepath.Join(dir, fileName) }
+func path(dir string) string { return filepath.Join(dir, FileName) }
 
 func content(t testing.TB, dir string) []byte {
 	t.Helper()
@@ -95,19 +113,18 @@ func TestRecordKeepsEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	record(t, l, "next")
-	got, report := all(t, dir)
+	got, rep := all(t, dir)
 	if fmt.Sprint(got[0].Event) != fmt.Sprint(want) {
 		t.Errorf("got %+v\nwant %+v", got[0].Event, want)
 	}
-	if got[0].Seq != 1 || got[0].Prev != noHash || got[1].Seq != 2 || got[1].Prev != got[0].Hash {
+	if got[0].Seq != 1 || got[0].Prev != NoHash || got[1].Seq != 2 || got[1].Prev != got[0].Hash {
 		t.Errorf("not a chain: %+v", got)
 	}
 	if d := got[0].Time.Sub(before); d < 0 || d > time.Minute || got[0].Time.Location() != time.UTC {
 		t.Errorf("time %v, recorded about %v", got[0].Time, before)
 	}
-	report.file, report.end = nil, 0
-	if want := (Report{Records: 2, Seq: 2, Head: got[1].Hash}); report != want {
-		t.Errorf("report %+v, want %+v", report, want)
+	if rep.Records != 2 {
+		t.Errorf("%+v", rep)
 	}
 	for _, p := range []struct {
 		path string
@@ -221,7 +238,7 @@ func TestClockGoingBack(t *testing.T) {
 func TestRefusedEvents(t *testing.T) {
 	dir := t.TempDir()
 	l := openTest(t, dir)
-	for _, kind := range []string{"", kindCrash, "audit.x"} {
+	for _, kind := range []string{"", KindCrash, "audit.x"} {
 		if err := l.Record(context.Background(), nacre.Event{Kind: kind}); fault.KindOf(err) != fault.Internal || err == nil {
 			t.Errorf("kind %q: %v", kind, err)
 		}
@@ -306,7 +323,7 @@ func firstLines(b []byte, n int) []byte {
 	return bytes.Join(bytes.SplitAfter(b, []byte("\n"))[:n], nil)
 }
 
-// A log renamed away and begun anew (a rotation to come) loses no record.
+// A log renamed away and begun anew, as a rotation does, loses no record.
 func TestRotatedWhileWaiting(t *testing.T) {
 	dir := t.TempDir()
 	l := openTest(t, dir)

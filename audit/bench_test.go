@@ -15,10 +15,10 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(map[int]string{0: "new", 20_000: "long"}[size], func(b *testing.B) {
 			dir := b.TempDir()
 			l := openTest(b, dir)
-			h := head{hash: noHash}
+			h := Head{Hash: NoHash}
 			var all, line []byte
 			for range size {
-				h, line, _ = h.next(event("x"), l.now())
+				h, line, _ = h.Next(event("x"), l.now())
 				all = append(all, line...)
 			}
 			if err := os.WriteFile(path(dir), all, 0o600); err != nil {

@@ -3,13 +3,17 @@ package audit
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,10 +22,16 @@ import (
 	"nacre/fault"
 )
 
+// What a reader must know of the file.
 const (
-	mark    = "#torn\n"         // closes a line that a crash left unfinished
-	maxLine = MaxRecord + 4<<10 // such a line, with marks of sealers that crashed too
-	window  = 256 << 10         // how far back a writer looks for the last record
+	FileName = "audit.jsonl"     // records are appended to it
+	Anybody  = -1                // may own what is only read
+	MaxLine  = MaxRecord + 4<<10 // the most bytes of a torn line, with marks of sealers that crashed too
+
+	mark     = "#torn\n"              // closes a line that a crash left unfinished
+	window   = 256 << 10              // how far back a writer looks for the last record
+	patience = 30 * time.Second       // how long another process may hold the lock
+	pause    = 500 * time.Microsecond // between two tries
 )
 
 // Log is an open audit, for any number of goroutines. Its zero value refuses
@@ -31,13 +41,13 @@ type Log struct {
 	owner int
 	now   func() time.Time
 	mu    sync.Mutex
-	last  head // the newest record that this Log has written
+	last  Head // the newest record that this Log has written
 }
 
 // Open opens the audit in dir, creating what is missing. The folder and the
 // file must belong to the user owner, and nobody else may write there.
 func Open(dir string, owner int) (*Log, error) {
-	l := &Log{owner: owner, now: time.Now, last: head{hash: noHash}}
+	l := &Log{owner: owner, now: time.Now, last: Head{Hash: NoHash}}
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
 		l.dir, err = os.OpenRoot(dir)
@@ -47,39 +57,22 @@ func Open(dir string, owner int) (*Log, error) {
 	}
 	if err != nil {
 		l.Close()
-		return nil, failed(err)
+		return nil, Failed(err)
 	}
 	return l, nil
 }
 
-// prepare checks the folder, makes the file, and sees that both will last.
+// prepare makes the file, and sees that it and its folder will last.
 func (l *Log) prepare(dir string) error {
-	st, err := l.dir.Stat(".")
-	if err == nil {
-		err = trust(st, dir, l.owner, 0o022)
-	}
+	f, err := Lock(context.Background(), l.dir, os.O_RDWR|os.O_CREATE, unix.LOCK_EX, l.owner)
 	if err != nil {
 		return err
 	}
-	f, err := open(context.Background(), l.dir, os.O_RDWR|os.O_CREATE, unix.LOCK_EX, l.owner)
-	if err != nil {
+	defer Unlock(f)
+	if st, err := f.Stat(); err != nil || st.Size() > 0 {
 		return err
 	}
-	defer unlock(f)
-	if st, err = f.Stat(); err != nil || st.Size() > 0 {
-		return err
-	}
-	for _, path := range []string{dir, filepath.Dir(dir)} {
-		d, err := os.Open(path)
-		if err == nil {
-			err = d.Sync()
-			d.Close()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(SyncFolder(dir), SyncFolder(filepath.Dir(dir)))
 }
 
 // Close closes the log. Nothing can be recorded any more.
@@ -101,54 +94,46 @@ func (l *Log) Record(ctx context.Context, e nacre.Event) error {
 	case e.Kind == "" || strings.HasPrefix(e.Kind, reserved):
 		return fault.New(fault.Internal, "audit: an event may not be of kind %q", e.Kind)
 	}
-	f, err := open(ctx, l.dir, os.O_RDWR|os.O_APPEND, unix.LOCK_EX, l.owner)
-	if fault.KindOf(err) == fault.NotFound {
-		return tampered(l.dir.Name(), "the record vanished while it was in use")
-	}
-	if err != nil {
+	f, err := Lock(ctx, l.dir, os.O_RDWR|os.O_APPEND, unix.LOCK_EX, l.owner)
+	switch {
+	case fault.KindOf(err) == fault.NotFound:
+		return Tampered(l.dir.Name(), "the record vanished while it was in use")
+	case err != nil:
 		return err
 	}
-	defer unlock(f)
+	defer Unlock(f)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h, torn, size, err := tail(f)
 	if err != nil {
-		return failed(err)
+		return Failed(err)
 	}
-	if h.seq < l.last.seq || h.seq == l.last.seq && h != l.last {
-		return tampered(f.Name(), "record %d is gone or changed since this process wrote it", l.last.seq)
+	if h.Seq < l.last.Seq || h.Seq == l.last.Seq && h != l.last {
+		return Tampered(f.Name(), "record %d is gone or changed since this process wrote it", l.last.Seq)
 	}
 	h, lines, err := h.compose(torn, e, l.now())
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "audit")
+	if err == nil {
+		err = write(f, size, lines)
 	}
-	if err := write(f, size, lines); err != nil {
-		return failed(err)
+	if err == nil {
+		l.last = h
 	}
-	l.last = h
-	return nil
+	return Failed(err)
 }
 
 // compose makes the bytes that record e after h, and before it what is torn.
-func (h head) compose(torn []byte, e nacre.Event, now time.Time) (_ head, lines []byte, err error) {
-	events := []nacre.Event{e}
+func (h Head) compose(torn []byte, e nacre.Event, now time.Time) (_ Head, lines []byte, err error) {
 	if len(torn) > 0 {
-		torn, lines = append(torn, mark...), []byte(mark)
-		events = []nacre.Event{{
-			Kind:   kindCrash,
-			Caller: nacre.Caller{UID: os.Getuid(), PID: os.Getpid(), Name: "audit"},
+		torn = append(torn, mark...)
+		h, lines, err = h.Next(nacre.Event{
+			Kind: KindCrash, Caller: nacre.Caller{UID: os.Getuid(), PID: os.Getpid(), Name: "audit"},
 			Reason: "a writer was interrupted: its record is torn and was never confirmed",
 			Detail: map[string]string{"bytes": strconv.Itoa(len(torn)), "sha256": digest(torn)},
-		}, e}
+		}, now)
+		lines = append([]byte(mark), lines...)
 	}
-	for _, e := range events {
-		var line []byte
-		if h, line, err = h.next(e, now); err != nil {
-			return h, nil, err
-		}
-		lines = append(lines, line...)
-	}
-	return h, lines, nil
+	h, line, err2 := h.Next(e, now)
+	return h, append(lines, line...), errors.Join(err, err2)
 }
 
 // write appends b in one piece and syncs it, or undoes what it did.
@@ -163,15 +148,15 @@ func write(f *os.File, size int64, b []byte) error {
 	return err
 }
 
-// isTorn reports whether a line is one that was never finished, sealed or not.
+// IsTorn reports whether a line is one that was never finished, sealed or not.
 // Zeros are what file systems leave of a block that did not reach the disk.
-func isTorn(line []byte) bool {
+func IsTorn(line []byte) bool {
 	return bytes.HasSuffix(line, []byte(mark)) || bytes.IndexByte(line, 0) >= 0 || !bytes.HasSuffix(line, []byte("\n"))
 }
 
 // tail finds the newest record (of sequence 0 where there is none), the torn
 // bytes after it, and the file's size.
-func tail(f *os.File) (h head, torn []byte, size int64, err error) {
+func tail(f *os.File) (h Head, torn []byte, size int64, err error) {
 	if size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return h, nil, 0, err
 	}
@@ -184,17 +169,107 @@ func tail(f *os.File) (h head, torn []byte, size int64, err error) {
 	}
 	for end := len(b); end > 0; {
 		start := bytes.LastIndexByte(b[:end-1], '\n') + 1
-		if line := b[start:end]; !isTorn(line) || len(line) > maxLine {
-			r, err := decode(line)
-			if err != nil {
-				err = tampered(f.Name(), "its last record is %v", err)
+		if line := b[start:end]; !IsTorn(line) || len(line) > MaxLine {
+			body, ok := Split(line)
+			if !ok || json.Unmarshal(line, &h) != nil { // is it as this program writes it? readers look
+				err = Tampered(f.Name(), "its last record is not as it was written")
 			}
-			return head{r.Seq, r.Hash}, b[end:], size, err
+			return Head{h.Seq, digest(body)}, b[end:], size, err
 		}
 		end = start
 	}
 	if size > window {
-		err = tampered(f.Name(), "no record within its last %d bytes", window)
+		err = Tampered(f.Name(), "no record within its last %d bytes", window)
 	}
-	return head{hash: noHash}, b, size, err
+	return Head{Hash: NoHash}, b, size, err
+}
+
+// Lock opens the record beneath dir and locks it. It tries until ctx or its
+// patience ends: flock itself cannot be interrupted.
+func Lock(ctx context.Context, dir *os.Root, flags, how, owner int) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for ; ; time.Sleep(pause) {
+		f, err := dir.OpenFile(FileName, flags|unix.O_NONBLOCK, 0o600) // a fifo would wait
+		if err != nil {
+			return nil, Failed(fmt.Errorf("%s: %w", dir.Name(), err))
+		}
+		if err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err == nil {
+			if err = check(dir, f, owner); err == nil {
+				return f, nil
+			}
+		}
+		Unlock(f)
+		if err != unix.EAGAIN && err != unix.EINTR {
+			return nil, Failed(err)
+		}
+		if ctx.Err() != nil {
+			return nil, fault.Wrap(fault.Conflict, ctx.Err(), "audit %s: gave up waiting for its lock", f.Name()).WithHint("see which process holds it open")
+		}
+	}
+}
+
+// Unlock says so before it closes: a child just being forked may still hold
+// the descriptor, and with it the lock.
+func Unlock(f *os.File) {
+	unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	f.Close()
+}
+
+// check makes sure that f is the record: a regular file and no link (os.Root
+// follows links that stay inside), nobody else's, not renamed meanwhile, and in
+// a folder where nobody else may write.
+func check(dir *os.Root, f *os.File, owner int) error {
+	named, err := dir.Lstat(FileName)
+	opened, err2 := f.Stat()
+	folder, err3 := dir.Stat(".")
+	switch {
+	case err != nil || err2 != nil || err3 != nil:
+		return errors.Join(err, err2, err3)
+	case !named.Mode().IsRegular():
+		return fault.New(fault.Invalid, "audit %s is not a regular file", f.Name()).WithHint("move it away")
+	case !os.SameFile(named, opened):
+		return unix.EAGAIN
+	}
+	return errors.Join(Trust(folder, dir.Name(), owner, 0o022), Trust(opened, f.Name(), owner, 0o077))
+}
+
+// Trust refuses what another user owns, or what others may touch.
+func Trust(st fs.FileInfo, path string, owner int, forbidden fs.FileMode) error {
+	uid, perm := int(st.Sys().(*syscall.Stat_t).Uid), st.Mode().Perm()
+	if owner == Anybody || uid == owner && perm&forbidden == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "audit %s has owner %d and mode %04o, trusted are %d and %04o", path, uid, perm, owner, perm&^forbidden).
+		WithHint("see who changed it and put that right, or choose a state folder of your own")
+}
+
+// SyncFolder makes the names in a folder last.
+func SyncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Failed gives an error of the system, which names its path, a kind and a hint.
+func Failed(err error) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok || err == nil {
+		return err
+	}
+	kind, hint := fault.Invalid, "a folder with a regular file "+FileName+" is expected, open to its owner, on a disk that works"
+	switch number, _ := errors.AsType[unix.Errno](err); number {
+	case unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.ENFILE, unix.EMFILE, unix.ENOMEM:
+		kind, hint = fault.Exhausted, "make room there: without a record nothing new may start"
+	case unix.ENOENT:
+		kind, hint = fault.NotFound, "nothing was recorded there"
+	}
+	return fault.Wrap(kind, err, "audit").WithHint("%s", hint)
+}
+
+// Tampered is the fault of a record that is not as it was written.
+func Tampered(path, format string, args ...any) error {
+	return fault.New(fault.Tampered, "audit "+path+": "+format, args...).
+		WithHint("see `nacre audit verify`; to begin anew, move the folder aside and keep it")
 }

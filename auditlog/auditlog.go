@@ -1,6 +1,13 @@
-// Package auditlog reads the audit for people: it follows it, and says what is
-// worth knowing of a record besides its content. It needs no trust: all that
-// proves something is in package audit.
+// Package auditlog is all that is done with a record once it is written: it
+// reads, verifies and follows it, signs checkpoints, proves single records,
+// closes files that grew large and removes old ones. Package audit writes; here
+// nothing can keep a record from being written or let anything run.
+//
+// A record is audit.jsonl and the files before it, audit-N.jsonl, where N is the
+// sequence of their first record. The first record of a file that continues
+// another has a signed checkpoint of all records before it, and the peaks of
+// their tree. Of a file that retention removed there is audit-N.hashes: the
+// hashes of its records, 32 bytes each, which are the leaves of the tree.
 package auditlog
 
 import (
@@ -9,21 +16,20 @@ import (
 	"strings"
 	"time"
 
-	"nacre/audit"
 	"nacre/fault"
 )
 
 // pollEvery is how often Follow looks for more.
 const pollEvery = 100 * time.Millisecond
 
-// Follow is audit.Read that waits for more until ctx ends, which is not an
+// Follow is Read that waits for more until ctx ends, which is not an
 // error. It goes on after records with a Problem, and ends with a fault of kind
 // Tampered where the file is replaced or cut short.
-func Follow(ctx context.Context, dir string, emit func(audit.Record) error) error {
-	var report audit.Report
+func Follow(ctx context.Context, dir string, emit func(Record) error) error {
+	var report Report
 	for {
 		var stop error
-		next, err := audit.Continue(ctx, dir, report, func(r audit.Record) error {
+		next, err := Continue(ctx, dir, report, func(r Record) error {
 			stop = emit(r)
 			return stop
 		})
@@ -49,7 +55,7 @@ type Notes struct{ last time.Time }
 
 // Of is the note on the next record: a crash before it, a step back of the
 // clock, or nothing.
-func (n *Notes) Of(r audit.Record) string {
+func (n *Notes) Of(r Record) string {
 	if r.Problem != "" {
 		return ""
 	}

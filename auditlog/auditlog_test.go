@@ -5,45 +5,26 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"nacre"
 	"nacre/audit"
 	"nacre/fault"
 )
 
-func record(t *testing.T, l *audit.Log, subjects ...string) {
+// open5 is a log of five records, and who writes to it.
+func open5(t *testing.T) (dir string, l *audit.Log) {
 	t.Helper()
-	for _, s := range subjects {
-		if err := l.Record(context.Background(), nacre.Event{Kind: "test.event", Subject: s}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir, _ = sample(t)
+	return dir, openTest(t, dir)
 }
-
-// sample is a log of five records.
-func sample(t *testing.T) (dir string, l *audit.Log) {
-	t.Helper()
-	dir = filepath.Join(t.TempDir(), "audit")
-	l, err := audit.Open(dir, os.Getuid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	record(t, l, "a", "b", "c", "d", "e")
-	return dir, l
-}
-
-func path(dir string) string { return filepath.Join(dir, "audit.jsonl") }
 
 func TestFollow(t *testing.T) {
-	dir, l := sample(t)
+	dir, l := open5(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	seen, done := make(chan audit.Record), make(chan error, 1)
-	go func() { done <- Follow(ctx, dir, func(r audit.Record) error { seen <- r; return nil }) }()
+	seen, done := make(chan Record), make(chan error, 1)
+	go func() { done <- Follow(ctx, dir, func(r Record) error { seen <- r; return nil }) }()
 	expect := func(want string) {
 		t.Helper()
 		if r := <-seen; r.Subject != want || r.Problem != "" {
@@ -56,7 +37,7 @@ func TestFollow(t *testing.T) {
 	record(t, l, "f", "g")
 	expect("f")
 	expect("g")
-	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	f, err := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,17 +57,17 @@ func TestFollow(t *testing.T) {
 
 func TestFollowNoticesTheFileGoing(t *testing.T) {
 	for name, do := range map[string]func(string){
-		"shortened": func(dir string) { os.Truncate(path(dir), 10) },
+		"shortened": func(dir string) { os.Truncate(current(dir), 10) },
 		"replaced": func(dir string) {
-			os.WriteFile(path(dir)+".new", bytes.Repeat([]byte("x"), 10_000), 0o600)
-			os.Rename(path(dir)+".new", path(dir))
+			os.WriteFile(current(dir)+".new", bytes.Repeat([]byte("x"), 10_000), 0o600)
+			os.Rename(current(dir)+".new", current(dir))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, _ := sample(t)
+			dir, _ := open5(t)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			err := Follow(ctx, dir, func(r audit.Record) error {
+			err := Follow(ctx, dir, func(r Record) error {
 				if r.Seq == 5 {
 					do(dir)
 				}
@@ -101,20 +82,20 @@ func TestFollowNoticesTheFileGoing(t *testing.T) {
 
 // Damage is shown, and what follows it is too.
 func TestFollowGoesOnAfterDamage(t *testing.T) {
-	dir, _ := sample(t)
-	b, err := os.ReadFile(path(dir))
+	dir, _ := open5(t)
+	b, err := os.ReadFile(current(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b[len(b)/2] ^= 1
-	os.WriteFile(path(dir), b, 0o600)
+	os.WriteFile(current(dir), b, 0o600)
 	stop, n, bad := errors.New("stop"), 0, 0
-	err = Follow(t.Context(), dir, func(r audit.Record) error {
+	err = Follow(t.Context(), dir, func(r Record) error {
 		if n++; r.Problem != "" {
 			bad++
 		}
 		if n == 5 {
-			f, _ := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+			f, _ := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 			defer f.Close()
 			f.WriteString("hello\n")
 		}
@@ -129,8 +110,8 @@ func TestFollowGoesOnAfterDamage(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	dir, l := sample(t)
-	f, err := os.OpenFile(path(dir), os.O_WRONLY|os.O_APPEND, 0)
+	dir, l := open5(t)
+	f, err := os.OpenFile(current(dir), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +120,7 @@ func TestNotes(t *testing.T) {
 	record(t, l, "f")
 	var notes Notes
 	var got []string
-	if _, err := audit.Read(dir, func(r audit.Record) error { got = append(got, notes.Of(r)); return nil }); err != nil {
+	if _, err := Read(dir, func(r Record) error { got = append(got, notes.Of(r)); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 7 || got[5] != "torn record after sequence 5: crash, sealed" || got[6] != "" {
@@ -149,11 +130,11 @@ func TestNotes(t *testing.T) {
 	notes = Notes{}
 	for i, want := range []string{"", "the clock went back by 1h0m0s", ""} {
 		at := now.Add([]time.Duration{0, -time.Hour, time.Second}[i])
-		if got := notes.Of(audit.Record{Time: at}); got != want {
+		if got := notes.Of(Record{Record: audit.Record{Time: at}}); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if got := notes.Of(audit.Record{Problem: "x"}); got != "" || notes.Of(audit.Record{Time: now.Add(time.Second)}) != "" {
+	if got := notes.Of(Record{Problem: "x"}); got != "" || notes.Of(Record{Record: audit.Record{Time: now.Add(time.Second)}}) != "" {
 		t.Errorf("a record that cannot be trusted was: %q", got)
 	}
 }

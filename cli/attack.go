@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"nacre"
 	"nacre/attack"
 	"nacre/attack/wire"
-	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/install"
+	"nacre/sandbox/cgroup"
 )
 
 type attackOptions struct {
@@ -41,8 +44,8 @@ command is judged: {} stands for the program, {dir} for the folder granted to it
 Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 		Example: `  nacre attack
   nacre attack --json > score.json
-  nacre attack kernel.bpf others.signals
-  nacre attack --against 'bwrap --unshare-all --ro-bind /usr /usr --bind {dir} {dir} … {}'`,
+  nacre attack kernel.bpf 'others.*'
+  nacre attack --against 'bwrap --unshare-all --ro-bind /usr /usr --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp --bind {dir} {dir} {}'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.probes = args
 			return o.run(cmd.Context(), app)
@@ -66,7 +69,7 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 var attackLimits = wire.Limits{Memory: 512 << 20, Processes: 256, OpenFiles: 1024, Disk: 256 << 20, Output: 32 << 20, CPUs: 1}
 
 func (o *attackOptions) run(ctx context.Context, app *App) error {
-	program, err := native.FindBeside(app.Program, "nacre-attack")
+	program, err := install.Beside(app.Program, "nacre-attack")
 	if err != nil {
 		return err
 	}
@@ -131,7 +134,11 @@ func (o *attackOptions) target(app *App) (attack.Options, error) {
 		return append(full, probe...)
 	}
 	flags := strings.Join(append(append([]string{"nacre"}, args[1:]...), "--files", "{dir}:write@"+attackFolder, "--", "{}"), " ")
-	return attack.Options{Name: "nacre, native engine", Flags: flags, Command: command, Inside: attackFolder, Limits: l}, nil
+	own := attack.Options{Name: "nacre, native engine", Flags: flags, Command: command, Inside: attackFolder, Limits: l}
+	if slices.Contains(o.accept, string(nacre.TierWatchdog)) && cgroup.Detect().Problem() != nil {
+		own.Admitted = attack.WithoutGroups()
+	}
+	return own, nil
 }
 
 func (o *attackOptions) listProbes(ctx context.Context, app *App, program string) error {

@@ -25,7 +25,7 @@ type App struct {
 
 // Main runs the command line and returns the exit code.
 func Main(ctx context.Context, app *App, args []string) int {
-	root := newRoot(app)
+	root := Root(app)
 	root.SetArgs(args)
 	root.SetIn(app.In)
 	root.SetOut(app.Out)
@@ -33,7 +33,8 @@ func Main(ctx context.Context, app *App, args []string) int {
 	return app.report(root.ExecuteContext(ctx))
 }
 
-func newRoot(app *App) *cobra.Command {
+// Root is the whole tree of commands.
+func Root(app *App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nacre",
 		Short: "Run AI agents, and any other program, in a sandbox of their own",
@@ -54,7 +55,7 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 	})
 	root.AddCommand(newRun(app), newPlan(app), newExplain(app), newPolicy(app), newSecret(app), newDoctor(app),
 		newPs(app), newExec(app), newLogs(app), newStats(app), newStop(app), newPosture(app), newAudit(app), newAttack(app),
-		newSchema(app), newCompletion(app), newVersion(app), newDocs(app), newExitCodes())
+		newSchema(app), newCompletion(app), newVersion(app), newExitCodes())
 	root.AddCommand(app.More...)
 	return root
 }

@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nacre"
 	"nacre/audit"
+	"nacre/auditlog"
 	"nacre/doctor"
-	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/install"
 	"nacre/load"
 )
 
@@ -42,7 +42,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := doctor.Checks()
+	list := doctor.Checks(o.app.Program)
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
 	list = append(list, o.app.trial(ctx, who, list))
 	good := true
@@ -63,7 +63,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	return statusOf(good)
 }
 
-func (app *App) printChecks(list []nacre.Check) error {
+func (app *App) printChecks(list []doctor.Check) error {
 	for _, c := range list {
 		mark := app.paint(green, "ok     ")
 		switch {
@@ -83,7 +83,7 @@ func (app *App) printChecks(list []nacre.Check) error {
 	return nil
 }
 
-func (app *App) printHints(list []nacre.Check) error {
+func (app *App) printHints(list []doctor.Check) error {
 	for _, c := range list {
 		if !c.OK && c.Remedy != "" {
 			fmt.Fprintf(app.Out, "%s: %s\n", oneLine(c.Name), oneLine(c.Remedy))
@@ -93,19 +93,19 @@ func (app *App) printHints(list []nacre.Check) error {
 }
 
 // found makes a check of an error.
-func found(name, fine string, err error) nacre.Check {
+func found(name, fine string, err error) doctor.Check {
 	if err == nil {
-		return nacre.Check{Name: name, OK: true, Found: fine}
+		return doctor.Check{Name: name, OK: true, Found: fine}
 	}
-	return nacre.Check{Name: name, Found: err.Error(), Remedy: fault.HintOf(err), Required: true}
+	return doctor.Check{Name: name, Found: err.Error(), Remedy: fault.HintOf(err), Required: true}
 }
 
-func (app *App) installed() nacre.Check {
-	init, err := native.FindInit(app.Program)
+func (app *App) installed() doctor.Check {
+	init, err := install.Beside(app.Program, install.Init)
 	return found("nacre-init", init, err)
 }
 
-func (app *App) policyFine(who owner) nacre.Check {
+func (app *App) policyFine(who owner) doctor.Check {
 	fine := who.policyPath()
 	p, err := load.Policy(fine, who.uid, nil)
 	if p == nil {
@@ -115,11 +115,11 @@ func (app *App) policyFine(who owner) nacre.Check {
 	return found("policy", fine, errors.Join(err, top))
 }
 
-func (app *App) auditFine(who owner) nacre.Check {
+func (app *App) auditFine(who owner) doctor.Check {
 	log, err := audit.Open(who.auditDir(), who.uid)
 	if err == nil {
 		log.Close()
-		_, err = audit.Verify(who.auditDir())
+		_, err = auditlog.Verify(who.auditDir(), auditlog.Against{})
 	}
 	return found("audit", who.auditDir(), err)
 }

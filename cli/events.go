@@ -19,13 +19,14 @@ import (
 // event is one line of --json-events.
 type event struct {
 	Time    time.Time   `json:"time"`
-	Event   string      `json:"event"` // planned, warning, started, ended, denied, planted, failed
+	Event   string      `json:"event"` // planned, warning, started, mask.added, mask.failed, mask.unwatched, ended, denied, planted, failed
 	Name    string      `json:"name,omitempty"`
 	Plan    string      `json:"plan,omitempty"` // digest
 	Command []string    `json:"command,omitempty"`
 	Detail  string      `json:"detail,omitempty"`
 	ID      string      `json:"id,omitempty"`
 	PID     int         `json:"pid,omitempty"`
+	ScanMS  *float64    `json:"scan_ms,omitempty"` // of started: what looking for blocked names took
 	Path    string      `json:"path,omitempty"`
 	Error   string      `json:"error,omitempty"`
 	Hint    string      `json:"hint,omitempty"`
@@ -85,8 +86,9 @@ func (e *events) planned(p nacre.Plan) {
 	}
 }
 
-func (e *events) started(box nacre.Sandbox) {
-	v := event{Event: "started", ID: box.ID()}
+func (e *events) started(box nacre.Sandbox, scan time.Duration) {
+	ms := float64(scan.Microseconds()) / 1000
+	v := event{Event: "started", ID: box.ID(), ScanMS: &ms}
 	if b, ok := box.(interface{ PID() int }); ok {
 		v.PID = b.PID()
 	}

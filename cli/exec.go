@@ -21,7 +21,8 @@ func newExec(app *App) *cobra.Command {
 		Use:   "exec [flags] ID [--] COMMAND [ARG]...",
 		Short: "Run another program in a running sandbox, under the same confinement",
 		Long: `Run another program in a running sandbox. It gets what the plan of that sandbox
-grants and nothing else, and it is recorded. It ends with the sandbox, or before.`,
+grants and nothing else, and it is recorded. It ends with the sandbox, or before;
+without a terminal also when this command is ended, such as by Ctrl-C.`,
 		Example: `  nacre exec k3x9a2bc -- ps ax
   nacre exec -t my-agent sh`,
 		Args:              takes(2, -1, "ID COMMAND [ARG]..."),
@@ -49,7 +50,9 @@ func (o *execOptions) run(ctx context.Context, args []string) error {
 	}
 	var exit nacre.Exit
 	if tty {
-		exit, err = box.ExecTTY(command, windowOf(o.app.In), func(master *os.File) error { return o.attach(ctx, master) })
+		exit, err = box.ExecTTY(command, windowOf(o.app.In), func(socket *os.File, resize func(nacre.Window) error) error {
+			return o.attach(ctx, socket, resize)
+		})
 	} else {
 		exit, err = box.Exec(command, o.app.In, o.app.Out, o.app.Err)
 	}
@@ -60,9 +63,9 @@ func (o *execOptions) run(ctx context.Context, args []string) error {
 }
 
 // attach joins the terminals. Hanging up is what Ctrl-] three times does here.
-func (o *execOptions) attach(ctx context.Context, master *os.File) error {
+func (o *execOptions) attach(ctx context.Context, socket *os.File, resize func(nacre.Window) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer master.Close()
-	return terminal.Attach(ctx, terminal.Options{Terminal: o.app.In, Out: o.app.Out, Master: master, Kill: cancel})
+	defer socket.Close()
+	return terminal.Attach(ctx, terminal.Options{Terminal: o.app.In, Out: o.app.Out, Master: socket, Resize: resize, Kill: cancel})
 }

@@ -38,7 +38,7 @@ func (in *input) flags(cmd *cobra.Command) {
 // completions are what the shell offers for the flags; files otherwise.
 func (in *input) completions(cmd *cobra.Command) {
 	words := map[string][]string{
-		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock)},
+		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock), string(nacre.TierMasksAtStart)},
 		"limit":  {"memory=", "cpus=", "processes=", "open-files=", "disk=", "output=", "time="},
 		"image":  {"host", "directory:", "layout:", "archive:"},
 	}
@@ -112,7 +112,7 @@ func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
 		return nil
 	}
 	if c.Manifest == nil {
-		c.Manifest = &manifest.Manifest{Loopback: true, Name: nacre.Unnamed}
+		c.Manifest = &manifest.Manifest{Loopback: true, Name: grant.Unnamed}
 		c.Manifest.Origin.File = nacre.OriginCommandLine
 	}
 	if in.workdir != "" {

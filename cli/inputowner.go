@@ -58,7 +58,7 @@ func (in *input) facts(app *App, o owner, c *grant.Input) error {
 	}
 	c.Owner.Groups = map[string]string{}
 	for _, g := range seccomp.Groups() {
-		c.Owner.Groups[g.Name] = g.Warning.Detail
+		c.Owner.Groups[g.Name] = g.Warning
 	}
 	files := c.Files
 	base := o.cwd

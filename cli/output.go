@@ -65,6 +65,10 @@ func whyEnded(e nacre.Exit, l nacre.Limits) string {
 		return fmt.Sprintf("ended: it wrote more than %d bytes (output-limit)", l.Output)
 	case "memory-limit":
 		return fmt.Sprintf("ended: it needed more than %d bytes of memory (memory-limit)", l.Memory)
+	case "blocked-name-appeared":
+		return "ended: a name that is to be masked appeared in a granted folder, and what is in it may have been read (blocked-name-appeared)"
+	case "folders-unwatched":
+		return "ended: new folders can no longer be watched for blocked names (folders-unwatched)"
 	case "stopped":
 		return "ended: it was stopped"
 	case "exited", "signalled", "":

@@ -11,6 +11,7 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/gateway/launch"
+	"nacre/install"
 	"nacre/policy"
 	"nacre/runs"
 	"nacre/strict"
@@ -51,7 +52,7 @@ func xdg(value, home, fallback string) string {
 
 // own are the folders and programs of Nacre's that no agent may have.
 func (o owner) own(program, runtimeDir string) []string {
-	init, _ := native.FindInit(program)
+	init, _ := install.Beside(program, install.Init)
 	list := []string{o.config, o.state, o.system, runs.Folder(o.uid, runtimeDir, o.state)}
 	for _, p := range []string{program, init} {
 		if p != "" {
@@ -65,10 +66,11 @@ func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yam
 func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
 func (o owner) logDir() string      { return filepath.Join(o.state, "logs") }
 func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }
+func (o owner) auditKey() string    { return filepath.Join(o.state, "audit.key") }
 
 // engine makes the native engine with its audit. Close the audit at the end.
 func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
-	init, err := native.FindInit(app.Program)
+	init, err := install.Beside(app.Program, install.Init)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +84,7 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	}
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
-	if program, err := native.FindBeside(app.Program, "nacre-gateway"); err == nil {
+	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
 		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o)}
 	}
 	return e, log, nil

@@ -44,7 +44,7 @@ administrator's policy in /etc/nacre/policy.yaml bounds both.`,
 		Use: "check [FILE]", Short: "Check a policy's text, and that nobody else can change it",
 		Example: "  nacre policy check\n  nacre policy check ./policy.yaml", Args: takes(0, 1, "at most one file"),
 		RunE: func(_ *cobra.Command, args []string) error { return o.check(args) },
-	}, newPolicyAllow(o))
+	}, newPolicyAllow(o), newPolicyImport(o))
 	return cmd
 }
 

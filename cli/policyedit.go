@@ -19,12 +19,13 @@ import (
 	"nacre/policy"
 )
 
-// policyEdit adds one line to a policy.
+// policyEdit adds one line, or some, to a policy.
 type policyEdit struct {
 	path     string
 	owner    owner
 	line     string
-	manifest string // of the one agent that it is for; empty for all
+	manifest string                       // of the one agent that it is for; empty for all
+	show     func(old, text []byte) error // asked before anything is changed; may be nil
 }
 
 // apply reads, merges, checks, records and replaces, while no other nacre does.
@@ -57,6 +58,11 @@ func (e policyEdit) apply(ctx context.Context) (changed bool, err error) {
 	text, changed, err := e.merge(old)
 	if err != nil || !changed {
 		return false, err
+	}
+	if e.show != nil {
+		if err := e.show(old, text); err != nil {
+			return false, err
+		}
 	}
 	if err := e.record(ctx, old, text); err != nil {
 		return false, err

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nacre"
 	"nacre/doctor"
 	"nacre/fault"
 	"nacre/load"
@@ -57,7 +56,7 @@ func (o *policyOptions) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := starter + lackingLines(doctor.Checks())
+	text := starter + lackingLines(doctor.Checks(o.app.Program))
 	if _, err := policy.Parse(path, []byte(text)); err != nil {
 		return err
 	}
@@ -85,7 +84,7 @@ func (o *policyOptions) init(ctx context.Context) error {
 }
 
 // lackingLines are the lower tiers that this machine would need, as comments.
-func lackingLines(checks []nacre.Check) string {
+func lackingLines(checks []doctor.Check) string {
 	var b strings.Builder
 	for _, c := range checks {
 		if !c.OK && c.Tier != "" {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"nacre"
@@ -27,6 +28,7 @@ type session struct {
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
+	masks    *maskNews
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
 }
@@ -38,10 +40,13 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	defer audit.Close()
+	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
 	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
 		return nacre.Exit{}, err
 	}
 	engine.Alias = s.name
+	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
+	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
@@ -63,14 +68,23 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.log.discard()
 		return signals.interrupted(err)
 	}
+	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
 	signals.forward(box)
-	s.events.started(box)
+	took := scanned(box)
+	s.events.started(box, took)
+	if took >= slowScan {
+		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
+	}
 	defer s.serve(ctx)()
 	go s.live.watch(ctx, box)
 	exit, err := s.wait()
 	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
+
+// settling is how long a run takes to be one that stays: from then on it is to
+// hold no more memory than watching takes.
+const settling = time.Second
 
 func (s *session) close() {
 	if s.listener != nil {
@@ -102,6 +116,7 @@ const lastWords = time.Second
 func (s *session) wait() (nacre.Exit, error) {
 	exit, err := s.box.Wait()
 	s.events.ended(exit)
+	s.masks.tell(s.app)
 	if why := whyEnded(exit, s.plan.Limits); why != "" {
 		s.app.note("%s", why)
 	}

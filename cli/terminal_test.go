@@ -255,6 +255,47 @@ func TestFullScreen(t *testing.T) {
 	}
 }
 
+// TestExecOnATerminalIsCapped: what a further program prints on a terminal of its
+// own counts against the plan's limit, as the main program's does.
+func TestExecOnATerminalIsCapped(t *testing.T) {
+	con := sit(t, folder(t), "sh", "-c",
+		`sandbox --name cap-$$ --limit output=64KiB --files . -- sh -c 'exec sleep 60' < /dev/null > log 2>&1 & run=$!; `+
+			`n=0; until nacre stats cap-$$ > /dev/null 2>&1; do n=$((n+1)); [ $n -gt 200 ] && exit 9; sleep 0.05; done; `+
+			`nacre exec -t cap-$$ -- yes flooded; echo exec $?; wait $run; echo run $?; cat log`)
+	con.expect("run 137")
+	con.expect("output-limit")
+	con.end()
+	if n := strings.Count(con.text(), "flooded"); n == 0 || n > 1+64<<10/len("flooded\r\n") {
+		t.Errorf("%d lines came through a limit of 64 KiB", n)
+	}
+}
+
+// TestExecHungUp: Ctrl-] three times hangs up, and the program's terminal does
+// so too.
+func TestExecHungUp(t *testing.T) {
+	con := sit(t, folder(t), "sh", "-c",
+		`sandbox --name hup-$$ --files .:write -- sleep 60 < /dev/null > log 2>&1 & `+
+			`n=0; until nacre stats hup-$$ > /dev/null 2>&1; do n=$((n+1)); [ $n -gt 200 ] && exit 9; sleep 0.05; done; `+
+			`nacre exec -t hup-$$ -- sh -c 'trap "echo hung up > seen; exit" HUP; cd /work/*; stty size; sleep 60 & wait'; `+
+			`until grep -q 'hung up' seen; do n=$((n+1)); [ $n -gt 400 ] && exit 8; sleep 0.05; done; echo seen $?; nacre stop hup-$$`)
+	con.expect("30 100")
+	con.press("\x1d\x1d\x1d")
+	con.expect("seen 0")
+	con.end()
+}
+
+// TestExecResized: a further program hears of a new size of the terminal.
+func TestExecResized(t *testing.T) {
+	con := sit(t, folder(t), "sh", "-c",
+		`sandbox --name size-$$ --files . -- sleep 60 < /dev/null > log 2>&1 & `+
+			`n=0; until nacre stats size-$$ > /dev/null 2>&1; do n=$((n+1)); [ $n -gt 200 ] && exit 9; sleep 0.05; done; `+
+			`nacre exec -t size-$$ -- sh -c 'stty size; trap "stty size; exit" WINCH; sleep 60 & wait'; nacre stop size-$$`)
+	con.expect("30 100")
+	con.size(41, 123)
+	con.expect("41 123")
+	con.end()
+}
+
 func TestExecOnATerminal(t *testing.T) {
 	dir := folder(t)
 	con := sit(t, dir, "sh", "-c",

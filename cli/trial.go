@@ -6,12 +6,13 @@ import (
 	"os"
 
 	"nacre"
+	"nacre/doctor"
 	"nacre/fault"
 	"nacre/grant"
 )
 
 // trial runs a program in a sandbox, with whatever the checks found lacking.
-func (app *App) trial(ctx context.Context, who owner, checks []nacre.Check) nacre.Check {
+func (app *App) trial(ctx context.Context, who owner, checks []doctor.Check) doctor.Check {
 	in := input{name: fmt.Sprintf("doctor-%d", os.Getpid())}
 	fine := "a program ran in a sandbox with every layer"
 	for _, c := range checks {

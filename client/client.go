@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"nacre"
-	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/api"
 	"nacre/localapi/wire"
 	"nacre/runs"
 )
@@ -101,9 +101,10 @@ func (c Client) Exec(command []string, in, out, errs *os.File) (nacre.Exit, erro
 	return exited(receive(conn))
 }
 
-// ExecTTY runs another command on a terminal of its own, whose master it hands
-// to attach; attach returns when the terminal has ended.
-func (c Client) ExecTTY(command []string, size nacre.Window, attach func(master *os.File) error) (nacre.Exit, error) {
+// ExecTTY runs another command on a terminal of its own. It hands attach a
+// socket for what is typed and shown there, and how to tell its size; attach
+// returns when the terminal has ended.
+func (c Client) ExecTTY(command []string, size nacre.Window, attach func(socket *os.File, resize func(nacre.Window) error) error) (nacre.Exit, error) {
 	conn, err := c.dial()
 	if err != nil {
 		return nacre.Exit{}, err
@@ -118,8 +119,8 @@ func (c Client) ExecTTY(command []string, size nacre.Window, attach func(master 
 		wire.Close(fds)
 		return exited(first, first.Error.Err())
 	}
-	master := os.NewFile(uintptr(fds[0]), "terminal")
-	attached := attach(master)
+	socket := os.NewFile(uintptr(fds[0]), "terminal")
+	attached := attach(socket, func(w nacre.Window) error { return wire.Send(conn, api.Request{Op: api.Resize, Size: w}) })
 	exit, err := exited(receive(conn))
 	if err == nil {
 		err = attached

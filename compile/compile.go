@@ -142,7 +142,7 @@ func (c *compiler) identity() error {
 		Subject: nacre.Subject{Digest: c.Digest, Path: c.ManifestPath, Lock: c.Lock}, Blocked: c.auth.Blocked().Patterns(),
 		Files: []nacre.FileGrant{}, Network: []nacre.NetworkGrant{}, Secrets: []nacre.NamedGrant{}, Models: []nacre.NamedGrant{},
 		Tools: []nacre.NamedGrant{}, Messages: []nacre.NamedGrant{}, Schedule: []nacre.NamedGrant{}, Devices: []nacre.NamedGrant{},
-		Syscalls: []nacre.SyscallGroup{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
+		Syscalls: []nacre.NamedGrant{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
 	if err := m.Check(); err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
 			c.warn("fronting-possible", from, "what goes to %s is encrypted to whoever answers there: another site behind the same address can be reached", n.Host)
 		}
 	case nacre.CapSyscalls:
-		c.plan.Syscalls = append(c.plan.Syscalls, nacre.SyscallGroup{Grant: g.Grant, Name: g.Name})
+		c.plan.Syscalls = append(c.plan.Syscalls, g)
 		c.warn("syscalls-"+g.Name, from, "%s", c.Owner.Groups[g.Name])
 		if g.Name == nestedSandbox {
 			c.warn("landlock-off", from, "a nested sandbox mounts, which Landlock forbids: that layer is left out")
@@ -134,7 +134,7 @@ func (c *compiler) limits() error {
 
 // Tiers are the lower tiers of protection that can be accepted.
 func Tiers() []nacre.Tier {
-	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID}
+	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID, nacre.TierMasksAtStart}
 }
 
 func (c *compiler) tiers() error {

@@ -16,6 +16,7 @@ import (
 	"nacre/explain"
 	"nacre/sandbox/notify"
 	"nacre/seccomp"
+	"nacre/seccomp/replay"
 )
 
 // The bounds. A program inside chooses its name and what it calls.
@@ -38,7 +39,8 @@ type Denial struct {
 
 // Tally is the denials of one sandbox. It is what package notify wants.
 type Tally struct {
-	table    *seccomp.Table
+	arch     string
+	program  []unix.SockFilter
 	refusals *explain.Refusals
 	log      *log
 
@@ -60,14 +62,15 @@ type key struct {
 // New makes the tally of a sandbox whose filter was made of this table. What
 // is recorded is like the event.
 func New(o seccomp.Options, t *seccomp.Table, recorder nacre.Recorder, like nacre.Event) *Tally {
-	tally := &Tally{table: t, refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
+	tally := &Tally{arch: string(o.Arch), program: t.Filter().Program, refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
 	tally.log = newLog(recorder, like, tally.List)
 	return tally
 }
 
 // Errno is what the filter itself would have answered.
 func (t *Tally) Errno(c notify.Call) unix.Errno {
-	return cmp.Or(t.table.Judge(c.Number, c.Args).Errno, unix.EPERM)
+	_, errno := replay.Judge(t.program, t.arch, c.Number, c.Args)
+	return cmp.Or(errno, unix.EPERM)
 }
 
 // number is a call's number; those of the x32 ABI count as one.

@@ -11,20 +11,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
-	"nacre/engine/native"
+	"nacre/fault"
+	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/cgroup"
 )
 
-// Checks lists the requirements, with what was found and the remedy.
-func Checks() []nacre.Check {
-	return []nacre.Check{kernel(), userNamespaces(), mountAPI(), filters(), reports(), landlockCheck(), identityCheck(),
-		cgroup.Detect().Check()}
+// Check is one requirement of an engine, as found on this machine.
+type Check struct {
+	Name     string     `json:"name"`
+	OK       bool       `json:"ok"`
+	Found    string     `json:"found"`
+	Remedy   string     `json:"remedy,omitempty"`   // what to do where it is not OK
+	Tier     nacre.Tier `json:"tier,omitempty"`     // what could be accepted instead
+	Required bool       `json:"required,omitempty"` // without it no run at all, tier or not
 }
 
-func kernel() nacre.Check {
+// Checks lists the requirements of a nacre program, with what was found and the
+// remedy.
+func Checks(program string) []Check {
+	here := machine{os.DirFS("/"), os.Geteuid() == 0, program}
+	return []Check{kernel(), here.userNamespaces(), mountAPI(), filters(), reports(), landlockCheck(), identityCheck(),
+		limitsCheck()}
+}
+
+func kernel() Check {
 	release, ok := atLeast(5, 15)
-	return nacre.Check{Name: "kernel", Required: true, Found: "Linux " + release, OK: ok, Remedy: "use Linux 5.15 or newer"}
+	return Check{Name: "kernel", Required: true, Found: "Linux " + release, OK: ok, Remedy: "use Linux 5.15 or newer"}
 }
 
 // atLeast is this kernel's release, and whether it is no older than a version.
@@ -37,31 +50,9 @@ func atLeast(wantMajor, wantMinor int) (release string, ok bool) {
 	return release, err == nil && (major > wantMajor || major == wantMajor && minor >= wantMinor)
 }
 
-// userNamespaces looks at the switches that distributions have.
-func userNamespaces() nacre.Check {
-	c := nacre.Check{Name: "user namespaces", Required: true, OK: true, Found: "available"}
-	root := os.Geteuid() == 0
-	for _, s := range []struct{ file, bad, remedy string }{
-		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000, as an administrator"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1, as an administrator"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
-			"load an AppArmor profile for nacre that allows userns, or sysctl kernel.apparmor_restrict_unprivileged_userns=0, as an administrator"},
-	} {
-		b, err := os.ReadFile(s.file)
-		onlyPlain := !strings.Contains(s.file, "max_user")
-		if err == nil && strings.TrimSpace(string(b)) == s.bad && !(root && onlyPlain) {
-			c.OK, c.Found, c.Remedy = false, s.file+" is "+s.bad, s.remedy
-		}
-	}
-	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
-		c.OK, c.Found, c.Remedy = false, "not in this kernel", "use a kernel with CONFIG_USER_NS"
-	}
-	return c
-}
-
 // mountAPI asks for the system calls with arguments that cannot succeed.
-func mountAPI() nacre.Check {
-	c := nacre.Check{Name: "mounts by descriptor", Required: true, OK: true, Found: "available"}
+func mountAPI() Check {
+	c := Check{Name: "mounts by descriptor", Required: true, OK: true, Found: "available"}
 	err := unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{})
 	_, err2 := unix.Openat2(-1, "", &unix.OpenHow{})
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err2, unix.ENOSYS) {
@@ -72,8 +63,8 @@ func mountAPI() nacre.Check {
 
 const actions = "/proc/sys/kernel/seccomp/actions_avail"
 
-func filters() nacre.Check {
-	c := nacre.Check{Name: "seccomp filters", Required: true, OK: true, Found: "available"}
+func filters() Check {
+	c := Check{Name: "seccomp filters", Required: true, OK: true, Found: "available"}
 	b, err := os.ReadFile(actions)
 	if err != nil || !strings.Contains(string(b), "errno") {
 		c.OK, c.Found, c.Remedy = false, "missing", "use a kernel with CONFIG_SECCOMP_FILTER"
@@ -83,8 +74,8 @@ func filters() nacre.Check {
 
 // reports tells whether denied system calls can be told by name. Nothing is
 // less denied where they cannot, so that this is never a fault.
-func reports() nacre.Check {
-	c := nacre.Check{Name: "denied calls by name", OK: true, Found: "reported"}
+func reports() Check {
+	c := Check{Name: "denied calls by name", OK: true, Found: "reported"}
 	b, _ := os.ReadFile(actions)
 	_, quick := atLeast(6, 6)
 	switch {
@@ -96,25 +87,37 @@ func reports() nacre.Check {
 	return c
 }
 
-func landlockCheck() nacre.Check {
+func landlockCheck() Check {
 	abi, err := sandbox.LandlockABI()
 	switch {
 	case err != nil:
-		return nacre.Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,
+		return Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,
 			Remedy: "boot with landlock among the LSMs: lsm=landlock,…"}
 	case abi < 6:
-		return nacre.Check{Name: "Landlock", Found: fmt.Sprintf("ABI %d", abi), Tier: nacre.TierOldLandlock,
+		return Check{Name: "Landlock", Found: fmt.Sprintf("ABI %d", abi), Tier: nacre.TierOldLandlock,
 			Remedy: "use Linux 6.12 or newer for ABI 6, which scopes signals and abstract sockets"}
 	}
-	return nacre.Check{Name: "Landlock", OK: true, Found: fmt.Sprintf("ABI %d", abi)}
+	return Check{Name: "Landlock", OK: true, Found: fmt.Sprintf("ABI %d", abi)}
 }
 
-func identityCheck() nacre.Check {
-	c := nacre.Check{Name: "identity of its own", OK: true, Found: "a user id for each sandbox"}
+func limitsCheck() Check {
+	l := cgroup.Detect()
+	c := Check{Name: "resource limits", OK: true, Found: "control groups " + string(l.Mode) + ", made directly"}
+	if l.Manager != "" {
+		c.Found = "control groups " + string(l.Mode) + ", delegated by systemd at " + l.Manager
+	}
+	if err := l.Problem(); err != nil {
+		c.OK, c.Found, c.Remedy, c.Tier = false, err.Error(), fault.HintOf(err), nacre.TierWatchdog
+	}
+	return c
+}
+
+func identityCheck() Check {
+	c := Check{Name: "identity of its own", OK: true, Found: "a user id for each sandbox"}
 	if os.Geteuid() == 0 {
 		return c
 	}
-	first, count, err := native.Subordinate()
+	first, count, err := install.Subordinate()
 	if err != nil {
 		c.OK, c.Found, c.Tier = false, err.Error(), nacre.TierOwnerUID
 		c.Remedy = "install uidmap and give the user a range in /etc/subuid and /etc/subgid"

@@ -4,12 +4,15 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"nacre"
 	"nacre/seccomp"
+	"nacre/seccomp/replay"
 )
 
 // Refusals explains calls that a filter refused, each with its arguments. It
-// asks the tables that filters are made from.
+// asks the tables that filters are made from, and the filters.
 type Refusals struct {
 	options seccomp.Options
 	table   *seccomp.Table
@@ -19,8 +22,8 @@ type Refusals struct {
 
 // looser is one line more of a manifest, and the filter that comes of it.
 type looser struct {
-	line  string
-	table *seccomp.Table
+	line    string
+	program []unix.SockFilter
 }
 
 // NewRefusals explains the refusals of a table made with these options.
@@ -44,7 +47,7 @@ func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
 	d.Rule, d.Reason = said(c, d.Subject)
 	r.once.Do(r.loosen) // hardly any run needs these
 	for _, l := range r.looser {
-		if l.table.Judge(number, args).Permit {
+		if permit, _ := replay.Judge(l.program, string(r.options.Arch), number, args); permit {
 			d.Remedy = l.line
 			break
 		}
@@ -56,7 +59,7 @@ func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
 func (r *Refusals) loosen() {
 	try := func(line string, o seccomp.Options) {
 		if t, err := seccomp.NewTable(o); err == nil {
-			r.looser = append(r.looser, looser{line, t})
+			r.looser = append(r.looser, looser{line, t.Filter().Program})
 		}
 	}
 	if !r.options.Loopback {

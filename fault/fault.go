@@ -9,33 +9,23 @@ import (
 )
 
 // Kind classifies a fault. The zero value is Internal: a bug.
-type Kind uint8
+type Kind string
 
 // The kinds.
 const (
-	Internal    Kind = iota // a bug in Nacre
-	Usage                   // the command line is wrong
-	Invalid                 // a file is wrong: syntax, type, unknown key
-	Denied                  // policy does not allow it
-	Unsupported             // this machine lacks a layer and its tier is not accepted
-	NotFound                // it does not exist
-	Conflict                // it exists already, or changed underneath
-	Exhausted               // disk, memory, processes or another resource ran out
-	Tampered                // the audit, a lock or the boundary is not as recorded
-	Command                 // the agent's command cannot be executed
-	Missing                 // the agent's command was not found
-	Leftover                // a sandbox could not be torn down completely
+	Internal    Kind = ""            // a bug in Nacre
+	Usage       Kind = "usage"       // the command line is wrong
+	Invalid     Kind = "invalid"     // a file is wrong: syntax, type, unknown key
+	Denied      Kind = "denied"      // policy does not allow it
+	Unsupported Kind = "unsupported" // this machine lacks a layer and its tier is not accepted
+	NotFound    Kind = "not-found"   // it does not exist
+	Conflict    Kind = "conflict"    // it exists already, or changed underneath
+	Exhausted   Kind = "exhausted"   // disk, memory, processes or another resource ran out
+	Tampered    Kind = "tampered"    // the audit, a lock or the boundary is not as recorded
+	Command     Kind = "command"     // the agent's command cannot be executed
+	Missing     Kind = "missing"     // the agent's command was not found
+	Leftover    Kind = "leftover"    // a sandbox could not be torn down completely
 )
-
-var names = [...]string{"internal", "usage", "invalid", "denied", "unsupported",
-	"not-found", "conflict", "exhausted", "tampered", "command", "missing", "leftover"}
-
-func (k Kind) String() string {
-	if int(k) < len(names) {
-		return names[k]
-	}
-	return names[Internal]
-}
 
 // Fault is an error with a kind, a message and a hint.
 type Fault struct {
@@ -57,7 +47,7 @@ func (f *Fault) Unwrap() error { return f.Cause }
 
 // New makes a fault.
 func New(kind Kind, format string, args ...any) *Fault {
-	return &Fault{Kind: kind, What: fmt.Sprintf(format, args...)}
+	return Wrap(kind, nil, format, args...)
 }
 
 // Wrap makes a fault around a cause.
@@ -82,15 +72,10 @@ func KindOf(err error) Kind {
 
 // HintOf is the first hint in err's chain.
 func HintOf(err error) string {
-	for err != nil {
-		var f *Fault
-		if !errors.As(err, &f) {
-			return ""
-		}
+	for f := (*Fault)(nil); errors.As(err, &f); err = f.Cause {
 		if f.Hint != "" {
 			return f.Hint
 		}
-		err = f.Cause
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -60,6 +61,10 @@ func (g *Gateway) inspect(c *net.TCPConn, d destination) {
 	first, err := v.first.Peek(1)
 	if err != nil {
 		v.gone()
+		if !errors.Is(err, os.ErrDeadlineExceeded) { // opened ahead, and not needed
+			reset(c)
+			return
+		}
 		g.turnAway(c, nacre.Decision{Capability: nacre.CapNetwork, Subject: egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port}.String(),
 			Rule: "protocol", Reason: "the program said nothing, and only HTTP and TLS are granted there"})
 		return

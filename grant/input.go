@@ -13,6 +13,9 @@ import (
 	"nacre/strict"
 )
 
+// Unnamed is the name of a plan that neither a manifest nor the owner named.
+const Unnamed = "command"
+
 // Input is what a plan is made of, with what the owner says on the command
 // line: asked for and allowed at once.
 type Input struct {
@@ -37,7 +40,7 @@ func Compile(in Input) (nacre.Plan, error) {
 // Whole is the input with the command line in its manifest and its grants. It
 // leaves what it was made of alone.
 func (in Input) Whole() (compile.Input, error) {
-	m := manifest.Manifest{Loopback: true, Name: nacre.Unnamed, Origin: commandLine}
+	m := manifest.Manifest{Loopback: true, Name: Unnamed, Origin: commandLine}
 	if in.Manifest != nil {
 		m = *in.Manifest
 	}

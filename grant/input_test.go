@@ -39,7 +39,7 @@ func TestWhole(t *testing.T) {
 	if !reflect.DeepEqual(in, make()) {
 		t.Error("the input was changed")
 	}
-	if whole, err := (Input{Command: []string{"x"}}).Whole(); err != nil || whole.Manifest.Name != nacre.Unnamed || !whole.Manifest.Loopback || !reflect.DeepEqual(whole.Granted, compile.Input{}.Granted) {
+	if whole, err := (Input{Command: []string{"x"}}).Whole(); err != nil || whole.Manifest.Name != Unnamed || !whole.Manifest.Loopback || !reflect.DeepEqual(whole.Granted, compile.Input{}.Granted) {
 		t.Errorf("%+v, %v", whole, err)
 	}
 	in.Files = []manifest.File{{Path: "~bob/x"}}

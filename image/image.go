@@ -92,6 +92,10 @@ func (r Rootfs) Close() error {
 	return r.hold.Close()
 }
 
+// Held is what keeps the image from being removed while it, or a duplicate, is
+// open; nil where nothing does.
+func (r Rootfs) Held() *os.File { return r.hold }
+
 // Prepare returns the image's root file system, pulling and unpacking it first
 // where the store does not have it. A cancelled context leaves nothing behind.
 func (s *Store) Prepare(ctx context.Context, img nacre.Image, progress Progress) (Rootfs, error) {

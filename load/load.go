@@ -43,11 +43,7 @@ type Source struct {
 
 // Manifest reads and parses a manifest.
 func Manifest(path string) (Source, error) {
-	file, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return Source{}, opening(path, err)
-	}
-	data, real, err := read(path, file)
+	data, real, err := File(path)
 	if err != nil {
 		return Source{}, err
 	}
@@ -60,6 +56,15 @@ func Manifest(path string) (Source, error) {
 	}
 	sum := sha256.Sum256(data)
 	return Source{m, real, "sha256:" + hex.EncodeToString(sum[:])}, nil
+}
+
+// File reads a regular file of at most 1 MiB, and says what its real path is.
+func File(path string) (data []byte, real string, err error) {
+	file, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, "", opening(path, err)
+	}
+	return read(path, file)
 }
 
 // Policy reads and parses a policy, which only the owner (or root) may be able

@@ -6,7 +6,6 @@ package localapi
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -16,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
-	"nacre/api"
 	"nacre/fault"
+	"nacre/localapi/api"
 	"nacre/localapi/wire"
 	"nacre/runs"
 )
@@ -124,32 +123,4 @@ func (s *Server) answer(ctx context.Context, c *net.UnixConn, r api.Request, fds
 	default:
 		return reply, fault.New(fault.Usage, "unknown request %q", string(r.Op))
 	}
-}
-
-// exec runs a command on the caller's own streams, or hands the caller the
-// master of a new terminal.
-func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (nacre.Exit, error) {
-	if !r.TTY {
-		if len(fds) != 3 {
-			return nacre.Exit{}, fault.New(fault.Usage, "exec takes stdin, stdout and stderr")
-		}
-		in, out, errs := open(fds[0]), open(fds[1]), open(fds[2])
-		defer func() { in.Close(); out.Close(); errs.Close() }()
-		return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: out, Err: errs})
-	}
-	return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
-		Terminal: func(_ context.Context, master *os.File, _ func(io.Writer) io.Writer) {
-			if raw, err := master.SyscallConn(); err == nil {
-				_ = raw.Control(func(fd uintptr) { _ = wire.Send(c, api.Reply{Terminal: true}, int(fd)) })
-			}
-		}})
-}
-
-// open takes a copy of a descriptor; the caller closes the original.
-func open(fd int) *os.File {
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil
-	}
-	return os.NewFile(uintptr(dup), "stream")
 }

@@ -62,30 +62,22 @@ func NewBlocked(patterns []string) (*Blocked, error) {
 // Patterns are the sorted patterns, from which NewBlocked makes an equal matcher.
 func (b *Blocked) Patterns() []string { return b.patterns }
 
-// Match tells whether any component of a path is blocked, and by what. A
-// relative path is matched as if its parents were unknown.
+// Match tells whether any component of an absolute path is blocked, and by what.
 func (b *Blocked) Match(name string) (pattern string, ok bool) {
-	rest, absolute := strings.CutPrefix(name, "/")
-	parts := strings.Split(rest, "/")
-	for i, part := range parts {
-		if pattern, ok := b.entry(parts[:i], part, absolute); ok {
-			return pattern, true
-		}
+	parts := strings.Split(strings.TrimPrefix(name, "/"), "/")
+	for i := 0; i < len(parts) && !ok; i++ {
+		pattern, ok = b.MatchEntry(parts[:i], parts[i])
 	}
-	return "", false
+	return pattern, ok
 }
 
 // MatchEntry tells whether one entry of a folder is blocked, given the
 // components of the folder's absolute path on the host. It says nothing of the
 // folder itself.
 func (b *Blocked) MatchEntry(parents []string, name string) (pattern string, ok bool) {
-	return b.entry(parents, name, true)
-}
-
-func (b *Blocked) entry(parents []string, name string, absolute bool) (string, bool) {
 	folded := fold(name)
 	for _, c := range b.exact[folded] {
-		if c.matches(parents, folded, absolute) {
+		if c.matches(parents, folded) {
 			return c.pattern, true
 		}
 	}
@@ -93,7 +85,7 @@ func (b *Blocked) entry(parents []string, name string, absolute bool) (string, b
 		if !strings.HasPrefix(folded, c.prefix) || !strings.HasSuffix(folded, c.suffix) {
 			continue // most names leave here
 		}
-		if c.matches(parents, folded, absolute) && !(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
+		if c.matches(parents, folded) && !(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
 			return c.pattern, true
 		}
 	}
@@ -101,10 +93,10 @@ func (b *Blocked) entry(parents []string, name string, absolute bool) (string, b
 }
 
 // matches compares as many components as the pattern has; no * or ? crosses a /.
-func (c blocker) matches(parents []string, name string, absolute bool) bool {
+func (c blocker) matches(parents []string, name string) bool {
 	pattern, anchored := strings.CutPrefix(c.folded, "/")
 	skip := len(parents) - strings.Count(pattern, "/")
-	if skip < 0 || anchored && (skip != 0 || !absolute) {
+	if skip < 0 || anchored && skip != 0 {
 		return false
 	}
 	if skip < len(parents) {

@@ -74,8 +74,8 @@ func TestBlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{
-		"/home/u/own": true, "/home/u/own/x": true, "/srv/home/u/own": false, "home/u/own": false, "/home/u/owner": false,
-		"/home/u/a*b/c": true, "/home/u/axb/c": false, "/q/x/y/z": true, "/q/x/z": false, "x/y/z": true, "/a/TOKEN/b": true, "/a/tokens": false,
+		"/home/u/own": true, "/home/u/own/x": true, "/srv/home/u/own": false, "/home/u/owner": false,
+		"/home/u/a*b/c": true, "/home/u/axb/c": false, "/q/x/y/z": true, "/q/x/z": false, "/x/y/z": true, "/a/TOKEN/b": true, "/a/tokens": false,
 	} {
 		if _, ok := b.Match(path); ok != want {
 			t.Errorf("Match(%q) = %v", path, ok)

@@ -4,40 +4,45 @@
 package posture
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
 	"nacre"
-	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
 )
 
 // Expect is what must hold for a sandbox's first process.
 type Expect struct {
 	UIDMap   string // "inside outside length"
 	GIDMap   string
-	ReadOnly []string // places that must be read-only mounts
-	Writable []string // places that are writable mounts; every other mount is read-only
-	Limits   map[string]int64
+	Time     bool // a time namespace of its own
+	Loopback bool // its own loopback is up
+	OOMScore int
+	Limits   []blueprint.Rlimit
+	Mounts   []Mount // all that there are, those on top last
 }
 
 // namespaces that a sandbox must not share with its supervisor.
-var namespaces = []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"}
+var namespaces = []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"}
 
 // Read compares a process with what is expected of it.
 func Read(pid int, e Expect) []nacre.Expectation {
 	r := reader{proc: filepath.Join("/proc", strconv.Itoa(pid))}
-	r.namespaces()
+	for _, ns := range namespaces {
+		if ns != "time" || e.Time {
+			r.namespace(ns)
+		}
+	}
 	r.status()
 	r.equal("identity", "uid map", e.UIDMap, r.fields("uid_map"))
 	r.equal("identity", "gid map", e.GIDMap, r.fields("gid_map"))
+	r.network(e.Loopback)
 	r.limits(e.Limits)
-	r.mounts(e)
+	r.equal("limits", "oom_score_adj", strconv.Itoa(e.OOMScore), r.fields("oom_score_adj"))
+	r.mounts(e.Mounts)
 	return r.list
 }
 
@@ -66,98 +71,64 @@ func (r *reader) file(name string) string {
 
 func (r *reader) fields(name string) string { return strings.Join(strings.Fields(r.file(name)), " ") }
 
-func (r *reader) namespaces() {
-	for _, ns := range namespaces {
-		theirs, err := os.Readlink(filepath.Join(r.proc, "ns", ns))
-		ours, err2 := os.Readlink(filepath.Join("/proc/self/ns", ns))
-		ok := err == nil && err2 == nil && theirs != ours
-		found := "its own"
-		if !ok {
-			found = fmt.Sprintf("%s here, %s there (%v)", ours, theirs, err)
-		}
-		r.add("namespaces", ns, "its own", found, ok)
+func (r *reader) namespace(ns string) {
+	theirs, err := os.Readlink(filepath.Join(r.proc, "ns", ns))
+	ours, err2 := os.Readlink(filepath.Join("/proc/self/ns", ns))
+	ok, found := err == nil && err2 == nil && theirs != ours, "its own"
+	if !ok {
+		found = fmt.Sprintf("%s here, %s there (%v)", ours, theirs, err)
 	}
+	r.add("namespaces", ns, "its own", found, ok)
 }
 
-// status checks the lines of proc_pid_status(5) that tell of confinement.
-func (r *reader) status() {
+// statusOf are the lines of proc_pid_status(5).
+func statusOf(text string) map[string]string {
 	lines := map[string]string{}
-	for line := range strings.Lines(r.file("status")) {
+	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(line, ":"); ok {
 			lines[key] = strings.TrimSpace(value)
 		}
 	}
+	return lines
+}
+
+// status checks what tells of confinement. The filter is one more than those
+// that the supervisor is under itself.
+func (r *reader) status() {
+	lines := statusOf(r.file("status"))
 	const none = "0000000000000000"
 	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
 		r.equal("capabilities", set, none, lines[set])
 	}
 	r.equal("capabilities", "NoNewPrivs", "1", lines["NoNewPrivs"])
 	r.equal("seccomp", "mode", "2", lines["Seccomp"])
-	if filters, ok := lines["Seccomp_filters"]; ok { // since 5.9
-		n, err := strconv.Atoi(filters)
-		r.add("seccomp", "filters", "at least 1", filters, err == nil && n >= 1)
+	own, _ := os.ReadFile("/proc/self/status")
+	if n, err := strconv.Atoi(statusOf(string(own))["Seccomp_filters"]); err == nil { // since Linux 5.9
+		r.equal("seccomp", "filters", strconv.Itoa(n+1), lines["Seccomp_filters"])
 	}
 }
 
-// limits compares resource limits by their names in proc_pid_limits(5).
-func (r *reader) limits(want map[string]int64) {
-	text := r.file("limits")
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		found := "missing"
-		for line := range strings.Lines(text) {
-			if rest, ok := strings.CutPrefix(line, name); ok {
-				if f := strings.Fields(rest); len(f) >= 2 {
-					found = f[0] + " " + f[1]
-				}
-			}
-		}
-		v := strconv.FormatInt(want[name], 10)
-		r.equal("limits", name, v+" "+v, found)
-	}
-}
-
-// mounts checks every mount of the process: writable only where the plan says,
-// without setuid programs, and without device nodes but in /dev.
-func (r *reader) mounts(e Expect) {
-	var wrong []string
-	list, err := sandbox.Mounts(filepath.Join(r.proc, "mountinfo"))
-	if err != nil {
-		wrong = append(wrong, err.Error())
-	}
-	top := map[string][]string{} // options by place
-	for _, m := range list {
-		top[m.Path] = m.Options
-		if problem := e.problem(m); problem != "" {
-			wrong = append(wrong, m.Path+" "+problem)
+// network reads which interfaces there are, and whether the one that may be
+// has its address, which it has while it is up.
+func (r *reader) network(up bool) {
+	var names []string
+	for line := range strings.Lines(r.file("net/dev")) {
+		if name, _, ok := strings.Cut(line, ":"); ok {
+			names = append(names, strings.TrimSpace(name))
 		}
 	}
-	expect := func(place, what, option string) {
-		found := cmp.Or(strings.Join(top[place], ","), "not mounted")
-		r.add("mounts", place, what, found, slices.Contains(top[place], option))
-	}
-	for _, place := range e.ReadOnly {
-		expect(place, "read-only", "ro")
-	}
-	for _, place := range e.Writable {
-		expect(place, "writable", "rw")
-	}
-	const good = "read-only, nosuid, nodev; none shared"
-	r.add("mounts", "all others", good, cmp.Or(strings.Join(wrong, "; "), good), len(wrong) == 0)
+	r.equal("network", "interfaces", "lo", strings.Join(names, " "))
+	r.equal("network", "loopback up", fmt.Sprint(up), fmt.Sprint(strings.Contains(r.file("net/fib_trie"), "127.0.0.1")))
 }
 
-func (e Expect) problem(m sandbox.Mount) string {
-	writable := m.Path == "/dev/pts" || slices.ContainsFunc(e.Writable, func(w string) bool {
-		return m.Path == w || strings.HasPrefix(m.Path, w+"/")
-	})
-	switch {
-	case m.Shared:
-		return "shares mounts with the host"
-	case !writable && !slices.Contains(m.Options, "ro"):
-		return "is writable"
-	case !slices.Contains(m.Options, "nosuid"):
-		return "honours setuid"
-	case !slices.Contains(m.Options, "nodev") && !strings.HasPrefix(m.Path, "/dev/"):
-		return "has device nodes"
+// limits compares resource limits: a line for each, in the order of their
+// numbers, behind a heading (proc_pid_limits(5)).
+func (r *reader) limits(want []blueprint.Rlimit) {
+	const column = 26
+	lines := strings.Split(r.file("limits"), "\n")
+	for _, l := range want {
+		line := fmt.Sprintf("%-*s", column, lines[min(l.Resource+1, len(lines)-1)])
+		found := strings.Fields(line[column:] + " missing missing")
+		r.equal("limits", strings.TrimSpace(line[:column]), fmt.Sprint(l.Value, l.Value), found[0]+" "+found[1])
 	}
-	return ""
 }

@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/spawn"
 )
 
 // Mapping is how the agent's identity inside becomes one outside.
@@ -27,18 +26,20 @@ type Mapping struct {
 
 // Order is all that a launch needs.
 type Order struct {
-	Init   string // path of nacre-init
-	Spec   blueprint.Spec
-	Files  []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
-	Map    Mapping
-	Joined func(pid int) error // called before the process does anything
+	Init  string // path of nacre-init
+	Spec  blueprint.Spec
+	Files []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
+	Map   Mapping
+	// Born, if set, calls its argument so that what that starts is born into
+	// the sandbox's control groups (package cgroup).
+	Born func(start func(v2 int) error) error
 }
 
 // Process is the first process of a sandbox, seen from outside.
 type Process struct {
 	PID     int
 	Control int // the control socket, the caller's to close
-	handle  *os.Process
+	handle  *spawn.Child
 	once    sync.Once
 	err     error
 }
@@ -71,8 +72,17 @@ func Launch(o Order) (*Process, error) {
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
 	p := &Process{Control: pair[0]}
-	if p.handle, err = spawn(o, theirs, spec); err == nil {
-		p.PID = p.handle.Pid
+	start := func(v2 int) (err error) {
+		p.handle, err = spawned(o, theirs, spec, v2)
+		return err
+	}
+	if o.Born != nil {
+		err = o.Born(start)
+	} else {
+		err = start(-1)
+	}
+	if err == nil {
+		p.PID = p.handle.PID
 		err = p.admit(o)
 	}
 	if err != nil {
@@ -83,14 +93,31 @@ func Launch(o Order) (*Process, error) {
 	return p, nil
 }
 
-func spawn(o Order, control, spec *os.File) (*os.Process, error) {
+// spawned starts nacre-init with its descriptors, no environment and what
+// building takes.
+func spawned(o Order, control, spec *os.File, v2 int) (*spawn.Child, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
-	files := append([]*os.File{null, null, null, control, spec}, o.Files...)
-	return start(o.Init, "build", files, &syscall.SysProcAttr{Cloneflags: namespaces, AmbientCaps: building})
+	var p spawn.Program
+	p.Descriptors(append([]*os.File{null, null, null, control, spec}, o.Files...))
+	mask := uint32(0)
+	for _, c := range building {
+		mask |= 1 << c
+	}
+	header, sets := []uint32{unix.LINUX_CAPABILITY_VERSION_3, 0}, []uint32{mask, mask, mask, 0, 0, 0}
+	p.Call("capabilities", unix.SYS_CAPSET, header, sets)
+	for _, c := range building {
+		p.Call("ambient capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0)
+	}
+	p.Execute(o.Init, []string{"nacre-init", "build"}, nil)
+	process, err := p.Start(cloneFlags(), v2)
+	if err != nil {
+		return nil, launchFault(err)
+	}
+	return process, nil
 }
 
 // launchFault explains why no process could be made in new namespaces
@@ -111,28 +138,17 @@ func launchFault(err error) error {
 	return f.WithHint("nacre doctor says what this machine lacks")
 }
 
-// start starts nacre-init for a purpose, with no environment.
-func start(init, purpose string, files []*os.File, attr *syscall.SysProcAttr) (*os.Process, error) {
-	p, err := os.StartProcess(init, []string{"nacre-init", purpose}, &os.ProcAttr{Env: []string{}, Files: files, Sys: attr})
-	if err != nil {
-		return nil, launchFault(err)
-	}
-	return p, nil
-}
+// OOMScore is a sandbox's: when the whole machine runs out of memory, it goes
+// first.
+const OOMScore = 500
 
 // admit gives the new process its identity and group, and its cue.
 func (p *Process) admit(o Order) error {
 	if err := o.Map.apply(p.PID); err != nil {
 		return err
 	}
-	// When the whole machine runs out of memory, the sandbox goes first.
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte("500"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
-	}
-	if o.Joined != nil {
-		if err := o.Joined(p.PID); err != nil {
-			return err
-		}
 	}
 	return blueprint.Send(p.Control, blueprint.Message{Kind: blueprint.Build})
 }
@@ -165,18 +181,18 @@ func (m Mapping) apply(pid int) error {
 	if m.Helper {
 		return m.help(pid)
 	}
-	type file struct{ name, content string }
-	files := []file{
-		{"gid_map", fmt.Sprintf("%d %d 1", m.Inside, m.GID)},
-		{"uid_map", fmt.Sprintf("%d %d 1", m.Inside, m.UID)},
-	}
 	if !m.Regroup {
-		files = slices.Insert(files, 0, file{"setgroups", "deny"})
-	}
-	for _, f := range files {
-		if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, f.name), []byte(f.content), 0); err != nil {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil {
 			return mapFault(err)
 		}
+	}
+	return errors.Join(mapID(pid, "gid_map", m.Inside, m.GID), mapID(pid, "uid_map", m.Inside, m.UID))
+}
+
+func mapID(pid int, file string, inside, outside int) error {
+	err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(fmt.Sprintf("%d %d 1", inside, outside)), 0)
+	if err != nil {
+		return mapFault(err)
 	}
 	return nil
 }
@@ -203,7 +219,7 @@ func (p *Process) End() error {
 	p.once.Do(func() {
 		if p.handle != nil {
 			p.Kill()
-			_, p.err = p.handle.Wait()
+			p.err = p.handle.Wait()
 		}
 	})
 	return p.err

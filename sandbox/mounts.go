@@ -53,9 +53,9 @@ func peer(field string) bool {
 	return strings.HasPrefix(field, "shared:") || strings.HasPrefix(field, "master:")
 }
 
-// MountsOf lists the mount that a folder lies on, and those beneath it.
-func MountsOf(folder string) (list []Mount, err error) {
-	all, err := Mounts("/proc/self/mountinfo")
+// MountsOf lists, of all mounts, the one that a folder lies on and those beneath
+// it.
+func MountsOf(all []Mount, folder string) (list []Mount) {
 	var holds Mount // the last of the longest
 	for _, m := range all {
 		switch {
@@ -65,7 +65,7 @@ func MountsOf(folder string) (list []Mount, err error) {
 			holds = m
 		}
 	}
-	return append(list, holds), err
+	return append(list, holds)
 }
 
 // within tells whether a path is a folder or lies beneath it.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -44,27 +45,17 @@ func OpenPin(path string) (*Pin, error) {
 		return nil, pinFault(path, err)
 	}
 	pin := &Pin{File: os.NewFile(uintptr(fd), path), Path: path}
-	if err := pin.inspect(); err != nil {
+	st, err := pin.File.Stat()
+	if err == nil && !st.IsDir() && !st.Mode().IsRegular() {
+		err = fault.New(fault.Denied, "%s is neither a folder nor a regular file", path)
+	}
+	if err != nil {
 		pin.File.Close()
 		return nil, err
 	}
+	owner := st.Sys().(*syscall.Stat_t)
+	pin.Dir, pin.UID, pin.GID = st.IsDir(), owner.Uid, owner.Gid
 	return pin, nil
-}
-
-func (p *Pin) inspect() error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(p.File.Fd()), &st); err != nil {
-		return err
-	}
-	p.UID, p.GID = st.Uid, st.Gid
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		p.Dir = true
-	case unix.S_IFREG:
-	default:
-		return fault.New(fault.Denied, "%s is neither a folder nor a regular file", p.Path)
-	}
-	return nil
 }
 
 func pinFault(path string, err error) error {

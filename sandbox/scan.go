@@ -3,6 +3,8 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -34,22 +36,65 @@ type Findings struct {
 // half scanned.
 const maxEntries = 5_000_000
 
-// Scan walks a pinned folder by descriptors and lists what has to be masked:
+// Scanner finds what has to be masked in a granted folder, by descriptors:
 // blocked names, further names of a blocked file (hard links), folders that
 // cannot be looked into, and sockets, pipes and devices, behind which there is
-// a host process or the kernel instead of data. Where guarded is set, it also
-// lists what has to be guarded.
-func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findings, error) {
-	if !p.Dir {
+// a host process or the kernel instead of data.
+type Scanner struct {
+	Pin     *Pin
+	Blocked Blocked
+	Guarded Guarded // where set, what has to be guarded is listed too
+	// Watch, where set, is told of each folder before it is read, so that
+	// nothing can appear in between.
+	Watch func(dir *os.File, rel string) error
+
+	ctx     context.Context
+	parents []string // names of the folders down to the one being read
+	seen    int
+	linked  map[string]inode // files with several names, not masked so far
+	hidden  map[inode]bool   // all masked files, of earlier scans too
+	Findings
+}
+
+type inode struct{ dev, ino uint64 }
+
+// Scan scans the whole folder.
+func (s *Scanner) Scan(ctx context.Context) (Findings, error) {
+	if !s.Pin.Dir {
 		return Findings{}, nil
 	}
-	s := scanner{ctx: ctx, blocked: blocked, guarded: guarded, linked: map[string]inode{}, hidden: map[inode]bool{}}
-	s.parents = strings.FieldsFunc(p.Path, func(r rune) bool { return r == '/' })
-	top, err := openDir(int(p.File.Fd()), ".")
-	if err != nil {
-		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", p.Path)
+	return s.find(ctx, ".", func(top *os.File) error { return s.folder(top, "") })
+}
+
+// Entry scans one entry of a folder in it again, with all that it holds. What
+// is gone holds nothing.
+func (s *Scanner) Entry(ctx context.Context, folder, name string) (Findings, error) {
+	found, err := s.find(ctx, path.Join(".", folder), func(dir *os.File) error {
+		info, err := os.Lstat(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name))
+		if err == nil {
+			err = s.entry(dir, folder, fs.FileInfoToDirEntry(info))
+		}
+		return errors.Join(err, dir.Close())
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		err = nil
 	}
-	if err := s.folder(top, ""); err != nil {
+	return found, err
+}
+
+// find opens a folder beneath the pin, has it scanned and closed, and sums up.
+func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) error) (Findings, error) {
+	s.ctx, s.Findings, s.seen, s.linked = ctx, Findings{}, 0, map[string]inode{}
+	if s.hidden == nil {
+		s.hidden = map[inode]bool{}
+	}
+	s.parents = slices.DeleteFunc(strings.Split(path.Join(s.Pin.Path, rel), "/"), func(c string) bool { return c == "" })
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: noLinks}
+	fd, err := unix.Openat2(int(s.Pin.File.Fd()), rel, &how)
+	if err != nil {
+		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", path.Join(s.Pin.Path, rel))
+	}
+	if err := scan(os.NewFile(uintptr(fd), rel)); err != nil {
 		return Findings{}, err
 	}
 	for name, id := range s.linked {
@@ -61,19 +106,6 @@ func Scan(ctx context.Context, p *Pin, blocked Blocked, guarded Guarded) (Findin
 	return s.Findings, nil
 }
 
-type inode struct{ dev, ino uint64 }
-
-type scanner struct {
-	ctx     context.Context
-	blocked Blocked
-	guarded Guarded
-	parents []string // names of the folders down to the one being read
-	seen    int
-	linked  map[string]inode // files with several names, not masked so far
-	hidden  map[inode]bool   // masked files with several names
-	Findings
-}
-
 func openDir(at int, name string) (*os.File, error) {
 	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -83,8 +115,13 @@ func openDir(at int, name string) (*os.File, error) {
 }
 
 // folder scans one folder and closes it.
-func (s *scanner) folder(dir *os.File, rel string) error {
+func (s *Scanner) folder(dir *os.File, rel string) error {
 	defer dir.Close()
+	if s.Watch != nil {
+		if err := s.Watch(dir, rel); err != nil {
+			return err
+		}
+	}
 	for {
 		entries, err := dir.ReadDir(512)
 		for _, e := range entries {
@@ -92,21 +129,24 @@ func (s *scanner) folder(dir *os.File, rel string) error {
 				return err
 			}
 		}
-		if err != nil || len(entries) == 0 {
+		switch {
+		case err == io.EOF || errors.Is(err, fs.ErrNotExist): // or removed meanwhile
 			return s.ctx.Err()
+		case err != nil:
+			return err
 		}
 	}
 }
 
-func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
+func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 	if s.seen++; s.seen > maxEntries {
 		return fault.New(fault.Exhausted, "over %d entries to scan for blocked names", maxEntries).
 			WithHint("grant a smaller folder")
 	}
 	name := path.Join(rel, e.Name())
 	link := e.Type()&fs.ModeSymlink != 0
-	if _, ok := s.blocked(s.parents, e.Name()); ok {
-		if id, several := identify(dir, e); several {
+	if _, ok := s.Blocked(s.parents, e.Name()); ok {
+		if id, _ := identify(dir, e); id != (inode{}) {
 			s.hidden[id] = true
 		}
 		if !link {
@@ -114,8 +154,8 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		}
 		return nil
 	}
-	if s.guarded != nil {
-		guarded, readOnly, err := s.guarded(s.parents, e)
+	if s.Guarded != nil {
+		guarded, readOnly, err := s.Guarded(s.parents, e)
 		if err != nil {
 			return fault.Wrap(fault.Denied, err, "%s", name)
 		}
@@ -136,7 +176,7 @@ func (s *scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 	return nil
 }
 
-func (s *scanner) descend(dir *os.File, rel, name string) error {
+func (s *Scanner) descend(dir *os.File, rel, name string) error {
 	sub, err := openDir(int(dir.Fd()), name)
 	switch {
 	case errors.Is(err, unix.ENOENT):

@@ -1,21 +1,22 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/sandbox/spawn"
 )
 
 // DetachMapped makes a mount of a pinned folder on which the folder's owner
 // appears as the agent: what the owner may do there, the agent may, and what
 // the agent makes belongs to the owner. Needs CAP_SYS_ADMIN where the folder's
 // file system was mounted, hence real root.
-func DetachMapped(p *Pin, m Mapping, init string) (*os.File, error) {
-	users, err := idmapNamespace(p, m, init)
+func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
+	users, err := idmapNamespace(p, m)
 	if err != nil {
 		return nil, err
 	}
@@ -42,24 +43,27 @@ func DetachMapped(p *Pin, m Mapping, init string) (*os.File, error) {
 
 // idmapNamespace makes a user namespace that maps the folder's owner to the
 // agent. It takes a process to make one; the process is ended at once.
-func idmapNamespace(p *Pin, m Mapping, init string) (*os.File, error) {
+func idmapNamespace(p *Pin, m Mapping) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
 	defer w.Close()
-	holder, err := start(init, "hold", []*os.File{r}, &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: int(p.UID), HostID: m.UID, Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: int(p.GID), HostID: m.GID, Size: 1}},
-	})
+	var program spawn.Program // ends with this process, whose end of the pipe is the last
+	program.Call("pipe", unix.SYS_CLOSE, w.Fd())
+	program.Call("wait", unix.SYS_READ, r.Fd(), make([]byte, 1), 1)
+	holder, err := program.Hold(unix.CLONE_NEWUSER)
 	if err != nil {
-		return nil, err
+		return nil, launchFault(err)
 	}
 	defer func() {
 		_ = holder.Kill()
-		_, _ = holder.Wait()
+		_ = holder.Wait()
+		program.Release()
 	}()
-	return os.Open("/proc/" + strconv.Itoa(holder.Pid) + "/ns/user")
+	if err := errors.Join(mapID(holder.PID, "uid_map", int(p.UID), m.UID), mapID(holder.PID, "gid_map", int(p.GID), m.GID)); err != nil {
+		return nil, err
+	}
+	return os.Open("/proc/" + strconv.Itoa(holder.PID) + "/ns/user")
 }

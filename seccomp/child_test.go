@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 
 func (o order) carryOut() error {
 	runtime.LockOSThread()
-	filter, err := Build(o.Options)
+	filter, err := build(o.Options)
 	if err != nil {
 		return err
 	}

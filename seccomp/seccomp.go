@@ -50,15 +50,6 @@ type Filter struct {
 	Program []unix.SockFilter
 }
 
-// Build makes the filter of these options.
-func Build(o Options) (Filter, error) {
-	t, err := NewTable(o)
-	if err != nil {
-		return Filter{}, err
-	}
-	return t.Filter(), nil
-}
-
 // Bytes is the program as the kernel reads it on both architectures: eight
 // bytes for each instruction, little-endian.
 func (f Filter) Bytes() []byte {

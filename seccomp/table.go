@@ -116,6 +116,14 @@ func (t *Table) Call(name string) (Call, bool) {
 	return t.calls[name], exists
 }
 
+// Name is the name of a number, "" if it has none.
+func (t *Table) Name(number uint32) string {
+	if i := slices.IndexFunc(t.numbers, func(n numbered) bool { return n.number == number }); i >= 0 {
+		return t.numbers[i].name
+	}
+	return ""
+}
+
 //go:embed calls.txt
 var callsFile string
 

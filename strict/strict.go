@@ -21,8 +21,9 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
-	"unicode/utf8"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -59,7 +60,7 @@ func Decode(file string, data []byte, v any) error {
 		return d.at(1, 1, "the file is larger than 1 MiB")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if i := badByte(data); i >= 0 {
+	if i := bytes.IndexByte(bytes.ToValidUTF8(data, []byte{0}), 0); i >= 0 { // the first that is not UTF-8, or NUL
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
 		column := i - bytes.LastIndexByte(data[:i], '\n')
 		return d.at(line, column, "expected UTF-8 text, found a binary byte (0x%02x)", data[i])
@@ -72,18 +73,6 @@ func Decode(file string, data []byte, v any) error {
 		return err
 	}
 	return d.value(root, reflect.ValueOf(v).Elem())
-}
-
-// badByte is the index of the first byte that is NUL or not UTF-8, or -1.
-func badByte(data []byte) int {
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		if r == 0 || r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return -1
 }
 
 var lineIn = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?((?s:.*))$`)
@@ -157,4 +146,28 @@ func (d decoder) at(line, column int, format string, args ...any) *fault.Fault {
 
 func (d decoder) node(n *yaml.Node, format string, args ...any) *fault.Fault {
 	return d.at(n.Line, n.Column, format, args...)
+}
+
+// Field is one key of a struct, as its tags describe it.
+type Field struct {
+	Name    string // empty: there is no key, only the bare value
+	Index   []int
+	Type    reflect.Type
+	Tag     reflect.StructTag
+	options []string
+}
+
+// Is tells whether a field has an option: required, scalar or some.
+func (f Field) Is(option string) bool { return slices.Contains(f.options, option) }
+
+// Fields lists the keys of a struct type in order, embedded structs inline.
+func Fields(t reflect.Type) []Field {
+	var fields []Field
+	for _, f := range reflect.VisibleFields(t) {
+		if tag, ok := f.Tag.Lookup("yaml"); ok {
+			options := strings.Split(tag, ",")
+			fields = append(fields, Field{options[0], f.Index, f.Type, f.Tag, options[1:]})
+		}
+	}
+	return fields
 }

@@ -43,6 +43,14 @@ const SecretPrefix = "nacre-secret-"
 // probe's id follow, separated by spaces, then a newline.
 const ArrivalPrefix = "nacre-arrival "
 
+// The probes that look on while the outside changes the granted folder, and the
+// name of what is moved in.
+const (
+	BlockedReplaced = "descriptors.blocked-replaced"
+	BlockedMovedIn  = "descriptors.blocked-moved-in"
+	MovedIn         = "moved-in"
+)
+
 // Spec describes one probe. It is what --list-json prints.
 type Spec struct {
 	ID        string `json:"id"` // class.name

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -100,5 +102,49 @@ func TestRawForks(t *testing.T) {
 	unix.Kill(int(pid), unix.SIGKILL)
 	if status := reap(int(pid), 5e9); status.Signal() != unix.SIGKILL {
 		t.Errorf("the sleeper ended with %v", status)
+	}
+}
+
+// TestEveryVectorHasAProbe: docs/ATTACK.md lists what is attacked, and with
+// which probes: none of them is made up, and no probe is missing.
+func TestEveryVectorHasAProbe(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ATTACK.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(text), "| vector | probes |\n|---|---|\n")
+	if !ok {
+		t.Fatal("docs/ATTACK.md has no table of vectors")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	missing := map[string]bool{}
+	for _, p := range probes() {
+		missing[p.id] = true
+	}
+	named := regexp.MustCompile("`([a-z]+\\.[a-z0-9*-]+)`")
+	rows := 0
+	for row := range strings.Lines(table) {
+		found := named.FindAllStringSubmatch(row, -1)
+		if rows++; len(found) == 0 {
+			t.Errorf("no probe: %s", row)
+		}
+		for _, name := range found {
+			hit := false
+			for _, p := range probes() {
+				if ok, _ := path.Match(name[1], p.id); ok {
+					hit = true
+					delete(missing, p.id)
+				}
+			}
+			if !hit {
+				t.Errorf("there is no probe %s", name[1])
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("only %d vectors", rows)
+	}
+	for id := range missing {
+		t.Errorf("%s attacks no vector of the table", id)
 	}
 }

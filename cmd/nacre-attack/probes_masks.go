@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -129,6 +130,41 @@ func exchange(dir, link, plain, blocked string, stop *atomic.Bool) error {
 		}
 	}
 	return blockedErr
+}
+
+func blockedReplaced(c *wire.Config, _ *probe) outcome { return lookOn(c, c.Folder+"/.netrc") }
+
+func blockedMovedIn(c *wire.Config, _ *probe) outcome {
+	return lookOn(c, c.Folder+"/"+wire.MovedIn+"/deep/.aws/credentials")
+}
+
+// How long a file is looked at, and how long it may be readable without being an
+// escape: what appears later is detected, not prevented.
+const (
+	lookingOn   = 3 * time.Second
+	maxReadable = time.Second
+)
+
+// lookOn reads a file again and again while the outside changes it.
+func lookOn(c *wire.Config, file string) outcome {
+	var first, last time.Time
+	for end := time.Now().Add(lookingOn); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		data, _ := readSome(file)
+		o, ok := stolen(c, file, data)
+		if !ok {
+			continue
+		}
+		if last = time.Now(); first.IsZero() {
+			first = last
+		}
+		if last.Sub(first) > maxReadable {
+			return o
+		}
+	}
+	if first.IsZero() {
+		return contained("what appeared was never readable")
+	}
+	return info("what appeared was readable for %v, then no more", last.Sub(first).Round(10*time.Microsecond))
 }
 
 func maskedPath(*wire.Config, *probe) outcome {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 
 	"nacre"
 	"nacre/gateway"
@@ -27,15 +26,11 @@ func main() {
 
 // run serves until the supervisor is gone, or says why it cannot.
 func run(args []string) error {
-	uid, err := strconv.Atoi(args[0])
-	if err != nil {
-		return err
-	}
 	control, err := wire.NewConn(os.NewFile(wire.ControlFD, "control"))
 	if err != nil {
 		return err
 	}
-	if err := lockdown.Enter(lockdown.Options{UID: uid, NoLandlock: slices.Contains(args, string(nacre.TierNoLandlock)), Calls: gateway.Calls()}); err != nil {
+	if err := lockdown.Enter(gateway.Calls(), slices.Contains(args, string(nacre.TierNoLandlock))); err != nil {
 		return err
 	}
 	var config wire.Config

@@ -23,10 +23,6 @@ func main() {
 	case len(os.Args) == 2 && os.Args[1] == "reap":
 		runtime.UnlockOSThread()
 		os.Exit(reap.Main())
-	case len(os.Args) == 2 && os.Args[1] == "hold":
-		// Keeps a user namespace alive until the supervisor holds it; see
-		// package sandbox.
-		_, _ = os.Stdin.Read(make([]byte, 1))
 	default:
 		_, _ = os.Stderr.WriteString("nacre-init is started by nacre, not by hand; see: nacre run --help\n")
 		os.Exit(2)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -17,13 +16,13 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
-	"nacre/posture"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
-	"nacre/sandbox/notify"
 	"nacre/sandbox/watchdog"
+	"nacre/seccomp"
+	"nacre/watch"
 )
 
 // box is a sandbox from its plan to its end.
@@ -42,10 +41,15 @@ type box struct {
 	held      []io.Closer // closed at the end
 	group     *cgroup.Group
 	watchdog  *watchdog.Watchdog
+	watcher   *watch.Watcher // of granted folders
 	process   *sandbox.Process
-	facts     []blueprint.Fact
-	gateway   Gateway          // nil: there is no way out
-	variables []nacre.Variable // that tell of it
+	facts     map[string]string // what init found out
+	host      []sandbox.Mount   // the host's, when the folders were pinned
+	calls     seccomp.Options   // what the filter was made from
+	seen      []sight           // of the host, where the sandbox waits before it is used
+	gateway   Gateway           // nil: there is no way out
+	variables []nacre.Variable  // that tell of it
+	sockets   []int             // that init has opened for it
 	denied    *denials.Tally
 	silent    string          // why denied calls are not reported, if so
 	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
@@ -73,41 +77,30 @@ func (b *box) ID() string { return b.id }
 // PID is the process id of its first process.
 func (b *box) PID() int { return b.process.PID }
 
-// limit makes the control group, or accepts that there is none.
-func (b *box) limit(ctx context.Context) error {
-	group, err := cgroup.New(ctx, b.id, b.limits)
-	switch {
-	case err == nil:
-		b.group = group
-		b.entry.Record.Groups = group.State()
-		return b.entry.Save()
-	case fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog):
+// limit makes the control group, or accepts that there is none. Its record was
+// planned, and stored, before.
+func (b *box) limit(ctx context.Context) (err error) {
+	b.group, err = cgroup.New(ctx, b.id, b.limits)
+	if fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
 		return nil
-	default:
-		return err
 	}
+	return err
 }
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Joined: b.join}
+	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping}
+	if b.group != nil {
+		order.Born = b.group.Born
+	}
 	if b.process, err = sandbox.Launch(order); err != nil {
 		return err
 	}
+	if b.group == nil {
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
+	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
-}
-
-// join puts the waiting init into its group.
-func (b *box) join(pid int) error {
-	if b.group != nil {
-		return b.group.AddAgent(pid)
-	}
-	b.watchdog = &watchdog.Watchdog{
-		Init: pid, Limits: b.limits, Every: 100 * time.Millisecond,
-		Kill: b.end,
-	}
-	return nil
 }
 
 // setupTime is how long building may take before it counts as stuck.
@@ -117,20 +110,16 @@ const setupTime = 30 * time.Second
 func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
-	m, fds, err := blueprint.Receive(b.process.Control)
+	m, err := b.news()
 	if err == nil && m.Kind == blueprint.Captured {
-		if err := b.capture(m, fds); err != nil {
+		if err := b.capture(); err != nil {
 			return err
 		}
-		m, fds, err = blueprint.Receive(b.process.Control)
+		m, err = b.news()
 	}
 	if err == nil && m.Kind == blueprint.Listener {
-		if b.silent = m.Error; len(fds) == 1 {
-			b.served = notify.Serve(fds[0], b.denied)
-		}
-		m, fds, err = blueprint.Receive(b.process.Control)
+		m, err = b.news()
 	}
-	blueprint.CloseAll(fds)
 	switch {
 	case errors.Is(err, blueprint.ErrClosed):
 		return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
@@ -143,7 +132,6 @@ func (b *box) await(context.Context) error {
 	case m.Kind != blueprint.Confined:
 		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 	}
-	b.facts = append(b.facts, m.Facts...)
 	return nil
 }
 
@@ -160,9 +148,13 @@ func (b *box) settle() error {
 // silent says why.
 func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied.List(), b.silent }
 
-// verify compares what holds with what must, and waits for the audit. The
-// command starts after both, or never.
+// verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
+	if b.group != nil {
+		if err := b.group.Settled(); err != nil {
+			return err
+		}
+	}
 	lines, err := b.Posture()
 	if err != nil {
 		return err
@@ -173,55 +165,7 @@ func (b *box) verify(context.Context) error {
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
 		}
 	}
-	if err := <-b.recorded; err != nil {
-		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
-			WithHint("make room, or make the state folder writable")
-	}
 	return nil
-}
-
-// Posture reads back what holds now.
-func (b *box) Posture() ([]nacre.Expectation, error) {
-	list := posture.Read(b.process.PID, b.expected())
-	for _, f := range b.facts {
-		if f.Layer != "landlock" || b.spec.Landlock.ABI != 0 {
-			list = append(list, nacre.Expectation{Layer: f.Layer, Item: f.Item, Expected: f.Expected, Found: f.Found, OK: f.Expected == f.Found})
-		}
-	}
-	if b.group != nil {
-		list = append(list, b.group.Readback(b.process.PID)...)
-	}
-	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
-		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
-}
-
-func (b *box) expected() posture.Expect {
-	e := posture.Expect{
-		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
-		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Limits: map[string]int64{
-			"Max open files": b.plan.Limits.OpenFiles, "Max processes": b.limits.Processes, "Max core file size": 1,
-		},
-	}
-	place := func(writable bool, names ...string) {
-		if writable {
-			e.Writable = append(e.Writable, names...)
-		} else {
-			e.ReadOnly = append(e.ReadOnly, names...)
-		}
-	}
-	for _, p := range b.spec.Private.Places {
-		place(true, p.Path)
-	}
-	place(b.spec.Overlay, "/")
-	place(false, "/dev")
-	place(!b.spec.Proc.ReadOnly, "/proc")
-	for _, t := range b.spec.Trees {
-		if t.Inside != "" && !t.Device {
-			place(t.Write, t.Inside)
-		}
-	}
-	return e
 }
 
 // Signal sends a signal to the command.
@@ -265,21 +209,16 @@ func (b *box) Wait() (nacre.Exit, error) {
 }
 
 // Usage is what the sandbox uses now.
-func (b *box) Usage() (nacre.Usage, error) {
-	u := nacre.Usage{Started: b.started}
-	var err error
+func (b *box) Usage() (u nacre.Usage, err error) {
 	switch {
 	case b.group != nil:
-		var now cgroup.Usage
-		now, err = b.group.Usage()
-		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		u, err = b.group.Usage()
 	case b.watchdog != nil:
-		now := b.watchdog.Usage()
-		u.Memory, u.CPU, u.Processes = now.Memory, now.CPU, now.Processes
+		u = b.watchdog.Usage()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u.Output = b.output
+	u.Started, u.Output, u.Scan = b.started, b.output, b.watcher.Took
 	return u, err
 }
 

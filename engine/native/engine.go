@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"nacre/fault"
 	"nacre/runs"
 	"nacre/sandbox/cgroup"
+	"nacre/watch"
 )
 
 // Engine starts native sandboxes. Alias, Images and Registered may be empty.
@@ -45,42 +45,26 @@ type Images interface {
 // Name is "native".
 func (e *Engine) Name() string { return "native" }
 
-// FindInit returns the nacre-init that belongs to a nacre program.
-func FindInit(program string) (string, error) { return FindBeside(program, "nacre-init") }
-
-// FindBeside returns another program of Nacre's: beside this one, or in
-// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
-func FindBeside(program, name string) (string, error) {
-	dir := filepath.Dir(program)
-	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
-		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
-			if st.Mode().Perm()&0o022 != 0 {
-				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
-					WithHint("chmod go-w %s", candidate)
-			}
-			return candidate, nil
-		}
-	}
-	return "", fault.New(fault.NotFound, "%s is missing beside %s", name, program).
-		WithHint("reinstall Nacre: make install puts its programs in place")
-}
-
 // NewID makes an identifier for a sandbox.
 func NewID() string { return strings.ToLower(rand.Text()[:8]) }
 
 // Start builds the plan's sandbox and starts its command. The audit's record
 // of the start is on disk before the command's first instruction.
 func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacre.Sandbox, error) {
-	if err := e.supported(p); err != nil {
+	b, err := e.box(p)
+	if err != nil {
 		return nil, err
 	}
-	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), outputs: map[*os.File]bool{}}
+	return b.start(ctx, s, b.sweep, b.register, b.announce, b.open, b.limit, b.prepare, b.furnish, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
+}
+
+// box is a sandbox of which nothing is made yet.
+func (e *Engine) box(p nacre.Plan) (*box, error) {
+	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(),
+		outputs: map[*os.File]bool{}, facts: map[string]string{}}
+	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
-	if err := b.start(ctx, s); err != nil {
-		b.leave()
-		return nil, b.abandon(err)
-	}
-	return b, nil
+	return b, e.supported(p)
 }
 
 // supported refuses what no layer here can enforce yet: granted but not
@@ -116,15 +100,26 @@ func (e *Engine) supported(p nacre.Plan) error {
 	return nil
 }
 
-// start goes through the steps in order; box.abandon undoes what was done.
-func (b *box) start(ctx context.Context, s nacre.Streams) error {
-	steps := []func(context.Context) error{b.sweep, b.register, b.open, b.limit, b.prepare, b.furnish, b.launch, b.await, b.verify}
+// start goes through the steps in order and begins the command; where one
+// fails, box.abandon undoes what was done.
+func (b *box) start(ctx context.Context, s nacre.Streams, steps ...func(context.Context) error) (nacre.Sandbox, error) {
+	err := b.take(ctx, steps...)
+	if err == nil {
+		err = b.begin(s)
+	}
+	if err != nil {
+		return nil, b.abandon(err)
+	}
+	return b, nil
+}
+
+func (b *box) take(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
-		if err := step(ctx); err != nil {
+		if err := b.seam(ctx, step); err != nil {
 			return err
 		}
 	}
-	return b.begin(s)
+	return nil
 }
 
 // sweep takes away what crashed supervisors left behind.
@@ -136,9 +131,8 @@ func (b *box) sweep(context.Context) error {
 	return nil
 }
 
-// register makes the sandbox known, and has its record written to the audit
-// while the sandbox is being built.
-func (b *box) register(ctx context.Context) error {
+// register makes the sandbox known.
+func (b *box) register(context.Context) error {
 	record := runs.Record{
 		ID: b.id, Name: b.engine.Alias, Agent: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
@@ -150,10 +144,13 @@ func (b *box) register(ctx context.Context) error {
 	}
 	b.entry = entry
 	if b.engine.Registered != nil {
-		if err := b.engine.Registered(entry.Record); err != nil {
-			return err
-		}
+		return b.engine.Registered(entry.Record)
 	}
+	return nil
+}
+
+// announce has the start written to the audit while the sandbox is being built.
+func (b *box) announce(ctx context.Context) error {
 	b.recorded = make(chan error, 1)
 	event := b.event("sandbox.start", nacre.Allow, "plan accepted", map[string]string{
 		"command":  strings.Join(b.plan.Command, " "),
@@ -164,6 +161,15 @@ func (b *box) register(ctx context.Context) error {
 		b.recorded <- b.engine.Audit.Record(ctx, event)
 		close(b.recorded)
 	}()
+	return nil
+}
+
+// admitted waits for the audit.
+func (b *box) admitted(context.Context) error {
+	if err := <-b.recorded; err != nil {
+		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
+			WithHint("make room, or make the state folder writable")
+	}
 	return nil
 }
 

@@ -24,9 +24,13 @@ type memoryAudit struct {
 	mu     sync.Mutex
 	events []nacre.Event
 	fail   error
+	hook   func(nacre.Event) // called while it records
 }
 
 func (a *memoryAudit) Record(_ context.Context, e nacre.Event) error {
+	if a.hook != nil {
+		a.hook(e)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.fail != nil {
@@ -202,6 +206,16 @@ func TestLimits(t *testing.T) {
 				t.Error("succeeded")
 			}
 		})
+	}
+}
+
+// TestNested: without Landlock and with user namespaces allowed, all else holds.
+func TestNested(t *testing.T) {
+	p := planOf(t, "sh", "-c", "sleep 0.1; cat /proc/sys/user/max_user_namespaces")
+	p.Syscalls = []nacre.NamedGrant{{Name: "nested-sandbox"}}
+	exit, out := runPlan(t, p)
+	if exit.Code != 0 || out == "0\n" || out == "" {
+		t.Errorf("%+v, %q", exit, out)
 	}
 }
 

@@ -104,17 +104,16 @@ func (b *box) Reach(ids []string) error {
 }
 
 // capture hands over what init opened inside. It comes before the agent exists.
-func (b *box) capture(m blueprint.Message, fds []int) error {
+func (b *box) capture() error {
 	var sockets []*os.File
-	for _, fd := range fds {
+	for _, fd := range b.sockets {
 		f := os.NewFile(uintptr(fd), "inside")
 		defer f.Close()
 		sockets = append(sockets, f)
 	}
-	if b.gateway == nil || len(fds) != b.spec.Network.FDs() {
-		return fault.New(fault.Internal, "init opened %d sockets, not %d", len(fds), b.spec.Network.FDs())
+	if b.gateway == nil || len(sockets) != b.spec.Network.FDs() {
+		return fault.New(fault.Internal, "init opened %d sockets, not %d", len(sockets), b.spec.Network.FDs())
 	}
-	b.facts = append(b.facts, m.Facts...)
 	return b.gateway.Serve(sockets)
 }
 

@@ -22,7 +22,10 @@ func (b *box) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	b.spec = specOf(b.plan, b.id)
-	b.spec.Regroup = b.mapping.Regroup
+	b.spec.Regroup, b.spec.Time = b.mapping.Regroup, sandbox.TimeNamespaces()
+	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
+		return err
+	}
 	if b.spec.Landlock, err = b.landlock(); err != nil {
 		return err
 	}
@@ -36,6 +39,9 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	return b.folders(ctx)
 }
 
+// scoping is the ABI from which Landlock knows signals and abstract sockets.
+const scoping = 6
+
 // landlock says which ABI init must find.
 func (b *box) landlock() (blueprint.Landlock, error) {
 	abi, err := sandbox.LandlockABI()
@@ -47,7 +53,7 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 	case err != nil:
 		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
 			WithHint("boot a kernel with landlock among its LSMs (lsm=landlock,…); or accept the lower tier: --accept %s", nacre.TierNoLandlock)
-	case abi < 6 && !old:
+	case abi < scoping && !old:
 		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
@@ -64,7 +70,7 @@ func (b *box) filter() error {
 	if err != nil {
 		return err
 	}
-	b.spec.Seccomp = table.Filter().Bytes()
+	b.spec.Seccomp, b.calls = table.Filter().Bytes(), o
 	b.denied = denials.New(o, table, b.engine.Audit, b.event("", nacre.Deny, "", nil))
 	return nil
 }
@@ -115,7 +121,7 @@ func (b *box) folders(ctx context.Context) error {
 			return err
 		}
 		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		if err := scan(ctx, pin, blocked, &t); err != nil {
+		if err := b.scan(ctx, pin, blocked, &t); err != nil {
 			return err
 		}
 		if err := b.pinned(pin, t); err != nil {
@@ -125,25 +131,10 @@ func (b *box) folders(ctx context.Context) error {
 	return nil
 }
 
-// scan finds what to mask and to guard in a folder.
-func scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
-	var guarded sandbox.Guarded
-	if t.Write {
-		guarded = guards()
-	}
-	found, err := sandbox.Scan(ctx, pin, blocked.MatchEntry, guarded)
-	t.Masks, t.Guards = found.Masks, found.Guards
-	return err
-}
-
 // foreign refuses a folder on or under which something is mounted that is not
 // a file system of files: what the kernel shows there is no owner's to give.
 func (b *box) foreign(p *sandbox.Pin) error {
-	found, err := sandbox.MountsOf(p.Path)
-	if err != nil {
-		return err
-	}
-	for _, m := range found {
+	for _, m := range sandbox.MountsOf(b.host, p.Path) {
 		if m.Pseudo() {
 			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
 				WithHint("grant a folder that does not hold it")
@@ -157,7 +148,7 @@ func (b *box) foreign(p *sandbox.Pin) error {
 func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
 	file := pin.File
 	if os.Geteuid() == 0 {
-		mapped, err := sandbox.DetachMapped(pin, b.mapping, b.engine.Init)
+		mapped, err := sandbox.DetachMapped(pin, b.mapping)
 		if err != nil {
 			return err
 		}

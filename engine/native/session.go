@@ -18,6 +18,7 @@ import (
 
 // job is a command that runs in the sandbox; number 0 is the plan's.
 type job struct {
+	number  int
 	started chan error // nil, or why it could not be started
 	ended   chan syscall.WaitStatus
 	streams nacre.Streams
@@ -58,10 +59,10 @@ const graceAtTimeout = 2 * time.Second
 func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
 	b.mu.Lock()
-	number := len(b.jobs)
+	j.number = len(b.jobs)
 	b.jobs = append(b.jobs, j)
 	b.mu.Unlock()
-	m := blueprint.Message{Kind: blueprint.Run, Job: number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir, Env: b.environ()}
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir, Env: b.environ()}
 	files, err := b.connect(j)
 	var fds []int
 	for _, f := range files {
@@ -162,7 +163,7 @@ func refusal(m blueprint.Message) error {
 	}
 }
 
-// Exec runs another command under the same confinement.
+// Exec runs another command under the same confinement, until ctx is done.
 func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacre.Exit, error) {
 	if len(command) == 0 {
 		return nacre.Exit{}, fault.New(fault.Usage, "there is no command to run")
@@ -175,6 +176,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	if err != nil {
 		return nacre.Exit{}, err
 	}
+	defer context.AfterFunc(ctx, func() {
+		_ = b.send(blueprint.Message{Kind: blueprint.Signal, Job: j.number, Number: int(unix.SIGKILL)})
+	})()
 	status, known := <-j.ended
 	j.copying.Wait()
 	return b.exitOf(status, known), nil
@@ -183,6 +187,9 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *job) {
 	status, known := <-j.ended
+	if b.group != nil {
+		b.group.Leave()
+	}
 	_ = b.process.End() // told again by release
 	b.hurry()
 	j.copying.Wait()
@@ -199,6 +206,7 @@ func (b *box) finish(j *job) {
 // release ends what still runs and gives back all that the sandbox held. Its
 // entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
+	defer b.watcher.Close()()
 	var err error
 	if b.process != nil {
 		err = b.process.End()
@@ -246,9 +254,12 @@ func (b *box) hangUp() {
 
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
+	b.leave()
 	left := errors.Join(b.settle(), b.release())
 	if b.recorded != nil {
 		<-b.recorded // closed, or about to be
+	}
+	if b.entry != nil {
 		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
 		_ = b.engine.Audit.Record(context.Background(), event)
 	}

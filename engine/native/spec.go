@@ -1,20 +1,94 @@
 package native
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	_ "embed"
+	"maps"
+	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/guise"
 	"nacre/sandbox/blueprint"
 )
 
-// machineID is a stable identifier made up for a sandbox.
-func machineID(id string) string {
-	sum := sha256.Sum256([]byte("nacre machine " + id))
-	return hex.EncodeToString(sum[:16])
+//go:embed host.txt
+var hostFile string
+
+// listed reads a section of host.txt: names, with the reason behind a "#".
+func listed(section string) (names []string) {
+	_, text, _ := strings.Cut(hostFile, "\n["+section+"]\n")
+	text, _, _ = strings.Cut(text, "\n[")
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		names = append(names, strings.Fields(line)...)
+	}
+	return names
+}
+
+// hostTrees lists what an agent sees of the host's system.
+func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
+	for _, p := range listed("usr") {
+		trees, links = offered(trees, links, p)
+	}
+	for i := range trees {
+		if trees[i].Inside == "/usr" {
+			trees[i].Masks = slices.DeleteFunc(listed("hidden"), func(name string) bool {
+				_, err := os.Lstat("/usr/" + name)
+				return err != nil
+			})
+		}
+	}
+	for _, name := range listed("etc") {
+		trees, links = offered(trees, links, "/etc/"+name)
+	}
+	return trees, links
+}
+
+// offered adds a path of the host's: a link as a link, the rest as a read-only
+// tree.
+func offered(trees []blueprint.Tree, links []blueprint.Link, p string) ([]blueprint.Tree, []blueprint.Link) {
+	switch st, err := os.Lstat(p); {
+	case err != nil:
+	case st.Mode()&os.ModeSymlink != 0:
+		if target, err := os.Readlink(p); err == nil {
+			links = append(links, blueprint.Link{Path: p, Target: target})
+		}
+	case st.IsDir(), st.Mode().IsRegular():
+		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Dir: st.IsDir(), NoExec: strings.HasPrefix(p, "/etc/")})
+	}
+	return trees, links
+}
+
+func deviceTrees() (trees []blueprint.Tree) {
+	for _, name := range listed("devices") {
+		p := "/dev/" + name
+		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Device: true, NoExec: true})
+	}
+	return trees
+}
+
+// places are the private writable folders.
+var places = []blueprint.Place{
+	{Path: "/home/agent", Mode: 0o700},
+	{Path: "/tmp", Mode: 0o1777},
+	{Path: "/var/tmp", Mode: 0o1777},
+	{Path: "/run", Mode: 0o755},
+	{Path: "/dev/shm", Mode: 0o1777},
+}
+
+// inodes bounds the number of private files: one for each 16 KiB of space, as
+// ext4 does, within reason.
+func inodes(disk int64) int64 { return min(max(disk/16384, 4096), 4_000_000) }
+
+// synthetic are files with texts that are made up, by their names in a folder.
+func synthetic(folder string, texts map[string]string) (list []blueprint.File) {
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		list = append(list, blueprint.File{Path: folder + name, Content: texts[name], Mode: 0o444})
+	}
+	return list
 }
 
 // specOf describes a plan's sandbox without its trees, which take descriptors.
@@ -30,8 +104,8 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 			{Path: "/var/run", Target: "/run"},
 			{Path: "/var/lock", Target: "/run"},
 		},
-		Files:    etcFiles(p, id),
-		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: procSynthetic(id), ReadOnly: !nested},
+		Files:    synthetic("/etc/", guise.Etc(id, p.Identity.Hostname)),
+		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: synthetic("", guise.Proc(id)), ReadOnly: !nested},
 		Limits:   rlimits(p),
 		Loopback: p.Loopback,
 		Nested:   nested,
@@ -39,7 +113,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 }
 
 func hasGroup(p nacre.Plan, name string) bool {
-	return slices.ContainsFunc(p.Syscalls, func(g nacre.SyscallGroup) bool { return g.Name == name })
+	return slices.ContainsFunc(p.Syscalls, func(g nacre.NamedGrant) bool { return g.Name == name })
 }
 
 // initThreads is room for the threads of init, which are not the agent's; it

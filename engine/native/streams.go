@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"nacre"
 )
 
 // connect makes the pipes between a job and its streams, and returns the ends
@@ -130,10 +128,9 @@ func (c capped) Write(p []byte) (int, error) {
 
 // terminal takes over the master of a job's terminal.
 func (b *box) terminal(j *job, fd int) {
-	b.mu.Lock()
 	j.master = os.NewFile(uintptr(fd), "terminal")
-	b.mu.Unlock()
-	resize(j.master, j.streams.Size)
+	size := j.streams.Size
+	_ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Columns})
 	j.copying.Go(func() {
 		defer j.master.Close()
 		if j.streams.Terminal != nil {
@@ -145,19 +142,4 @@ func (b *box) terminal(j *job, fd int) {
 		}
 		_, _ = io.Copy(capped{b, j.streams.Out}, j.master)
 	})
-}
-
-func resize(master *os.File, w nacre.Window) {
-	_ = unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: w.Rows, Col: w.Columns})
-}
-
-// Resize tells the command's terminal its new size.
-func (b *box) Resize(w nacre.Window) error {
-	j := b.job(0)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if j != nil && j.master != nil {
-		resize(j.master, w)
-	}
-	return nil
 }

@@ -6,14 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +24,8 @@ import (
 	"nacre/gateway/model"
 	"nacre/gateway/wire"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/lockdown"
+	"nacre/sandbox/spawn"
 	"nacre/vault"
 )
 
@@ -82,7 +82,7 @@ func sensible(n nacre.NetworkGrant) error {
 
 // link is one running gateway.
 type link struct {
-	process  *os.Process
+	process  *spawn.Child
 	control  *wire.Conn
 	report   func(context.Context, nacre.Event) error
 	network  *blueprint.Network
@@ -93,6 +93,7 @@ type link struct {
 	gone     chan struct{}
 	once     sync.Once
 	closing  chan struct{}
+	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
 }
 
@@ -122,7 +123,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	revealed = append(revealed, told...)
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, root: make(chan []byte, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
-	if err := g.start(l.Program, arguments(p, uid), config); err != nil {
+	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
@@ -146,16 +147,10 @@ func hasIPv6() bool {
 	return err == nil
 }
 
-// arguments are what the gateway must know before it reads anything.
-func arguments(p nacre.Plan, uid int) []string {
-	args := []string{"nacre-gateway", strconv.Itoa(uid)}
-	if slices.Contains(p.Accepted, nacre.TierNoLandlock) {
-		args = append(args, string(nacre.TierNoLandlock))
-	}
-	return args
-}
+// serving is the word by which the supervisor starts a gateway; no person does.
+const serving = "serve"
 
-func (g *link) start(program string, args []string, config wire.Config) error {
+func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -175,8 +170,11 @@ func (g *link) start(program string, args []string, config wire.Config) error {
 		return err
 	}
 	defer null.Close()
-	g.process, err = os.StartProcess(program, args, &os.ProcAttr{Env: []string{},
-		Files: []*os.File{null, null, os.Stderr, theirs, r}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	args := []string{"nacre-gateway", serving}
+	if o.NoLandlock {
+		args = append(args, string(nacre.TierNoLandlock))
+	}
+	g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o)
 	if err != nil {
 		w.Close()
 		return err
@@ -214,11 +212,11 @@ func (g *link) serve() {
 			go g.record(*m.Record)
 		}
 	}
-	state, _ := g.process.Wait()
+	_ = g.process.Wait() // however it ended
 	select {
 	case <-g.closing:
 	default:
-		event := nacre.Event{Kind: "gateway.lost", Decision: nacre.Deny, Reason: fmt.Sprintf("the gateway ended (%v): the sandbox has no network any more", state)}
+		event := nacre.Event{Kind: "gateway.lost", Decision: nacre.Deny, Reason: "the gateway has ended: the sandbox has no network any more"}
 		_ = g.report(context.Background(), event)
 	}
 }
@@ -254,7 +252,7 @@ func kindOf(kind string) string {
 }
 
 // PID is the gateway's process id.
-func (g *link) PID() int { return g.process.Pid }
+func (g *link) PID() int { return g.process.PID }
 
 // Network is what has to be set up inside.
 func (g *link) Network() *blueprint.Network { return g.network }
@@ -303,6 +301,9 @@ const lastWords = 2 * time.Second
 
 // Close ends the gateway and waits until it has gone.
 func (g *link) Close() error {
+	if g.closed.Swap(true) {
+		return nil
+	}
 	close(g.closing)
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
 	select {

@@ -53,7 +53,7 @@ func Receive(c *net.UnixConn, v any) (fds []int, err error) {
 	for _, fd := range fds {
 		syscall.CloseOnExec(fd)
 	}
-	if n == 0 || n > maxPacket || flags&(syscall.MSG_TRUNC|syscall.MSG_CTRUNC) != 0 {
+	if n == 0 || n > maxPacket || len(fds) > maxFDs || flags&(syscall.MSG_TRUNC|syscall.MSG_CTRUNC) != 0 {
 		Close(fds)
 		return nil, errors.New("the other end is gone, or its packet is over the limit")
 	}

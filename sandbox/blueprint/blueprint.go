@@ -4,6 +4,7 @@
 package blueprint
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -22,8 +23,20 @@ const (
 // MaxSpec bounds the encoded Spec, in bytes.
 const MaxSpec = 32 << 20
 
-// LandlockProbe is a file that nothing but Landlock keeps from being read.
-const LandlockProbe = "/dev/.landlock-probe"
+// LandlockProbe is a pipe that nothing but Landlock keeps from being read and
+// written; LandlockSocket is an abstract socket, held at SpecFD, that nothing
+// but Landlock keeps from being connected to.
+const (
+	LandlockProbe  = "/dev/.landlock-probe"
+	LandlockSocket = "@landlock-probe"
+)
+
+// Securebits: capabilities come back neither by being root nor by keeping them
+// over a change of ids, and none of that can be changed (capabilities(7)).
+const Securebits = 1<<0 | 1<<1 | // NOROOT and its lock
+	1<<2 | 1<<3 | // NO_SETUID_FIXUP and its lock
+	1<<5 | // KEEP_CAPS off, locked
+	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE and its lock
 
 // Spec is a sandbox as init builds it. The zero value grants nothing.
 type Spec struct {
@@ -44,9 +57,10 @@ type Spec struct {
 	Limits   []Rlimit
 	Loopback bool
 	Network  *Network // nil: nothing but loopback
+	Time     bool     // a time namespace
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
-	Seccomp  []byte // the assembled filter, in the machine's byte order
+	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest
 }
 
 // Tree is a folder or file of the host that appears inside.
@@ -119,6 +133,7 @@ type Landlock struct {
 func (s Spec) Encode() ([]byte, error) {
 	s.Version = Version
 	b, err := json.Marshal(s)
+	b = append(b, s.Seccomp...)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
 	}
@@ -128,9 +143,11 @@ func (s Spec) Encode() ([]byte, error) {
 // Decode reads a spec.
 func Decode(b []byte) (Spec, error) {
 	var s Spec
-	if err := json.Unmarshal(b, &s); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(&s); err != nil {
 		return Spec{}, err
 	}
+	s.Seccomp = b[d.InputOffset():]
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}

@@ -21,7 +21,7 @@ const (
 	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
 	Captured Kind = "captured" // carries what Spec.Network opened: Facts
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
-	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none
+	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none; Filter, Keyring
 	Confined Kind = "confined" // every layer is on: Facts
 	Started  Kind = "started"  // job runs
 	Refused  Kind = "refused"  // job could not be started: Errno
@@ -48,11 +48,11 @@ type Message struct {
 	Command []string `json:",omitempty"`
 	Env     []string `json:",omitempty"`
 	Workdir string   `json:",omitempty"`
-	Facts   []Fact   `json:",omitempty"`
+	Filter  []byte   `json:",omitempty"` // as it was loaded
+	Keyring int      `json:",omitempty"` // of the session
+	// Facts are what init found out by asking or trying.
+	Facts map[string]string `json:",omitempty"`
 }
-
-// Fact is one thing that the confined process found out by trying it.
-type Fact struct{ Layer, Item, Expected, Found string }
 
 // ErrClosed is returned by Receive once the peer is gone.
 var ErrClosed = errors.New("the other end is gone")
@@ -84,15 +84,19 @@ const maxFDs = 8
 // Receive reads one message. The peer may be hostile: size, descriptors and
 // keys are bounded and checked, and descriptors arrive close-on-exec.
 func Receive(fd int) (Message, []int, error) {
-	b := make([]byte, MaxMessage+1)
 	oob := make([]byte, unix.CmsgSpace(4*maxFDs))
+	var b []byte
 	var n, oobn, flags int
-	var err error
-	for {
-		n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
-		if err != unix.EINTR {
-			break
+	err := error(unix.EINTR)
+	for err == unix.EINTR {
+		// Its size first: memory for the largest takes longer to get than to look.
+		if n, _, err = unix.Recvfrom(fd, nil, unix.MSG_PEEK|unix.MSG_TRUNC); err == nil {
+			b = make([]byte, min(n, MaxMessage)+1)
+			n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
 		}
+	}
+	if err == unix.ECONNRESET { // it ended with something unread
+		err = ErrClosed
 	}
 	if err != nil {
 		return Message{}, nil, err

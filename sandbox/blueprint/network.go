@@ -38,3 +38,16 @@ func (n *Network) FDs() int {
 	}
 	return count
 }
+
+// Promise is what is to be found where something is sent to anywhere by such a
+// socket.
+func (s Socket) Promise() (item, expected string) {
+	item, expected = "TCP to anywhere", "captured"
+	if s.Datagram {
+		item, expected = "UDP to anywhere", "refused"
+	}
+	if s.IPv6 {
+		item += ", IPv6"
+	}
+	return item, expected
+}

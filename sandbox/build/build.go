@@ -51,7 +51,7 @@ func Main(stage2 []string) {
 		{"seccomp", b.enforceSeccomp},
 		{"exec", b.become},
 	} {
-		if err := layer.do(); err != nil {
+		if err := b.take(layer); err != nil {
 			failed := blueprint.Message{Kind: blueprint.Failed, Layer: layer.name, Error: err.Error()}
 			_ = blueprint.Send(blueprint.ControlFD, failed)
 			unix.Exit(1)
@@ -68,7 +68,7 @@ type step struct {
 // inOrder takes steps until one fails.
 func inOrder(steps ...step) error {
 	for _, s := range steps {
-		if err := s.do(); err != nil {
+		if err := s.take(); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
@@ -161,7 +161,7 @@ func (b *builder) namespaces() error {
 	return inOrder(
 		step{"cgroup namespace", raw(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP, 0, 0)},
 		step{"session keyring", newKeyring},
-		step{"time namespace", newTime},
+		step{"time namespace", b.newTime},
 		step{"hostname", func() error { return unix.Sethostname([]byte(b.spec.Hostname)) }},
 		step{"domain name", func() error { return unix.Setdomainname([]byte("(none)")) }},
 		step{"private mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},

@@ -38,16 +38,9 @@ func (b *builder) limits() error {
 	return nil
 }
 
-// Securebits: capabilities come back neither by being root nor by keeping them
-// over a change of ids, and none of that can be changed (capabilities(7)).
-const lockedSecurebits = 1<<0 | 1<<1 | // NOROOT and its lock
-	1<<2 | 1<<3 | // NO_SETUID_FIXUP and its lock
-	1<<5 | // KEEP_CAPS off, locked
-	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE and its lock
-
 func (b *builder) dropCapabilities() error {
 	return inOrder(
-		step{"securebits", raw(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, lockedSecurebits, 0)},
+		step{"securebits", raw(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, blueprint.Securebits, 0)},
 		step{"ambient set", raw(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)},
 		step{"bounding set", emptyBoundingSet},
 		step{"capset", func() error {
@@ -72,8 +65,10 @@ func emptyBoundingSet() error {
 }
 
 // enforceSeccomp comes last: the filter denies most of what was done before.
+// What is loaded is told, beside what cannot be asked for under it.
 // Its listener goes to the supervisor and, being close-on-exec, no further.
 func (b *builder) enforceSeccomp() error {
+	keyring, _ := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
 	const instruction = 8 // sizeof(struct sock_filter)
 	code := b.spec.Seccomp
 	if len(code) == 0 || len(code)%instruction != 0 {
@@ -86,14 +81,14 @@ func (b *builder) enforceSeccomp() error {
 		listener, err = load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	}
 	if err == nil {
-		return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener}, listener)
+		return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Filter: code, Keyring: keyring}, listener)
 	}
 	// An old kernel, or a filter around us has the one listener that there can be.
 	silence(program)
 	if _, err := load(program, 0); err != nil {
 		return err
 	}
-	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Error: err.Error()})
+	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Error: err.Error(), Filter: code, Keyring: keyring})
 }
 
 func load(program []unix.SockFilter, flags uintptr) (int, error) {

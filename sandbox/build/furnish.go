@@ -46,8 +46,20 @@ func write(f blueprint.File) error {
 	if err := os.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
-	_ = os.Remove(f.Path)
-	return os.WriteFile(f.Path, append(f.Binary, f.Content...), os.FileMode(f.Mode))
+	if err := unix.Unlink(f.Path); err == unix.EISDIR {
+		_ = unix.Rmdir(f.Path)
+	}
+	fd, err := unix.Open(f.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, f.Mode)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	text := append(f.Binary, f.Content...)
+	n, err := unix.Write(fd, text)
+	if err == nil && n < len(text) {
+		err = unix.ENOSPC
+	}
+	return err
 }
 
 // furnish makes the plain folders, links and files.
@@ -146,9 +158,9 @@ func (b *builder) devices() error {
 			return err
 		}
 	}
-	// Readable by mode and mount, but by no Landlock rule: what the confined
-	// process finds here proves that Landlock is on.
-	if err := write(blueprint.File{Path: blueprint.LandlockProbe, Content: "Landlock is off.\n", Mode: 0o444}); err != nil {
+	// Open by mode and mount, but by no Landlock rule: what the confined process
+	// finds here proves that Landlock is on. A read-only mount leaves pipes alone.
+	if err := unix.Mknod(blueprint.LandlockProbe, unix.S_IFIFO|0o600, 0); err != nil {
 		return err
 	}
 	return links([]blueprint.Link{

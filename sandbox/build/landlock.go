@@ -1,11 +1,14 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
 )
 
 // What Landlock lets a path be used for (landlock(7)).
@@ -63,7 +66,16 @@ func (b *builder) prepareLandlock() error {
 		return fmt.Errorf("ruleset: %w", e)
 	}
 	b.ruleset = int(fd)
-	return b.landlockRules(attr.Handled_access_fs)
+	if err := b.landlockRules(attr.Handled_access_fs); err != nil || attr.Scoped == 0 {
+		return err
+	}
+	return bait()
+}
+
+// bait leaves a socket behind for the reaper, to be refused by Landlock.
+func bait() error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	return errors.Join(err, unix.Bind(fd, &unix.SockaddrUnix{Name: blueprint.LandlockSocket}), unix.Dup3(fd, blueprint.SpecFD, 0))
 }
 
 // handled is all that a ruleset can restrict at an ABI.

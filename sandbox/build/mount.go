@@ -20,6 +20,9 @@ const (
 // collectTrees turns every host folder into a detached mount while the host's
 // tree is still in sight.
 func (b *builder) collectTrees() error {
+	if err := unix.Chdir("/"); err != nil {
+		return err
+	}
 	self, err := unix.OpenTree(unix.AT_FDCWD, "/proc/self/exe", cloneTree)
 	if err != nil {
 		return fmt.Errorf("nacre-init: %w", err)
@@ -78,14 +81,11 @@ func detach(t blueprint.Tree) (int, error) {
 	return unix.OpenTree(fd, "", flags)
 }
 
+// openBeneathRoot relies on the root being the current folder, from collectTrees
+// on.
 func openBeneathRoot(path string) (int, error) {
-	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(root)
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: closed}
-	return unix.Openat2(root, "."+path, &how)
+	return unix.Openat2(unix.AT_FDCWD, "."+path, &how)
 }
 
 // sameInode tells whether a path walked again has arrived where the check was
@@ -186,11 +186,15 @@ func (b *builder) mask(entry int) error {
 	if err := unix.Fstat(entry, &st); err != nil {
 		return err
 	}
-	blank := "file"
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		blank = "folder"
+	return graft(b.blank, blankFor(st.Mode), 0, 0, entry)
+}
+
+// blankFor is the blank of a kind of entry.
+func blankFor(mode uint32) string {
+	if mode&unix.S_IFMT == unix.S_IFDIR {
+		return "folder"
 	}
-	return graft(b.blank, blank, 0, 0, entry)
+	return "file"
 }
 
 // overlay makes an image the root: its folder below, a private layer above.
@@ -236,8 +240,11 @@ func graft(from int, name string, flags uint, attr uint64, at int) error {
 		return err
 	}
 	defer unix.Close(mount)
-	if err := setattr(mount, attr, flags&unix.AT_RECURSIVE != 0); err != nil {
-		return err
+	// A clone has the attributes of what was cloned, and no peers if that had none.
+	if recursive := flags&unix.AT_RECURSIVE != 0; recursive || attr != 0 {
+		if err := setattr(mount, attr, recursive); err != nil {
+			return err
+		}
 	}
 	return attachAt(mount, at)
 }

@@ -75,7 +75,7 @@ func boundWatchers() error {
 // kernel does not have needs no mask.
 func (b *builder) trimProc(proc int) error {
 	for _, name := range b.spec.Proc.Masks {
-		err := b.maskBeneath(proc, name)
+		err := b.maskProc(proc, name)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -86,6 +86,21 @@ func (b *builder) trimProc(proc int) error {
 		}
 	}
 	return nil
+}
+
+// maskProc lays a blank over what has a name in /proc. Nobody but the kernel
+// makes names there, so that none has to be opened first.
+func (b *builder) maskProc(proc int, name string) error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(proc, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	mount, err := unix.OpenTree(b.blank, blankFor(st.Mode), cloneTree)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	return unix.MoveMount(mount, "", proc, name, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 // replace lays a file of the root over a file of proc.

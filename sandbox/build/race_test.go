@@ -26,6 +26,9 @@ func TestSwap(t *testing.T) {
 		return
 	}
 	dir := os.Getenv("NACRE_TEST_SWAP")
+	if err := os.Chdir("/"); err != nil { // as collectTrees does
+		t.Fatal(err)
+	}
 	granted, link := filepath.Join(dir, "granted"), filepath.Join(dir, "link")
 	var stop atomic.Bool
 	var swaps atomic.Int64

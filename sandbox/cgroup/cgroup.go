@@ -16,8 +16,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -37,17 +37,22 @@ type Group struct {
 	state    State // names no folders that this Group has not made
 	layout   Layout
 	settings []setting
+	settled  func() error // moves this process, once
+	born     bool         // that has begun
+	left     func() error // moves it back, once
 	// Delegation is the time that systemd took to make the scope; zero
 	// without one.
 	Delegation time.Duration
 }
 
-// New makes the groups of a sandbox, sets and writes its limits, and moves the
-// calling process into the supervisor's leaf: one supervisor process serves
-// one sandbox. Where it fails, nothing is left; where the process is killed in
+// New makes the groups of a sandbox, and sets and writes its limits. Then Born
+// and Settled move the calling process into the supervisor's leaf: one supervisor
+// process serves one sandbox. Where it fails, nothing is left; where the process is killed in
 // it, what is left is removed with Planned.
 func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 	g := &Group{state: State{ID: id}, layout: Detect()}
+	g.settled = sync.OnceValue(func() error { return g.settle(false) })
+	g.left = sync.OnceValue(g.leave)
 	if err := errors.Join(g.state.check(), validate(l), g.layout.Problem()); err != nil {
 		return nil, err
 	}
@@ -61,7 +66,7 @@ func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 func (g *Group) build(ctx context.Context) error {
 	planned := g.layout.planned(g.state.ID)
 	for _, dir := range planned.Folders {
-		if exists(dir) || g.layout.Manager != "" && exists(filepath.Dir(dir)) {
+		if cgroups.PathExists(dir) || g.layout.Manager != "" && cgroups.PathExists(filepath.Dir(dir)) {
 			return fault.New(fault.Conflict, "the control group %s exists already", dir).WithHint("remove what an earlier run left")
 		}
 	}
@@ -76,12 +81,10 @@ func (g *Group) build(ctx context.Context) error {
 			return unsupported(err, "no control group can be made", "run where "+root+" is writable")
 		}
 	}
-	if err := g.AddSupervisor(os.Getpid()); err != nil {
-		return err
-	}
-	if g.layout.Mode == V2 { // only now: a group with processes of its own cannot pass on controllers
+	if g.layout.Mode == V2 {
 		dir := g.dir(tree2, "")
-		if err := errors.Join(enable(filepath.Dir(dir)), enable(dir)); err != nil {
+		// In this order: a group with processes of its own cannot pass on controllers.
+		if err := errors.Join(g.settled(), enable(filepath.Dir(dir)), enable(dir)); err != nil {
 			return err
 		}
 	}
@@ -93,15 +96,10 @@ func (g *Group) build(ctx context.Context) error {
 	return nil
 }
 
-// enable lets what is in a v2 group have the controllers.
+// enable lets what is in a v2 group have the controllers; those that are on
+// already change nothing.
 func enable(dir string) error {
-	on, err := cgroups.ReadFile(dir, "cgroup.subtree_control")
-	for _, c := range needed {
-		if err == nil && !slices.Contains(strings.Fields(on), c) {
-			err = cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+c)
-		}
-	}
-	if err != nil {
+	if err := cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+strings.Join(needed[:], " +")); err != nil {
 		return unsupported(err, "no controllers can be passed on in "+dir, "start Nacre from a group that has no processes of its own, or under systemd")
 	}
 	return nil
@@ -127,20 +125,26 @@ func (g *Group) add(leaf string, pid int) error {
 	return nil
 }
 
+// Freezer is the agent's leaf in a v2 tree, which can be frozen; empty where
+// there is none.
+func (g *Group) Freezer() string {
+	if _, ok := g.layout.Base[tree2]; !ok {
+		return ""
+	}
+	return g.dir(tree2, agent)
+}
+
 // dir is the folder of a leaf, or of the group itself, in a controller's tree.
 func (g *Group) dir(controller, leaf string) string {
 	return filepath.Join(g.layout.folder(controller, g.state.ID), leaf)
 }
 
-// leaves are the folders of the named leaves. The v1 trees in which nothing is
-// shared between agent and supervisor have none for the latter: every folder
-// costs its time at start and end.
-func (g *Group) leaves(names ...string) []string {
-	var out []string
-	for _, dir := range g.state.Folders {
+// leaves are the folders of the named leaves.
+func (g *Group) leaves(names ...string) (out []string) {
+	for c := range g.layout.Base {
 		for _, name := range names {
-			if name == agent || g.layout.Mode == V2 || dir == g.dir("memory", "") || dir == g.dir("cpu", "") {
-				out = append(out, filepath.Join(dir, name))
+			if name == agent || c == tree2 || shared(c) {
+				out = append(out, g.dir(c, name))
 			}
 		}
 	}

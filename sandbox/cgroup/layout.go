@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,16 +20,14 @@ type Mode string
 
 // The modes.
 const (
-	None   Mode = ""
-	V1     Mode = "v1"
-	Hybrid Mode = "hybrid" // limits from v1; membership and kill from a v2 tree beside it
-	V2     Mode = "v2"
+	None Mode = ""
+	V1   Mode = "v1" // also where a v2 tree without controllers is beside it (hybrid)
+	V2   Mode = "v2"
 )
 
 const (
-	root    = "/sys/fs/cgroup"
-	unified = root + "/unified"
-	tree2   = "" // the v2 tree's name among the controllers, as in /proc/self/cgroup
+	root  = "/sys/fs/cgroup"
+	tree2 = "" // the v2 tree's name among the controllers, as in /proc/self/cgroup
 )
 
 // needed are the controllers without which there are no limits.
@@ -37,9 +36,10 @@ var needed = [...]string{"memory", "pids", "cpu"}
 // Layout is what this machine has to offer.
 type Layout struct {
 	Mode Mode
-	// Base is, for each controller that can be used, the folder under which a
-	// group would be made. The empty name is the v2 tree.
-	Base map[string]string
+	// Base is, for each controller's tree, the folder under which a group would
+	// be made. On v2 there is one tree for all, with the empty name.
+	Base        map[string]string
+	Controllers []string // that can be used
 	// Manager is the socket of the systemd to ask for a scope. Empty: groups
 	// are made directly.
 	Manager string
@@ -49,27 +49,19 @@ type Layout struct {
 // Detect looks at this machine, as the calling user may use it.
 func Detect() Layout {
 	own, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
-	if err != nil {
+	switch {
+	case err != nil:
 		return Layout{}
-	}
-	if isType(root, unix.CGROUP2_SUPER_MAGIC) {
+	case cgroups.IsCgroup2UnifiedMode():
 		return detect2(own[tree2])
 	}
 	l := Layout{Base: map[string]string{}}
-	wanted := append([]string{"cpuacct"}, needed[:]...)
-	if isType(unified, unix.CGROUP2_SUPER_MAGIC) {
-		l.Base[tree2] = filepath.Join(unified, outside(own[tree2]))
-		wanted = wanted[1:] // the v2 tree counts processor time by itself
-	}
-	for _, c := range wanted {
+	for _, c := range append(needed[:], "cpuacct") {
 		if mnt, top, err := cgroups.FindCgroupMountpointAndRoot(root, c); err == nil {
 			if rel, err := filepath.Rel(top, outside(own[c])); err == nil {
-				l.Base[c], l.Mode = filepath.Join(mnt, rel), V1
+				l.Mode, l.Base[c], l.Controllers = V1, filepath.Join(mnt, rel), append(l.Controllers, c)
 			}
 		}
-	}
-	if _, both := l.Base[tree2]; both && l.Mode == V1 {
-		l.Mode = Hybrid
 	}
 	return l
 }
@@ -79,7 +71,7 @@ func Detect() Layout {
 // The slice is the one that systemd itself would choose, but said aloud, so
 // that the scope's folder is known before there is one.
 func detect2(own string) Layout {
-	l := Layout{Mode: V2, Base: map[string]string{}, home: filepath.Join(root, outside(own))}
+	l := Layout{Mode: V2, home: filepath.Join(root, outside(own))}
 	base, slice, sockets := root, "system.slice", []string{"/run/systemd/private", "/run/dbus/system_bus_socket"}
 	if uid := os.Geteuid(); uid != 0 {
 		base, slice = fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service", root, uid, uid), "app.slice"
@@ -87,48 +79,39 @@ func detect2(own string) Layout {
 		sockets = []string{run + "/systemd/private", run + "/bus"}
 	}
 	list, _ := cgroups.ReadFile(base, "cgroup.controllers") // what cannot be read offers none
-	i := slices.IndexFunc(sockets, exists)
-	if i >= 0 && exists("/run/systemd/system") {
+	i := slices.IndexFunc(sockets, cgroups.PathExists)
+	if i >= 0 && cgroups.PathExists("/run/systemd/system") {
 		l.Manager, base = sockets[i], filepath.Join(base, slice)
 	}
-	for _, c := range append(strings.Fields(list), tree2) {
-		l.Base[c] = base
-	}
+	l.Base, l.Controllers = map[string]string{tree2: base}, strings.Fields(list)
 	return l
 }
 
 // folder is where the group of a sandbox is in a controller's tree.
 func (l Layout) folder(controller, id string) string {
-	if l.Manager != "" {
-		return filepath.Join(l.Base[controller], "nacre-"+id+".scope", "nacre-"+id)
+	base := l.Base[controller]
+	if l.Mode == V2 {
+		base = l.Base[tree2]
 	}
-	return filepath.Join(l.Base[controller], "nacre-"+id)
+	if l.Manager != "" {
+		base = filepath.Join(base, "nacre-"+id+".scope")
+	}
+	return filepath.Join(base, "nacre-"+id)
 }
 
 func (l Layout) planned(id string) State {
-	s := State{ID: id}
+	var folders []string
 	for c := range l.Base {
-		s.Folders = append(s.Folders, l.folder(c, id))
+		folders = append(folders, l.folder(c, id))
 	}
-	slices.Sort(s.Folders)
-	s.Folders = slices.Compact(s.Folders)
-	return s
+	slices.Sort(folders)
+	return State{ID: id, Folders: slices.Compact(folders)}
 }
 
 // outside cuts a group of ours off a path, so that groups never nest.
 func outside(path string) string {
 	before, _, _ := strings.Cut(path, "/nacre-")
 	return "/" + strings.TrimPrefix(before, "/")
-}
-
-func isType(path string, magic int64) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && int64(st.Type) == magic
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
 
 // Problem is nil where limits can be had, else the fault that New returns.
@@ -142,31 +125,22 @@ func (l Layout) Problem() error {
 			fmt.Sprintf("log in through PAM or run: loginctl enable-linger %d", os.Geteuid()))
 	}
 	for _, c := range needed {
-		switch dir, ok := l.Base[c]; {
-		case !ok && l.Mode == V2 && plain:
+		switch {
+		case slices.Contains(l.Controllers, c):
+		case l.Mode == V2 && plain:
 			return unsupported(nil, "systemd does not delegate the "+c+" controller to users",
 				"put [Service] Delegate=cpu io memory pids into /etc/systemd/system/user@.service.d/delegate.conf and log in again")
-		case !ok:
+		default:
 			return unsupported(nil, "the kernel offers no "+c+" controller here", "boot with cgroup_enable="+c)
-		case l.Manager != "": // it makes the folder for us
-		case unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK, unix.AT_EACCESS) != nil:
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Values(l.Base)) {
+		if l.Manager == "" && unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK, unix.AT_EACCESS) != nil { // else it makes the folder for us
 			return unsupported(nil, "no control group can be made in "+dir,
 				"run as root where it is mounted writable, or boot with systemd.unified_cgroup_hierarchy=1 so that systemd can delegate one")
 		}
 	}
 	return nil
-}
-
-// Check is the layout as the doctor shows it.
-func (l Layout) Check() nacre.Check {
-	c := nacre.Check{Name: "resource limits", OK: true, Found: "control groups " + string(l.Mode) + ", made directly"}
-	if l.Manager != "" {
-		c.Found = "control groups " + string(l.Mode) + ", delegated by systemd at " + l.Manager
-	}
-	if err := l.Problem(); err != nil {
-		c.OK, c.Found, c.Remedy, c.Tier = false, err.Error(), fault.HintOf(err), nacre.TierWatchdog
-	}
-	return c
 }
 
 func unsupported(cause error, reason, remedy string) *fault.Fault {

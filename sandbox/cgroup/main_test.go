@@ -127,6 +127,9 @@ func queue(n int) {
 // owner makes a group with a sleeper in it, says so, and waits to be killed.
 func owner() {
 	g, err := New(context.Background(), os.Getenv("NACRE_CGROUP_TEST_ID"), small)
+	if err == nil {
+		err = g.Settled()
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -135,7 +138,7 @@ func owner() {
 	if err := c.Start(); err == nil {
 		_ = g.AddAgent(c.Process.Pid) // the test sees whether it is there
 	}
-	json.NewEncoder(os.Stdout).Encode(g.State())
+	json.NewEncoder(os.Stdout).Encode(g.state)
 	time.Sleep(time.Minute)
 }
 
@@ -153,7 +156,11 @@ func maker() {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}()
 	}
-	if _, err := New(context.Background(), id, small); err != nil {
+	g, err := New(context.Background(), id, small)
+	if err == nil {
+		err = g.Settled()
+	}
+	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -184,6 +191,9 @@ func group(t testing.TB, l nacre.Limits) *Group {
 	t.Helper()
 	need(t)
 	g, err := New(context.Background(), newID(), l)
+	if err == nil {
+		err = g.Settled()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,11 @@ const patience = 10 * time.Second
 
 const systemd = "org.freedesktop.systemd1"
 
+// diskWeight is a sandbox's share of a disk that others want too, who have 100.
+// It is no limit, and holds only where systemd has the io controller and the
+// disk's scheduler knows weights.
+const diskWeight = 20
+
 // property is D-Bus's (sv).
 type property struct {
 	Name  string
@@ -53,7 +58,7 @@ func (g *Group) scope(ctx context.Context) error {
 }
 
 func startScope(ctx context.Context, socket, unit, slice string) error {
-	var further []struct { // a(sa(sv)): other units, none
+	type units []struct { // a(sa(sv)): further ones
 		Name       string
 		Properties []property
 	}
@@ -62,9 +67,10 @@ func startScope(ctx context.Context, socket, unit, slice string) error {
 		{"Slice", dbus.MakeVariant(slice)},
 		{"PIDs", dbus.MakeVariant([]uint32{uint32(os.Getpid())})},
 		{"Delegate", dbus.MakeVariant(true)},
+		{"IOWeight", dbus.MakeVariant(uint64(diskWeight))},
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 		{"TasksMax", dbus.MakeVariant(uint64(math.MaxUint64))}, // else systemd's default, which may be less than the plan's
-	}, further)
+	}, units{})
 }
 
 // stopScope has systemd end a scope whose owner was killed, and waits until it
@@ -74,11 +80,11 @@ func stopScope(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	for exists(dir) && err == nil {
+	for cgroups.PathExists(dir) && err == nil {
 		err = ask(ctx, Detect().Manager, "StopUnit", filepath.Base(dir), "replace")
 		time.Sleep(20 * time.Millisecond)
 	}
-	if !exists(dir) {
+	if !cgroups.PathExists(dir) {
 		return nil // it went by itself
 	}
 	return fault.Wrap(fault.Leftover, err, "systemd does not remove %s", dir).WithHint("systemctl [--user] stop %s", filepath.Base(dir))

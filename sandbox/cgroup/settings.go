@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/fscommon"
 
 	"nacre"
 	"nacre/fault"
@@ -33,66 +37,54 @@ const period = 100_000 // microseconds
 // setting is one value in one control file, written once and read back later.
 type setting struct {
 	controller, leaf, file, value string
-	needed                        func() bool // tells whether it may not be absent; nil: never may it
+	optional                      bool // where the kernel has no such file, nothing is lost
 }
 
 // settings are the files that carry the limits. A parent comes before its
 // leaf: v1 refuses a leaf more than its parent has.
-func settings(l nacre.Limits, v2 bool) []setting {
+func settings(l nacre.Limits, v2 bool) (list []setting) {
 	page := int64(os.Getpagesize())
-	own := l.Memory / page * page // as the kernel rounds
-	mem, all := strconv.FormatInt(own, 10), strconv.FormatInt(own+MemoryHeadroom, 10)
-	procs, quota := strconv.FormatInt(l.Processes, 10), strconv.FormatInt(int64(l.CPUs*period), 10)
-	wide := strconv.FormatInt(int64((l.CPUs+CPUHeadroom)*period), 10)
-	if v2 {
-		quota, wide = quota+" 100000", wide+" 100000"
-		return []setting{
-			{"memory", "", "memory.max", all, nil},
-			{"memory", "", "memory.swap.max", "0", swapping},
-			{"cpu", "", "cpu.max", wide, nil},
-			{"memory", agent, "memory.max", mem, nil},
-			{"memory", agent, "memory.swap.max", "0", swapping},
-			{"memory", agent, "memory.oom.group", "1", nil},
-			{"cpu", agent, "cpu.max", quota, nil},
-			{"pids", agent, "pids.max", procs, nil},
+	own, dry := l.Memory/page*page, !swapping() // as the kernel rounds
+	for _, of := range []struct {
+		leaf   string
+		memory int64
+		cpus   float64
+	}{{"", own + MemoryHeadroom, l.CPUs + CPUHeadroom}, {agent, own, l.CPUs}} {
+		memory, quota := strconv.FormatInt(of.memory, 10), strconv.FormatInt(int64(of.cpus*period), 10)
+		if v2 {
+			list = append(list, setting{"memory", of.leaf, "memory.max", memory, false}, setting{"memory", of.leaf, "memory.swap.max", "0", dry},
+				setting{"cpu", of.leaf, "cpu.max", quota + " 100000", false})
+		} else { // memory and swap together: no swap
+			list = append(list, setting{"memory", of.leaf, "memory.limit_in_bytes", memory, false},
+				setting{"memory", of.leaf, "memory.memsw.limit_in_bytes", memory, dry}, setting{"cpu", of.leaf, "cpu.cfs_quota_us", quota, false})
 		}
 	}
-	tcp := strconv.FormatInt(min(l.Memory/2, maxTCP)/page*page, 10)
-	const limit, withSwap = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
-	return []setting{
-		{"memory", "", limit, all, nil},
-		{"memory", "", withSwap, all, swapping}, // memory and swap together: no swap
-		{"memory", agent, limit, mem, nil},
-		{"memory", agent, withSwap, mem, swapping},
-		{"memory", agent, "memory.kmem.tcp.limit_in_bytes", tcp, func() bool { return false }}, // some kernels lack it
-		{"cpu", "", "cpu.cfs_quota_us", wide, nil},
-		{"cpu", agent, "cpu.cfs_quota_us", quota, nil},
-		{"pids", agent, "pids.max", procs, nil},
+	list = append(list, setting{"pids", agent, "pids.max", strconv.FormatInt(l.Processes, 10), false})
+	if v2 {
+		return append(list, setting{"memory", agent, "memory.oom.group", "1", false})
 	}
+	tcp := strconv.FormatInt(min(l.Memory/2, maxTCP)/page*page, 10) // some kernels lack it
+	return append(list, setting{"memory", agent, "memory.kmem.tcp.limit_in_bytes", tcp, true})
 }
 
 // validate refuses limits that limit nothing or that the kernel cannot hold.
 func validate(l nacre.Limits) error {
-	switch {
-	case l.Memory < 1<<20 || l.Memory > 1<<52:
-		return fault.New(fault.Invalid, "limits: memory of %d bytes is not between 1 MiB and 4 PiB", l.Memory)
-	case !(l.CPUs >= 0.01 && l.CPUs <= 8192):
-		return fault.New(fault.Invalid, "limits: %v cpus is not between 0.01 and 8192", l.CPUs)
-	case l.Processes < 1 || l.Processes > 1<<22:
-		return fault.New(fault.Invalid, "limits: %d processes is not between 1 and 4194304", l.Processes)
+	if l.Memory < 1<<20 || l.Memory > 1<<52 || !(l.CPUs >= 0.01 && l.CPUs <= 8192) || l.Processes < 1 || l.Processes > 1<<22 {
+		return fault.New(fault.Invalid, "limits: %d bytes of memory, %v cpus, %d processes: expected 1 MiB to 4 PiB, 0.01 to 8192, 1 to 4194304",
+			l.Memory, l.CPUs, l.Processes)
 	}
 	return nil
 }
 
 func (g *Group) write(s setting) error {
 	err := cgroups.WriteFile(g.dir(s.controller, s.leaf), s.file, s.value)
-	switch {
-	case s.needed == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
-	case s.needed():
+	switch absent := errors.Is(err, fs.ErrNotExist); {
+	case absent && s.optional:
+		return nil
+	case absent && strings.Contains(s.file, "sw"):
 		return fmt.Errorf("the kernel does not count swap (boot with swapaccount=1, or turn swap off): %w", err)
 	}
-	return nil
+	return err
 }
 
 // swapping tells whether the machine has swap that a sandbox could spill into.
@@ -113,15 +105,36 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 		if found = strings.TrimSpace(found); err != nil {
 			found = err.Error()
 		}
-		absent := s.needed != nil && errors.Is(err, fs.ErrNotExist) && !s.needed()
+		absent := s.optional && errors.Is(err, fs.ErrNotExist)
 		add(filepath.Join(s.leaf, s.file), s.value, found, err == nil && found == s.value || absent)
 	}
 	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	for c := range g.layout.Base {
-		if g.layout.Mode != V2 || c == tree2 {
-			want := "/nacre-" + g.state.ID + "/" + agent
-			add("member of "+g.dir(c, ""), want, in[c], err == nil && strings.HasSuffix(in[c], want))
-		}
+	for _, c := range slices.Sorted(maps.Keys(g.layout.Base)) {
+		want := "/nacre-" + g.state.ID + "/" + agent
+		add("member of "+g.dir(c, ""), want, in[c], err == nil && strings.HasSuffix(in[c], want))
 	}
 	return out
+}
+
+// Usage reads the agent's leaf.
+func (g *Group) Usage() (nacre.Usage, error) {
+	var errs []error
+	read := func(controller, file, key string) int64 {
+		dir := g.dir(controller, agent)
+		v, err := fscommon.GetCgroupParamUint(dir, file)
+		if key != "" {
+			v, err = fscommon.GetValueByKey(dir, file, key)
+		}
+		errs = append(errs, err)
+		return int64(v)
+	}
+	u := nacre.Usage{Processes: read("pids", "pids.current", "")}
+	if g.layout.Mode == V2 {
+		u.Memory, u.OOMKills = read(tree2, "memory.current", ""), read(tree2, "memory.events", "oom_kill")
+		u.CPU = time.Duration(read(tree2, "cpu.stat", "usage_usec")) * time.Microsecond
+	} else {
+		u.Memory, u.OOMKills = read("memory", "memory.usage_in_bytes", ""), read("memory", "memory.oom_control", "oom_kill")
+		u.CPU = time.Duration(read("cpuacct", "cpuacct.usage", ""))
+	}
+	return u, errors.Join(errs...)
 }

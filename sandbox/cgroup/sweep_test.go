@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/cgroups"
 )
 
 // planned starts a maker and reads what it is going to make.
@@ -25,7 +27,7 @@ func planned(t *testing.T, kill string) (child, State) {
 func (s State) there() (out []string) {
 	for _, f := range s.Folders {
 		for _, d := range []string{filepath.Dir(f), f, filepath.Join(f, agent), filepath.Join(f, supervisor)} {
-			if outside(d) != d && exists(d) {
+			if outside(d) != d && cgroups.PathExists(d) {
 				out = append(out, d)
 			}
 		}
@@ -35,7 +37,7 @@ func (s State) there() (out []string) {
 
 func TestPlannedIsWhatIsMade(t *testing.T) {
 	g := group(t, small)
-	if got, want := Planned(g.state.ID), g.State(); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := Planned(g.state.ID), g.state; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("planned %v, made %v", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ import (
 // brief is how long the killed may take to be gone.
 const brief = 3 * time.Second
 
+var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
 // State is what a sweeper needs to remove a group whose owner was killed.
 type State struct {
 	ID      string   `json:"id"`
@@ -28,14 +31,10 @@ type State struct {
 // before that: whatever New has made when it is killed, Remove then finds.
 func Planned(id string) State { return Detect().planned(id) }
 
-// State lists what there is to remove.
-func (g *Group) State() State { return g.state }
-
 // check refuses anything but groups of this name: a state file is no reason to
 // kill somebody else's processes.
 func (s State) check() error {
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	if s.ID == "" || len(s.ID) > 64 || strings.Trim(s.ID, letters+"-_") != "" || !strings.Contains(letters, s.ID[:1]) {
+	if !identifier.MatchString(s.ID) {
 		return fault.New(fault.Invalid, "%q is not a sandbox's id: 1 to 64 of a-z, 0-9, - and _", s.ID)
 	}
 	for _, dir := range s.Folders {
@@ -91,15 +90,13 @@ func (s State) members(leaves ...string) (out []int) {
 	return slices.DeleteFunc(slices.Compact(out), func(pid int) bool { return pid == os.Getpid() })
 }
 
-// strike kills one process, if that number is still one of the group's.
+// strike kills one process, if that number is still one of the group's once it
+// is held by a descriptor.
 func (s State) strike(pid int) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
+	p, _ := os.FindProcess(pid) // never fails here
+	defer p.Release()
 	if s.holds(pid) {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // EPERM: another identity, which cgroup.kill reaches
+		_ = p.Kill() // EPERM: another identity, which cgroup.kill reaches
 	}
 }
 
@@ -113,26 +110,38 @@ func (s State) holds(pid int) bool {
 // removed. A scope goes when systemd notices that it is empty: soon, or
 // rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
-	errs := []error{g.Kill(), g.state.kill(supervisor), g.leave()}
+	if g.layout.Manager == "" && g.left() == nil && g.state.vanish() {
+		return nil
+	}
+	errs := []error{g.Kill(), g.state.kill(supervisor), g.left()}
 	if g.layout.Manager != "" && g.state.holds(os.Getpid()) {
 		return errors.Join(errs[0], errs[1], g.state.remove(agent))
 	}
 	return errors.Join(append(errs, g.state.remove(""))...)
 }
 
-// leave moves this process back to where it was.
-func (g *Group) leave() error {
-	var errs []error
-	for c, home := range g.layout.Base {
-		if g.layout.Mode == V2 {
-			home = g.layout.home
-		}
-		pids, _ := cgroups.GetPids(g.dir(c, supervisor))
-		if slices.Contains(g.state.Folders, g.dir(c, "")) && slices.Contains(pids, os.Getpid()) {
-			errs = append(errs, cgroups.WriteCgroupProc(home, os.Getpid()))
+// vanish removes the groups where nobody is in them any more: the kernel removes
+// no others.
+func (s State) vanish() bool {
+	for _, dir := range s.Folders {
+		for _, leaf := range []string{agent, supervisor, ""} {
+			if err := unix.Rmdir(filepath.Join(dir, leaf)); err != nil && err != unix.ENOENT {
+				return false
+			}
 		}
 	}
-	return errors.Join(errs...)
+	return true
+}
+
+// leave moves this process back to where it was.
+func (g *Group) leave() error {
+	if g.born {
+		_ = g.settled() // it may be under way
+	}
+	if !g.state.holds(os.Getpid()) {
+		return nil
+	}
+	return g.settle(true)
 }
 
 // Remove ends every process in a group whose owner is gone and removes its
@@ -146,7 +155,7 @@ func Remove(s State) error {
 	}
 	errs := []error{s.kill(agent, supervisor), s.remove("")}
 	for _, dir := range s.Folders {
-		if scope := filepath.Dir(dir); strings.HasSuffix(scope, ".scope") && exists(scope) {
+		if scope := filepath.Dir(dir); strings.HasSuffix(scope, ".scope") && cgroups.PathExists(scope) {
 			errs = append(errs, stopScope(scope))
 		}
 	}

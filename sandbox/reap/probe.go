@@ -2,8 +2,8 @@ package reap
 
 import (
 	"errors"
+	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,44 +11,73 @@ import (
 	"nacre/sandbox/blueprint"
 )
 
-// files tries what only Landlock refuses.
-func files() blueprint.Fact {
-	fact := blueprint.Fact{Layer: "landlock", Item: "files", Expected: "refused", Found: "refused"}
-	fd, err := unix.Open(blueprint.LandlockProbe, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	switch {
-	case err == nil:
-		unix.Close(fd)
-		fact.Found = "readable"
-	case !errors.Is(err, unix.EACCES):
-		fact.Found = err.Error()
+// ask finds out what nobody can look at from outside. What cannot be found out
+// reads as what it is: a difference.
+func ask() map[string]string {
+	reached := connecting() // first: where there is no such socket, its number is the Go runtime's to take
+	bits, _ := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+	spaces, _ := os.ReadFile("/proc/sys/user/max_user_namespaces")
+	name, _ := os.Hostname()
+	return map[string]string{
+		"reading":             refused(opening(unix.O_RDONLY)),
+		"writing":             refused(opening(unix.O_WRONLY)),
+		"connecting":          refused(reached),
+		"open in init":        descriptors(),
+		"of init":             fmt.Sprint(os.Environ()),
+		"securebits":          fmt.Sprint(bits),
+		"max_user_namespaces": strings.TrimSpace(string(spaces)),
+		"hostname":            name,
 	}
-	return fact
 }
 
-// own are what init's descriptors lead to: the null device, its socket, and
-// what the Go runtime waits with. A filter's listener is none of them.
-var own = []string{"/dev/null", "socket:", "anon_inode:[event", "anon_inode:[pidfd]"}
-
-// descriptors lists what else was left open. It has to be asked here: from
-// outside only root may look, and from the moment that init is not dumpable
-// not even itself.
-func descriptors() blueprint.Fact {
-	fact := blueprint.Fact{Layer: "descriptors", Item: "open in init", Expected: "only its own", Found: "only its own"}
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		fact.Found = err.Error()
-		return fact
+// refused tells whether Landlock refused something: its own errors are these,
+// for paths and for scopes (landlock(7)).
+func refused(err error) string {
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return "refused"
 	}
+	return fmt.Sprint("not refused: ", err)
+}
+
+// opening tries what only Landlock refuses.
+func opening(how int) error {
+	fd, err := unix.Open(blueprint.LandlockProbe, how|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	unix.Close(fd)
+	return err
+}
+
+// connecting tries to reach the socket that the first half left here, and
+// closes it.
+func connecting() error {
+	defer unix.Close(blueprint.SpecFD)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: blueprint.LandlockSocket})
+}
+
+// descriptors lists what was left open beside the null device, init's socket
+// and what the Go runtime waits with. It has to be asked here: from outside
+// only root may look, and from the moment that init is not dumpable not even
+// itself.
+func descriptors() string {
+	entries, err := os.ReadDir("/proc/self/fd")
 	var strange []string
-	for _, e := range entries {
+	for i, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.Contains(target, "/proc/") &&
-			!slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(target, o) }) {
+		switch {
+		case err != nil: // what it was listed with
+		case i < blueprint.ControlFD && target == os.DevNull:
+		case i == blueprint.ControlFD && strings.HasPrefix(target, "socket:"):
+		case target == "anon_inode:[eventpoll]", target == "anon_inode:[eventfd]":
+		default:
 			strange = append(strange, e.Name()+" is "+target)
 		}
 	}
-	if len(strange) > 0 {
-		fact.Found = strings.Join(strange, ", ")
+	if err == nil && len(strange) == 0 {
+		return "only its own"
 	}
-	return fact
+	return fmt.Sprint(strings.Join(strange, ", "), err)
 }

@@ -9,10 +9,11 @@ package reap
 import (
 	"errors"
 	"os"
-	"os/signal"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -23,24 +24,39 @@ import (
 // nacre-init itself.
 func Main() int {
 	runtime.GOMAXPROCS(1) // few threads, however large the machine
-	facts := []blueprint.Fact{files(), descriptors()}
+	facts := ask()
 	// execve made us dumpable again; nothing of the agent's exists yet.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, dumpable(), 0, 0, 0); err != nil {
 		return fail("dumpable", err)
 	}
+	now, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	facts["dumpable"] = strconv.Itoa(now)
 	unix.CloseOnExec(blueprint.ControlFD)
-	// The agent may signal its init like any other process of its own. What can
-	// be caught is caught and dropped; it must not be ignored, because ignoring
-	// is inherited by every job.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM,
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
-		unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU, unix.SIGXFSZ)
+	if err := unhandle(); err != nil {
+		return fail("signals", err)
+	}
 	r := &reaper{jobs: map[int]job{}}
 	confined := blueprint.Message{Kind: blueprint.Confined, Facts: facts}
 	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
 		return 1
 	}
 	return r.serve()
+}
+
+// unhandle leaves the signals that would end a Go program to the kernel, which
+// drops those that the first process of a namespace does not handle (sigaction(2),
+// pid_namespaces(7)): the agent may signal its init like any other process of its
+// own. They are not ignored, because that is inherited by every job.
+func unhandle() error {
+	var byDefault [4]uint64 // struct sigaction
+	for _, s := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
+		unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH,
+		unix.SIGIO, unix.SIGPWR, unix.SIGSYS, unix.SIGTRAP, unix.SIGXCPU, unix.SIGXFSZ} {
+		if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0); e != 0 {
+			return e
+		}
+	}
+	return nil
 }
 
 func fail(layer string, err error) int {

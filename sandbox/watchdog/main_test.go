@@ -35,6 +35,13 @@ func TestMain(m *testing.M) {
 		return
 	}
 	bufio.NewReader(os.Stdin).ReadString('\n') // until its parent says so
+	if os.Getpid() == 1 {
+		if err := ownProc(); err != nil {
+			fmt.Fprintln(os.Stderr, "needs a /proc of its own:", err)
+			os.Exit(4)
+		}
+		fmt.Println("ready")
+	}
 	switch name {
 	case "allocate":
 		allocate(n)
@@ -59,8 +66,19 @@ func TestMain(m *testing.M) {
 			syscall.Wait4(-1, nil, 0, nil)
 		}
 	case "threadless":
-		threadless(n)
+		if os.Getpid() != 1 {
+			threadless(n)
+		}
+		c := exec.Command("/proc/self/exe") // init keeps its threads
+		c.Env, c.Stdin = os.Environ(), strings.NewReader("\n")
+		c.Run()
 	}
+}
+
+// ownProc mounts a /proc that shows this process's namespace, as every sandbox
+// has one.
+func ownProc() error {
+	return errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("proc", "/proc", "proc", 0, ""))
 }
 
 // allocate touches n MiB of memory and keeps it.
@@ -94,18 +112,24 @@ func hold(n int) {
 // watch is a plain user's supervisor of a sandbox that runs the program.
 func watch(program string) {
 	c := exec.Command("/proc/self/exe")
-	c.Env, c.Stdin = []string{role + "=init of=" + program}, strings.NewReader("\n")
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER}
+	c.Env, c.Stdin, c.Stderr = []string{role + "=init of=" + program}, strings.NewReader("\n"), os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}}
+	out, _ := c.StdoutPipe()
 	if err := c.Start(); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	bufio.NewReader(out).ReadString('\n') // it has its own /proc
 	w := &Watchdog{Init: c.Process.Pid, Every: 20 * time.Millisecond,
 		Limits: nacre.Limits{Memory: 64 << 30, CPUs: 10, Processes: 1000, Time: time.Minute}}
 	w.Kill = func(reason string) { fmt.Println(reason); c.Process.Kill() }
-	if err := w.prepare(); err != nil {
+	held, err := w.prepare()
+	if err != nil {
 		fmt.Println(err)
+		os.Exit(1)
 	}
+	defer held.Close()
 	for hidden := false; !hidden; time.Sleep(5 * time.Millisecond) { // until it runs
 		w.sample()
 		for _, p := range w.seen {

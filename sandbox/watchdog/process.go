@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // tick is USER_HZ, the same on every architecture that Nacre is built for.
@@ -20,7 +18,6 @@ const tick = 10 * time.Millisecond
 type process struct {
 	dir         string // where to read about its memory
 	state       string // one letter; empty for what has just ended
-	parent      string // where that is in /proc
 	start       string // when it began: with its number, who it is
 	threads     int64  // none for a zombie
 	virtual     int64  // bytes
@@ -47,19 +44,13 @@ func readProcess(dir string) process {
 // parseStat reads a stat file. The name in it is the agent's to choose: the
 // fields begin after the last bracket.
 func parseStat(dir string) process {
-	var room [2048]byte // one read of it suffices, and this is the watchdog's main expense
-	n := -1
-	if fd, err := unix.Open(dir+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
-		n, _ = unix.Read(fd, room[:])
-		unix.Close(fd)
-	}
-	b := room[:max(0, n)]
+	b, _ := os.ReadFile(dir + "/stat") // empty for what has just ended
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(f) < 22 { // numbered from 3 in proc(5)
 		return process{}
 	}
 	number := func(field int) int64 { n, _ := strconv.ParseInt(f[field-3], 10, 64); return n }
-	return process{dir: dir, state: f[0], parent: "/proc/" + f[4-3], start: f[22-3],
+	return process{dir: dir, state: f[0], start: f[22-3],
 		threads: number(20), virtual: number(23), resident: number(24) * int64(os.Getpagesize()),
 		own:    time.Duration(number(14)+number(15)) * tick,
 		waited: time.Duration(number(16)+number(17)) * tick}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync/atomic"
 	"time"
@@ -27,8 +26,7 @@ type Watchdog struct {
 	Every  time.Duration       // between two samples, such as 100 ms
 	Kill   func(reason string) // called once at most
 
-	space  string // the sandbox's pid namespace
-	outer  string // the watchdog's own
+	proc   string // the sandbox's own /proc, which shows its processes and no others
 	device string // of shared memory, as in a maps file
 	turn   int    // of samples
 	shared int64  // memory, when that was last looked at
@@ -42,14 +40,11 @@ func (w *Watchdog) Usage() nacre.Usage { return *cmp.Or(w.latest.Load(), &nacre.
 
 // Run samples until the sandbox is gone or ctx is done, or kills it.
 func (w *Watchdog) Run(ctx context.Context) error {
-	held, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", w.Init)) // so that the namespace's number is not given out again
+	held, err := w.prepare()
 	if err != nil {
 		return fmt.Errorf("the sandbox cannot be watched: %w", err)
 	}
 	defer held.Close()
-	if err := w.prepare(); err != nil {
-		return err
-	}
 	clock := time.NewTicker(w.Every)
 	defer clock.Stop()
 	for {
@@ -85,47 +80,44 @@ func (w *Watchdog) judge(u nacre.Usage, err error) string {
 	return ""
 }
 
-// prepare looks up what stays the same.
-func (w *Watchdog) prepare() (err error) {
-	w.space, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", w.Init))
-	if err == nil {
-		w.outer, err = os.Readlink("/proc/self/ns/pid")
+// prepare takes hold of the sandbox's /proc, and looks up what stays the same.
+func (w *Watchdog) prepare() (held *os.File, err error) {
+	process := fmt.Sprintf("/proc/%d", w.Init)
+	if held, err = os.Open(process + "/root/proc"); err != nil {
+		return nil, err
 	}
-	if err != nil || w.outer == w.space {
-		return fmt.Errorf("process %d has no pid namespace of its own to be watched", w.Init)
+	w.proc = fmt.Sprintf("/proc/self/fd/%d", held.Fd())
+	ours, _ := os.Readlink("/proc/self/ns/pid")
+	theirs, _ := os.Readlink(process + "/ns/pid")
+	if shown, _ := os.Readlink(w.proc + "/1/ns/pid"); shown == "" || shown != theirs || shown == ours {
+		held.Close()
+		return nil, fmt.Errorf("process %d has no pid namespace of its own, with a /proc that shows it", w.Init)
 	}
 	fd, err := unix.MemfdCreate("nacre", unix.MFD_CLOEXEC)
 	var st unix.Stat_t
 	if err := errors.Join(err, unix.Fstat(fd, &st), unix.Close(fd)); err != nil {
-		return fmt.Errorf("the device of shared memory: %w", err)
+		held.Close()
+		return nil, fmt.Errorf("the device of shared memory: %w", err)
 	}
 	w.device = fmt.Sprintf("%02x:%02x", unix.Major(st.Dev), unix.Minor(st.Dev))
-	return nil
+	return held, nil
 }
 
-// sample looks at every process of the namespace, and at each whose parent is
-// or just was one of them: a namespace within, or a program that may be run but
-// not read, shows no more than that. Pages that processes share are counted
-// once only where it matters: that is dear. So are mappings and looking for
-// such processes, which is done every fifth time. Processor time is what was
-// seen to be used, or what parents waited for.
+// sample looks at every process of the sandbox, those in namespaces within and
+// those that may be run but not read among them. Pages that processes share are
+// counted once only where it matters: that is dear. So are mappings, which are
+// looked at every fifth time. Processor time is what was seen to be used, or what
+// parents waited for.
 func (w *Watchdog) sample() (u nacre.Usage, err error) {
-	names, err := os.ReadDir("/proc")
+	names, err := os.ReadDir(w.proc)
 	var known time.Duration
 	now, thorough := map[string]process{}, w.turn%5 == 0
 	w.turn++
 	for _, name := range names {
-		dir := "/proc/" + name.Name()
-		in, err := os.Readlink(dir + "/ns/pid")
-		_, old := w.seen[dir]
-		if in == w.outer || errors.Is(err, fs.ErrNotExist) || in != w.space && !old && !thorough {
-			continue
-		}
+		dir := w.proc + "/" + name.Name()
 		p := readProcess(dir)
-		_, child := now[p.parent]
-		_, orphan := w.seen[p.parent]
-		if p.state == "" || in != w.space && !child && !orphan {
-			continue // it has just ended, or is a stranger
+		if p.state == "" {
+			continue // it has just ended, or is no process
 		}
 		before := w.seen[dir]
 		if before.start != p.start {

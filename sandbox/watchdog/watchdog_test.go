@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,13 +17,16 @@ import (
 // spaced starts a program as init of a pid namespace, as root or not.
 func spaced(t testing.TB, what string) child {
 	t.Helper()
-	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		attr.Cloneflags |= syscall.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Geteuid(), Size: 1}}
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 	}
 	c := start(t, what, attr)
 	c.release()
+	if got := c.line(); got != "ready" {
+		t.Fatalf("init said %q", got)
+	}
 	return c
 }
 
@@ -136,12 +140,36 @@ func BenchmarkWatchdogSample(b *testing.B) {
 	c := spaced(b, "fork=8")
 	c.line()
 	w := &Watchdog{Init: c.Process.Pid, Limits: nacre.Limits{Memory: 1 << 50}}
-	if err := w.prepare(); err != nil {
+	held, err := w.prepare()
+	if err != nil {
 		b.Fatal(err)
 	}
+	defer held.Close()
 	for b.Loop() {
 		if _, err := w.sample(); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+// FuzzMaps: what a process has mapped is named by its own files. However they
+// are called, the sum is that of numbers, and not below what is there.
+func FuzzMaps(f *testing.F) {
+	const device = "00:01"
+	const real = "7f0000000000-7f0000100000 rw-s 00000000 00:01 42 /memfd:x (deleted)\n"
+	f.Add("7f00-8000 rw-s 0 00:01 1 00:01 2\n", "Pss: 12 kB\nPss_Shmem: 4 kB\n")
+	f.Add("ffffffffffffffff-0 rw-s ffffffffffffffff 00:01 9", "\nPss: -1\n")
+	f.Add("x\n00:01\n00:01-00:01 00:01 00:01 00:01 00:01", "")
+	f.Fuzz(func(t *testing.T, maps, rollup string) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"maps": real + maps, "smaps_rollup": rollup} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sum := shared(map[string]process{dir: {dir: dir}}, device); sum < 1<<20 || sum > 1<<60 {
+			t.Errorf("%q: %d bytes", maps, sum)
+		}
+		process{dir: dir}.proportional()
+	})
 }

@@ -2,6 +2,7 @@
 package programs
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,23 +16,26 @@ func Dir() (dir string, remove func(), err error) {
 	if dir := os.Getenv("NACRE_BIN"); dir != "" {
 		return dir, func() {}, nil
 	}
+	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-attack")
+}
+
+// build builds programs into a new folder.
+func build(args ...string) (dir string, remove func(), err error) {
 	if dir, err = os.MkdirTemp("", "nacre-programs-"); err != nil {
 		return "", nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir+"/", "nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-attack")
+	build := exec.Command("go", append([]string{"build", "-buildvcs=false", "-trimpath", "-o", dir + "/"}, args...)...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
+	err = build.Run()
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, name := range names { // nacre refuses programs that others can write to
+		err = errors.Join(err, os.Chmod(name, 0o755))
+	}
+	if err != nil {
 		remove()
 		return "", nil, err
-	}
-	// nacre refuses programs that others can write to.
-	for _, name := range []string{"nacre", "nacre-init", "nacre-gateway", "nacre-attack"} {
-		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {
-			remove()
-			return "", nil, err
-		}
 	}
 	return dir, remove, nil
 }

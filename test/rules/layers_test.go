@@ -25,34 +25,33 @@ type place struct {
 	layer   layer
 	ceiling int // 0: not part of the trusted core
 	// library tells that the package has a ceiling of its own and is not summed:
-	// it knows nothing of Nacre and stands where somebody else's module could, or
-	// serves the gateway, which is read apart.
+	// it serves the gateway, which is read apart.
 	library bool
 }
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 300},
-	"fault": {layer: vocabulary, ceiling: 75},
-	"api":   {layer: vocabulary, ceiling: 55},
+	".":     {layer: vocabulary, ceiling: 280},
+	"fault": {layer: vocabulary, ceiling: 60},
 
-	"strict":            {layer: core, ceiling: 310, library: true},
-	"settings":          {layer: core, ceiling: 25},
-	"manifest":          {layer: core, ceiling: 530},
-	"policy":            {layer: core, ceiling: 525},
+	"strict":            {layer: core, ceiling: 295},
+	"settings":          {layer: core, ceiling: 20},
+	"manifest":          {layer: core, ceiling: 525},
+	"policy":            {layer: core, ceiling: 515},
 	"compile":           {layer: core, ceiling: 395},
-	"seccomp":           {layer: core, ceiling: 495},
-	"sandbox":           {layer: core, ceiling: 490},
-	"sandbox/blueprint": {layer: core, ceiling: 240},
-	"sandbox/build":     {layer: core, ceiling: 1035},
-	"sandbox/reap":      {layer: core, ceiling: 240},
-	"sandbox/cgroup":    {layer: core, ceiling: 605},
+	"seccomp":           {layer: core, ceiling: 445},
+	"sandbox":           {layer: core, ceiling: 690},
+	"sandbox/blueprint": {layer: core, ceiling: 265},
+	"sandbox/build":     {layer: core, ceiling: 1060},
+	"sandbox/reap":      {layer: core, ceiling: 270},
+	"sandbox/cgroup":    {layer: core, ceiling: 650},
+	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
-	"sandbox/watchdog":  {layer: core, ceiling: 220},
-	"sandbox/lockdown":  {layer: core, ceiling: 110, library: true},
-	"posture":           {layer: core, ceiling: 140},
-	"audit":             {layer: core, ceiling: 505},
-	"engine/native":     {layer: engines, ceiling: 1295},
+	"sandbox/watchdog":  {layer: core, ceiling: 210},
+	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
+	"posture":           {layer: core, ceiling: 165},
+	"audit":             {layer: core, ceiling: 330},
+	"engine/native":     {layer: engines, ceiling: 1395},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	// What decides and keeps for the gateway: the core's other half, with
@@ -66,9 +65,13 @@ var places = map[string]place{
 	"gateway/model":   {layer: engines},
 	"gateway/wire":    {layer: engines},
 
+	"auditlog/export": {layer: engines},
+	"seccomp/replay":  {layer: core},
+
 	"explain":       {layer: core},
 	"remedy":        {layer: core},
 	"grant":         {layer: core},
+	"mountlist":     {layer: core},
 	"auditlog":      {layer: engines},
 	"denials":       {layer: engines},
 	"traps":         {layer: engines},
@@ -76,27 +79,39 @@ var places = map[string]place{
 	"preset":        {layer: core},
 	"attack/wire":   {layer: core},
 	"runs":          {layer: engines},
+	"install":       {layer: engines},
+	"guise":         {layer: engines},
+	"watch":         {layer: engines},
 	"image":         {layer: engines},
+	"image/ask":     {layer: doors},
+	"pool":          {layer: engines},
 	"doctor":        {layer: doors},
 	"attack":        {layer: engines},
 	"load":          {layer: doors},
 	"terminal":      {layer: doors},
 	"client":        {layer: doors},
 	"localapi":      {layer: doors},
+	"localapi/api":  {layer: doors},
 	"localapi/wire": {layer: doors},
 	"cli":           {layer: doors},
 
 	"cmd/nacre":         {layer: commands},
+	"cmd/nacre-image":   {layer: commands},
 	"cmd/nacre-attack":  {layer: commands},
 	"cmd/nacre-gateway": {layer: commands},
 
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
+	"packaging":            {layer: beside},
+	"packaging/sbom":       {layer: beside},
+	"packaging/share":      {layer: beside},
 	"test/agents":          {layer: beside},
+	"test/bench":           {layer: beside},
 	"test/boundary":        {layer: beside},
 	"test/fakemodel":       {layer: beside},
 	"test/fakemodel/serve": {layer: beside},
+	"test/faults":          {layer: beside},
 	"test/programs":        {layer: beside},
 	"test/rules":           {layer: beside},
 	"test/run":             {layer: beside},
@@ -105,13 +120,14 @@ var places = map[string]place{
 	"test/vm/job":          {layer: beside},
 	"test/vm/machine":      {layer: beside},
 	"test/vm/matrix":       {layer: beside},
+	"test/window":          {layer: beside},
 }
 
 // coreGoal is what all trusted packages together are meant to have, and
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7290
+	coreCeiling = 7855
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -193,6 +209,9 @@ var untrusted = map[string][]string{
 	"engine/native": {
 		"runs",    // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
 		"denials", // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
+		"install", // reads which ids the owner may map, which newuidmap then looks up by itself
+		"guise",   // makes up texts for files inside, which only the agent reads
+		"watch",   // adds masks to a running sandbox, or ends it; a fault there leaves the masks of the start
 	},
 }
 
@@ -215,7 +234,7 @@ var bans = []ban{
 		"it decides, and does no input or output: the same question always has the same answer"},
 	{trusted, []string{"log/...", "flag", "net/http/...", "plugin", "testing", "html/template", "text/template", "database/sql", "net/rpc", "encoding/gob", "os/user"},
 		"the core has no logger, no flags, no web server, and no decoder of more than it must"},
-	{oneOf(".", "fault", "api"), []string{"golang.org/...", "github.com/...", "go.yaml.in/..."},
+	{oneOf(".", "fault"), []string{"golang.org/...", "github.com/...", "go.yaml.in/..."},
 		"the vocabulary is for everybody: standard library only"},
 	{func(name string) bool { return places[name].layer < commands && name != "cli" }, []string{"github.com/spf13/..."},
 		"the command line is one package"},
@@ -223,22 +242,12 @@ var bans = []ban{
 	{func(string) bool { return true }, []string{"C"}, "Nacre is built without C"},
 }
 
-// excused are imports that a ban would hit, each with its reason.
-var excused = map[string]string{
-	"engine/native os/user": "the remedy for missing subordinate ids names the user who lacks them",
-}
-
 // TestBans: nobody imports what they may not have.
 func TestBans(t *testing.T) {
-	used := map[string]bool{}
 	for name, p := range tree(t) {
 		for path, where := range p.imports() {
 			for _, b := range bans {
 				if !b.of(name) || !slices.ContainsFunc(b.imports, func(pattern string) bool { return covers(pattern, path) }) {
-					continue
-				}
-				if _, ok := excused[name+" "+path]; ok {
-					used[name+" "+path] = true
 					continue
 				}
 				if _, ok := unsafeFiles[where]; ok && path == "unsafe" {
@@ -246,11 +255,6 @@ func TestBans(t *testing.T) {
 				}
 				t.Errorf("%s imports %s: %s", where, path, b.reason)
 			}
-		}
-	}
-	for excuse := range excused {
-		if !used[excuse] {
-			t.Errorf("%q is no longer needed: take it out", excuse)
 		}
 	}
 }
@@ -298,7 +302,7 @@ func TestForeign(t *testing.T) {
 // runs inside the boundary can be read whole.
 var initImports = []string{
 	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
-	"bytes", "encoding/json", "errors", "fmt", "os", "os/signal", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
+	"bytes", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
 }
 
 // TestInitDependencies: an exact list, so that nothing slips into init.

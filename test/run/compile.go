@@ -84,13 +84,16 @@ func compileAll(ctx context.Context, o options, suites []suite, t *tally) (built
 // compilePrograms builds what the tests run: Nacre's own programs, and the
 // converter of test output.
 func compilePrograms(ctx context.Context, dir string) error {
-	for _, sub := range []string{"bin", "tests"} {
+	for _, sub := range []string{"bin", "faulty", "tests"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			return err
 		}
 	}
 	env := []string{"CGO_ENABLED=0"}
 	if _, err := goCommand(ctx, env, "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/..."); err != nil {
+		return err
+	}
+	if _, err := goCommand(ctx, env, "build", "-buildvcs=false", "-trimpath", "-tags", "nacrefault", "-o", filepath.Join(dir, "faulty")+"/", "./cmd/nacre", "./cmd/nacre-init"); err != nil {
 		return err
 	}
 	_, err := goCommand(ctx, env, "build", "-o", filepath.Join(dir, "test2json"), "cmd/test2json")

@@ -42,7 +42,7 @@ func payload(t *testing.T, arch string) payloadFiles {
 		}
 	}
 	bin := filepath.Join(dir, "bin")
-	run("go", "build", "-buildvcs=false", "-trimpath", "-o", bin+"/", "./cmd/nacre", "./cmd/nacre-init", "./cmd/nacre-attack")
+	run("go", "build", "-buildvcs=false", "-trimpath", "-o", bin+"/", "./cmd/nacre", "./cmd/nacre-init", "./cmd/nacre-image", "./cmd/nacre-attack")
 	for _, p := range tested {
 		to := filepath.Join(tree, p.pkg)
 		run("go", "test", "-c", "-trimpath", "-o", filepath.Join(to, "test"), "./"+p.pkg)

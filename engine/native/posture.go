@@ -1,0 +1,134 @@
+package native
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/posture"
+	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
+	"nacre/sandbox/notify"
+	"nacre/seccomp"
+)
+
+// news is the next message of init's while it builds. What it found out is
+// kept; the filter as it was loaded is to be compared by its digest.
+func (b *box) news() (blueprint.Message, error) {
+	m, fds, err := blueprint.Receive(b.process.Control)
+	maps.Copy(b.facts, m.Facts)
+	if m.Kind == blueprint.Listener {
+		ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+		b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
+		b.facts["program"] = digest(m.Filter)
+		if b.silent = m.Error; len(fds) == 1 {
+			b.served, fds = notify.Serve(fds[0], b.denied), nil
+		}
+	}
+	if m.Kind == blueprint.Captured {
+		b.sockets, fds = fds, nil
+	}
+	blueprint.CloseAll(fds)
+	return m, err
+}
+
+func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)) }
+
+// Posture reads back what holds now; what init alone could find out is as it
+// was when it was confined.
+func (b *box) Posture() ([]nacre.Expectation, error) {
+	list := posture.Read(b.process.PID, posture.Expect{
+		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
+		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
+		Time:   b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
+		Limits: b.spec.Limits, Mounts: b.mounts(),
+	})
+	program := b.spec.Seccomp
+	if b.silent != "" { // nobody is told of denials: init loaded the filter that tells nobody
+		quiet := b.calls
+		quiet.Notify = false
+		table, err := seccomp.NewTable(quiet)
+		if err != nil {
+			return nil, err
+		}
+		program = table.Filter().Bytes()
+	}
+	for _, p := range []struct {
+		promised              bool
+		layer, item, expected string
+	}{
+		{true, "descriptors", "open in init", "only its own"},
+		{true, "environment", "of init", "[]"},
+		{true, "capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
+		{true, "identity", "dumpable", "0"},
+		{true, "identity", "hostname", b.spec.Hostname},
+		{true, "identity", "owner's keyring", "false"},
+		{true, "seccomp", "program", digest(program)},
+		{!b.spec.Nested, "namespaces", "max_user_namespaces", "0"},
+		{b.spec.Landlock.ABI > 0, "landlock", "reading", "refused"},
+		{b.spec.Landlock.ABI > 0, "landlock", "writing", "refused"},
+		{b.spec.Landlock.ABI >= scoping, "landlock", "connecting", "refused"},
+	} {
+		if found := b.facts[p.item]; p.promised {
+			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
+		}
+	}
+	if b.spec.Network != nil {
+		for _, s := range b.spec.Network.Sockets {
+			item, expected := s.Promise()
+			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
+		}
+	}
+	if b.group != nil {
+		list = append(list, b.group.Readback(b.process.PID)...)
+	}
+	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
+		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
+}
+
+// mounts lists what is to be mounted, in its order.
+func (b *box) mounts() []posture.Mount {
+	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}, {Path: "/dev"},
+		{Path: "/dev/pts", Write: true, Device: true}, {Path: "/proc", Write: !b.spec.Proc.ReadOnly}}
+	for _, name := range b.watcher.Laid() {
+		list = append(list, posture.Mount{Path: name, Any: true})
+	}
+	for _, p := range b.spec.Private.Places {
+		list = append(list, posture.Mount{Path: p.Path, Write: true})
+	}
+	for _, t := range b.spec.Trees {
+		if t.Inside == "" {
+			continue
+		}
+		for _, m := range b.host { // the host's own beneath a folder come with it
+			if rest, ok := strings.CutPrefix(m.Path, t.Host+"/"); ok {
+				list = append(list, posture.Mount{Path: path.Join(t.Inside, rest), Any: true})
+			}
+		}
+		list = append(list, posture.Mount{Path: t.Inside, Write: t.Write, Device: t.Device})
+		for _, g := range t.Guards {
+			list = append(list, posture.Mount{Path: path.Join(t.Inside, g.Path), Write: t.Write && !g.ReadOnly, Cover: true})
+		}
+		for _, name := range t.Masks {
+			list = append(list, posture.Mount{Path: path.Join(t.Inside, name), Cover: true})
+		}
+	}
+	names := b.spec.Proc.Masks
+	for _, f := range b.spec.Proc.Synthetic {
+		names = append(names[:len(names):len(names)], f.Path)
+	}
+	for _, name := range names {
+		if _, err := os.Lstat("/proc/" + name); err == nil { // the same kernel's
+			list = append(list, posture.Mount{Path: "/proc/" + name, Cover: true})
+		}
+	}
+	return list
+}

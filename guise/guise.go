@@ -1,0 +1,37 @@
+// Package guise makes up the machine that an agent finds itself on: the texts of
+// /etc and /proc that tell who one is and where. Nothing in them is the host's,
+// and nothing reads them but programs in the sandbox.
+package guise
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Etc is the content of files in /etc, by their names. The same sandbox always
+// has the same.
+func Etc(sandbox, hostname string) map[string]string {
+	return map[string]string{
+		"passwd":        "root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+		"group":         "root:x:0:\ntty:x:5:\nagent:x:1000:\nnogroup:x:65534:\n",
+		"hosts":         "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 " + hostname + "\n",
+		"hostname":      hostname + "\n",
+		"host.conf":     "multi on\n",
+		"nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+		"resolv.conf":   "# no name server: this sandbox has no network\n",
+		"machine-id":    identifier(sandbox) + "\n",
+	}
+}
+
+// Proc is the content of files in /proc, by their names.
+func Proc(sandbox string) map[string]string {
+	m := identifier("boot:" + sandbox)
+	boot := m[:8] + "-" + m[8:12] + "-4" + m[13:16] + "-a" + m[17:20] + "-" + m[20:32]
+	return map[string]string{"cmdline": "\n", "sys/kernel/random/boot_id": boot + "\n"}
+}
+
+// identifier is a stable one made up for a sandbox.
+func identifier(sandbox string) string {
+	sum := sha256.Sum256([]byte("nacre machine " + sandbox))
+	return hex.EncodeToString(sum[:16])
+}

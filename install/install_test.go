@@ -1,0 +1,60 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"nacre/fault"
+)
+
+func TestBeside(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "bin", "nacre")
+	if _, err := Beside(program, Init); fault.KindOf(err) != fault.NotFound {
+		t.Fatalf("nothing there: %v", err)
+	}
+	for _, place := range []string{"libexec/nacre", "bin"} { // the latter comes first
+		want := filepath.Join(dir, place, Init)
+		if err := os.MkdirAll(filepath.Dir(want), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(want, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Beside(program, Init); got != want || err != nil {
+			t.Errorf("%s: found %s, %v", want, got, err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "bin", Init), 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Beside(program, Init); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("a program that others can change: %s, %v", got, err)
+	}
+}
+
+func TestFirstRange(t *testing.T) {
+	me := userName()
+	for name, c := range map[string]struct {
+		text         string
+		first, count int
+	}{
+		"nothing":     {"", 0, 0},
+		"somebody":    {"nobody-else:100000:65536\n", 0, 0},
+		"mine":        {"nobody-else:1:2\n" + me + ":200000:65536\n", 200000, 65536},
+		"the first":   {me + ":300000:10\n" + me + ":400000:10\n", 300000, 10},
+		"no numbers":  {me + ":x:10\n" + me + ":400000:y\n" + me + ":500000:1\n", 500000, 1},
+		"root's":      {me + ":0:10\n", 0, 0},
+		"none of any": {me + ":100000:0\n", 0, 0},
+		"too much":    {me + ":1:2:3\n", 0, 0},
+	} {
+		file := filepath.Join(t.TempDir(), "subuid")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if first, count := firstRange(file); first != c.first || count != c.count {
+			t.Errorf("%s: %d from %d, want %d from %d", name, count, first, c.count, c.first)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+// Package install knows what was put on this machine for Nacre: its other
+// programs, and the user ids that an administrator gave to the owner. What it
+// finds opens nothing by itself: the owner names the programs by where this one
+// lies, and newuidmap looks into the same files before it maps an id.
+package install
+
+import (
+	"os"
+	"path/filepath"
+
+	"nacre/fault"
+)
+
+// Init is the name of the program that becomes a sandbox's first process.
+const Init = "nacre-init"
+
+// Beside returns another program of Nacre's: beside this one, or in
+// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
+func Beside(program, name string) (string, error) {
+	dir := filepath.Dir(program)
+	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
+		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
+			if st.Mode().Perm()&0o022 != 0 {
+				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
+					WithHint("chmod go-w %s", candidate)
+			}
+			return candidate, nil
+		}
+	}
+	return "", fault.New(fault.NotFound, "%s is missing beside %s", name, program).
+		WithHint("reinstall Nacre: make install puts its programs in place")
+}

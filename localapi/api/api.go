@@ -1,0 +1,68 @@
+// Package api is what travels over a running sandbox's control socket: one
+// request and its replies. Package localapi/wire is how.
+package api
+
+import (
+	"time"
+
+	"nacre"
+	"nacre/fault"
+)
+
+// Op is what is asked for.
+type Op string
+
+// The requests.
+const (
+	Exec    Op = "exec"    // run Command; carries stdin, stdout, stderr, or with TTY none
+	Resize  Op = "resize"  // after Exec with TTY, on its connection: the terminal has Size now
+	Signal  Op = "signal"  // send Number to the command
+	Stop    Op = "stop"    // ask, then kill after Grace
+	Usage   Op = "usage"   // what it uses now
+	Posture Op = "posture" // what holds now
+	Plan    Op = "plan"    // the plan that it was made from
+)
+
+// Request is one request; a connection carries one, and what belongs to it.
+type Request struct {
+	Op      Op            `json:"op"`
+	Command []string      `json:"command,omitempty"`
+	TTY     bool          `json:"tty,omitempty"`
+	Size    nacre.Window  `json:"size"`
+	Number  int           `json:"number,omitempty"`
+	Grace   time.Duration `json:"grace,omitempty"`
+}
+
+// Reply is one answer. With Terminal set it carries a socket that stands for the
+// new job's terminal, and another reply follows at its end.
+type Reply struct {
+	Error    *Problem            `json:"error,omitempty"`
+	Terminal bool                `json:"terminal,omitempty"`
+	Exit     *nacre.Exit         `json:"exit,omitempty"`
+	Usage    *nacre.Usage        `json:"usage,omitempty"`
+	Posture  []nacre.Expectation `json:"posture,omitempty"`
+	Plan     *nacre.Plan         `json:"plan,omitempty"`
+}
+
+// Problem is a fault on the wire.
+type Problem struct {
+	Kind fault.Kind `json:"kind"`
+	What string     `json:"what"`
+	Hint string     `json:"hint,omitempty"`
+}
+
+// ProblemOf renders an error for the wire.
+func ProblemOf(err error) *Problem {
+	if err == nil {
+		return nil
+	}
+	return &Problem{Kind: fault.KindOf(err), What: err.Error(), Hint: fault.HintOf(err)}
+}
+
+// Err is the problem as an error again; nil for nil.
+func (p *Problem) Err() error {
+	if p == nil {
+		return nil
+	}
+	return &fault.Fault{Kind: p.Kind, What: p.What, Hint: p.Hint}
+}

@@ -1,0 +1,61 @@
+package blueprint
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// FuzzMessage: a hostile init sends whatever it likes. What is taken for a
+// message says the same when it is written again.
+func FuzzMessage(f *testing.F) {
+	for _, text := range []string{`{"Kind":"ended","Job":-1,"Status":137}`, `{"Kind":"confined","Facts":{"reading":"refused"}}`,
+		`{"Kind":"run","Kind":"build"}`, `{"kind":"x"} {"Kind":"y"}`, "null", "[]", "", `{"Job":1e400}`, `{"Filter":"AAAA","Unknown":1}`} {
+		f.Add([]byte(text), 0)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, flags int) {
+		m, err := parse(b, flags)
+		if err != nil {
+			return
+		}
+		if len(b) == 0 || len(b) > MaxMessage || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+			t.Fatalf("%d bytes, flags %#x were taken", len(b), flags)
+		}
+		again, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(again) > MaxMessage {
+			return // escaped it is longer
+		}
+		back, err := parse(again, 0)
+		if err != nil || !reflect.DeepEqual(normal(m), normal(back)) {
+			t.Errorf("%q: %+v, then %+v, %v", b, m, back, err)
+		}
+	})
+}
+
+// normal makes what is empty and what is missing the same.
+func normal(m Message) string {
+	b, _ := json.Marshal(m)
+	return string(b)
+}
+
+// FuzzSpec: the blueprint is the supervisor's own, and yet only one of this
+// version is built.
+func FuzzSpec(f *testing.F) {
+	good, err := Spec{Hostname: "box", UID: 1000, Trees: []Tree{{Host: "/usr", Inside: "/usr", Dir: true}}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte(`{"Version":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := Decode(b)
+		if err == nil && s.Version != Version {
+			t.Errorf("version %d was taken", s.Version)
+		}
+	})
+}

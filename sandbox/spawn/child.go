@@ -1,0 +1,40 @@
+package spawn
+
+import (
+	"errors"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Child is a process that was started here. The standard library's handle would
+// first fork once to see whether the kernel has pidfds.
+type Child struct {
+	PID    int
+	mu     sync.Mutex
+	handle int
+	gone   bool
+}
+
+// Kill ends it, if it is there.
+func (c *Child) Kill() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return nil
+	}
+	return unix.PidfdSendSignal(c.handle, unix.SIGKILL, nil, 0)
+}
+
+// Wait returns once it has ended. It is to be called once.
+func (c *Child) Wait() error {
+	err := error(unix.EINTR)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Waitid(unix.P_PIDFD, c.handle, nil, unix.WEXITED, nil)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	unix.Close(c.handle)
+	return err
+}

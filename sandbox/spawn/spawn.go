@@ -1,0 +1,176 @@
+// Package spawn starts a process that shares this one's memory until it executes
+// a program, whatever namespaces it is born into. The standard library copies
+// the page tables instead where a user namespace is asked for, which takes as
+// long as this process is big.
+//
+// What the new process does before it executes is a prepared list of system
+// calls. No Go code runs in it: it has this process's memory, but none of its
+// threads.
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Program is the list of system calls. It stops at the first that fails.
+type Program struct {
+	calls []call
+	names []string
+	kept  runtime.Pinner // what the calls point to
+}
+
+// call is one of them, as the assembly reads it.
+type call struct {
+	number uintptr
+	args   [6]uintptr
+	from   [6]*uintptr // where set, the argument is there instead
+	result uintptr
+}
+
+// Result is what an earlier call of a program will have returned.
+type Result int
+
+// Call appends a system call. An argument is an int, a uintptr, a Result, a
+// string, or a slice of bytes, uint32 or strings.
+func (p *Program) Call(name string, number uintptr, args ...any) Result {
+	c := call{number: number}
+	for i, a := range args {
+		switch a := a.(type) {
+		case int:
+			c.args[i] = uintptr(a)
+		case uintptr:
+			c.args[i] = a
+		case Result:
+			c.from[i] = new(uintptr(a)) // until the list is complete
+		case string:
+			c.args[i] = pin(p, append([]byte(a), 0))
+		case []byte:
+			c.args[i] = pin(p, a)
+		case []uint32:
+			c.args[i] = pin(p, a)
+		case []string:
+			var list []uintptr
+			for _, s := range a {
+				list = append(list, pin(p, append([]byte(s), 0)))
+			}
+			c.args[i] = pin(p, append(list, 0))
+		}
+	}
+	p.calls, p.names = append(p.calls, c), append(p.names, name)
+	return Result(len(p.calls) - 1)
+}
+
+func pin[T any](p *Program, s []T) uintptr {
+	if len(s) == 0 {
+		return 0
+	}
+	p.kept.Pin(&s[0])
+	return uintptr(unsafe.Pointer(&s[0]))
+}
+
+// arguments are those of clone3(2).
+type arguments struct {
+	flags, pidfd uint64
+	_            [2]uint64 // thread ids
+	exitSignal   uint64
+	_            [5]uint64 // stack, thread-local storage, chosen ids
+	cgroup       uint64
+}
+
+// start clones; in the new process it makes the calls, and leaves how many were
+// left, with the one that failed, in left.
+func start(a *arguments, first *call, count uintptr, left *uintptr) (pid uintptr)
+
+// Start starts the process, in new namespaces (clone(2)) and, if it is not
+// negative, a v2 control group. It returns once the process has executed another
+// program, which must be its last call.
+func (p *Program) Start(namespaces uint64, group int) (*Child, error) {
+	defer p.Release()
+	return p.run(namespaces|unix.CLONE_VFORK, group)
+}
+
+// Hold starts a process that executes nothing: it is there until its calls are
+// done, or it is killed. Release the program then.
+func (p *Program) Hold(namespaces uint64) (*Child, error) { return p.run(namespaces, -1) }
+
+// Release lets go of the program's memory, which no process may use any more.
+func (p *Program) Release() { p.kept.Unpin() }
+
+func (p *Program) run(flags uint64, group int) (*Child, error) {
+	for i := range p.calls {
+		for j, from := range p.calls[i].from {
+			if from != nil {
+				p.calls[i].from[j] = &p.calls[*from].result
+			}
+		}
+	}
+	left, handle := new(uintptr), new(int32)
+	p.kept.Pin(&p.calls[0])
+	p.kept.Pin(left)
+	p.kept.Pin(handle)
+	a := arguments{flags: flags | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_PIDFD,
+		pidfd: uint64(uintptr(unsafe.Pointer(handle))), exitSignal: uint64(unix.SIGCHLD)}
+	if group >= 0 {
+		a.flags, a.cgroup = a.flags|unix.CLONE_INTO_CGROUP, uint64(group)
+	}
+	pid, err := p.fork(&a, left)
+	if err != nil {
+		return nil, err
+	}
+	child := &Child{PID: pid, handle: int(*handle)}
+	if flags&unix.CLONE_VFORK != 0 && *left > 0 {
+		i := len(p.calls) - int(*left)
+		return nil, errors.Join(fmt.Errorf("%s: %w", p.names[i], syscall.Errno(-p.calls[i].result)), child.Wait())
+	}
+	return child, nil
+}
+
+// fork clones with all signals blocked: the new process has no handlers, but a
+// signal of the terminal's would end it half-way.
+func (p *Program) fork(a *arguments, left *uintptr) (int, error) {
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^uint64(0)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return 0, err
+	}
+	pid := start(a, &p.calls[0], uintptr(len(p.calls)), left)
+	err := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	if e := int(pid); e < 0 {
+		return 0, syscall.Errno(-e)
+	}
+	return int(pid), err
+}
+
+// Descriptors gives the new process these files as its first descriptors.
+func (p *Program) Descriptors(files []*os.File) {
+	above := len(files)
+	for _, f := range files {
+		above = max(above, int(f.Fd())+1)
+	}
+	var moved []Result // first out of each other's way
+	for _, f := range files {
+		moved = append(moved, p.Call("descriptors", unix.SYS_FCNTL, f.Fd(), unix.F_DUPFD_CLOEXEC, above))
+	}
+	for i, m := range moved {
+		p.Call("descriptors", unix.SYS_DUP3, m, i, 0)
+	}
+}
+
+// Execute replaces the process with a program, on which signals are let go.
+func (p *Program) Execute(path string, argv, env []string) {
+	p.Call("signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, make([]byte, 8), 0, 8)
+	p.Call("execute", unix.SYS_EXECVE, path, append([]string{}, argv...), append([]string{}, env...))
+}

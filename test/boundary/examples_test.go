@@ -1,0 +1,48 @@
+package boundary
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"nacre/test/programs"
+)
+
+// TestAttackExamples runs the examples of nacre attack --help as they stand
+// there: each gives a score, and what is not Nacre's does not hold.
+func TestAttackExamples(t *testing.T) {
+	o := newOwner(t)
+	help, code := o.bare("attack", "--help")
+	if code != 0 {
+		t.Fatal(help)
+	}
+	ran := 0
+	for line := range strings.Lines(help) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "nacre attack ") || strings.Contains(line, ">") || strings.Contains(line, "[") {
+			continue
+		}
+		ran++
+		against := strings.Contains(line, "--against")
+		t.Run(line[:min(len(line), 40)], func(t *testing.T) {
+			if against {
+				if err := exec.Command("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true").Run(); err != nil {
+					t.Skipf("needs bwrap (package bubblewrap) and user namespaces: %v", err)
+				}
+				line += " --safe" // it has no limits
+			}
+			cmd := exec.Command("sh", "-c", line+" "+strings.Join(programs.Tiers(), " "))
+			cmd.Dir = o.home
+			cmd.Env = []string{"HOME=" + o.home, "PATH=" + bin + ":" + os.Getenv("PATH"), "LANG=C.UTF-8", "TMPDIR=" + os.TempDir()}
+			out, _ := cmd.CombinedOutput()
+			want := map[bool]int{true: 1, false: 0}[against]
+			if got := cmd.ProcessState.ExitCode(); got != want || !strings.Contains(string(out), " 0 error,") || strings.Contains(string(out), " 0 contained") {
+				t.Errorf("ended with %d, want %d:\n%s", got, want, out)
+			}
+		})
+	}
+	if ran < 2 {
+		t.Errorf("only %d examples:\n%s", ran, help)
+	}
+}

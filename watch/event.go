@@ -1,0 +1,182 @@
+package watch
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
+)
+
+// event is one report of the kernel's (inotify(7)).
+type event struct {
+	folder int32
+	mask   uint32
+	name   string
+}
+
+// next takes one event off the front.
+func next(b []byte) (event, []byte) {
+	order := binary.NativeEndian
+	end := min(unix.SizeofInotifyEvent+int(order.Uint32(b[12:])), len(b))
+	name, _, _ := strings.Cut(string(b[unix.SizeofInotifyEvent:end]), "\x00")
+	return event{int32(order.Uint32(b)), order.Uint32(b[4:]), name}, b[end:]
+}
+
+// heed acts on some events. Where they are many, the sandbox stands still
+// meanwhile: an agent must not be able to keep us busy with names of its own
+// while it waits for a better one.
+func (w *Watcher) heed(ctx context.Context, news []byte) (err error) {
+	if len(news) > cap(news)/2 {
+		err = w.freeze(true)
+	}
+	added := map[*Tree][]string{}
+	for err == nil && len(news) >= unix.SizeofInotifyEvent {
+		var e event
+		e, news = next(news)
+		err = w.event(ctx, e, added)
+	}
+	if err == nil {
+		err = w.freeze(false)
+	}
+	for t, names := range added {
+		if err == nil {
+			list, folder := fmt.Sprintf("%q", names), t.Scanner.Pin.Path
+			detail := map[string]string{"folder": folder, "names": list[:min(len(list), 4000)]}
+			err = w.box.Record("mask.added", fmt.Sprintf("blocked names appeared in %s and were masked: %.200s", folder, list), detail)
+		}
+	}
+	return err
+}
+
+func (w *Watcher) event(ctx context.Context, e event, added map[*Tree][]string) (err error) {
+	switch {
+	case e.mask&unix.IN_Q_OVERFLOW != 0: // anything may have happened
+		err = w.freeze(true)
+		for _, t := range w.trees {
+			if err == nil {
+				err = w.cover(t, added, func() (sandbox.Findings, error) { return t.Scanner.Scan(ctx) })
+			}
+		}
+	case e.mask&unix.IN_IGNORED != 0: // the folder is gone
+		delete(w.at, e.folder)
+	default:
+		for _, p := range w.at[e.folder] {
+			if err == nil {
+				err = w.cover(p.tree, added, func() (sandbox.Findings, error) { return p.tree.entry(ctx, p.rel, e.name) })
+			}
+		}
+	}
+	return err
+}
+
+// entry scans an entry of a folder; where that was closed meanwhile, or is deeper
+// than paths go, the folder itself as an entry of the one above.
+func (t *Tree) entry(ctx context.Context, folder, name string) (sandbox.Findings, error) {
+	found, err := t.Scanner.Entry(ctx, folder, name)
+	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENAMETOOLONG)) && folder != "" {
+		above, name := path.Split(folder)
+		return t.entry(ctx, strings.TrimSuffix(above, "/"), name)
+	}
+	return found, err
+}
+
+// most bounds the masks of one run: an agent can make any number of blocked
+// names, and mounts are not for nothing.
+const most = 1000
+
+// cover masks what a scan finds, and judges whether the agent may go on.
+func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.Findings, error)) error {
+	found, err := scan()
+	if err == nil {
+		err = w.guard(t, found.Guards)
+	}
+	if err != nil || len(found.Masks) == 0 {
+		return err
+	}
+	if err := w.freeze(true); err != nil {
+		return err
+	}
+	names, err := w.mask(t, found.Masks)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	added[t] = append(added[t], names...)
+	// In a folder that it may write, the agent itself may have made the name, but
+	// not where one was masked: that could be replaced only from outside.
+	theirs := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return t.Write && !t.masked[n] })
+	t.note(names)
+	if !w.begun || len(theirs) == 0 {
+		return nil
+	}
+	return w.unopened(t, theirs)
+}
+
+// guard lays guards anew over what had one: a new file of yours, in its place,
+// lost it. What is new is not guarded: the agent may make settings of its own.
+func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
+	list = slices.DeleteFunc(list, func(g blueprint.Guard) bool { return !t.guarded[g.Path] })
+	if len(list) == 0 {
+		return nil
+	}
+	if err := w.freeze(true); err != nil {
+		return err
+	}
+	for _, g := range list { // parents first: what they hold is another thing once they are mounts
+		if err := w.inside.Guard(t.Inside, g); err != nil {
+			return err
+		}
+		w.note(t, g.Path)
+	}
+	return nil
+}
+
+// note remembers what was laid.
+func (w *Watcher) note(t *Tree, names ...string) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for _, name := range names {
+		w.laid = append(w.laid, path.Join(t.Inside, name))
+	}
+}
+
+// Laid lists the mounts that were laid since the start.
+func (w *Watcher) Laid() []string {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return slices.Clone(w.laid)
+}
+
+// mask lays masks until all that is still there has one, and returns what had
+// none before.
+func (w *Watcher) mask(t *Tree, names []string) (laid []string, err error) {
+	for part := range slices.Chunk(names, 100) {
+		for round := 0; ; round++ {
+			bare, err := w.inside.Mask(t.Inside, part)
+			laid = append(laid, bare...)
+			w.note(t, bare...)
+			if w.masks += len(bare); err == nil && w.begun && w.box.Nested && len(bare) > 0 {
+				err = fault.New(fault.Denied, "a mask would not reach a sandbox within the sandbox")
+			}
+			if err == nil && (w.masks > most || round > 9) {
+				err = fault.New(fault.Exhausted, "over %d masks would be needed", most)
+			}
+			if err != nil {
+				return nil, fault.Wrap(fault.KindOf(err), err, "%q appeared in %s", part[0], t.Scanner.Pin.Path)
+			}
+			if len(bare) == 0 {
+				break
+			}
+		}
+	}
+	slices.Sort(laid)
+	return slices.Compact(laid), nil
+}

@@ -1,0 +1,125 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+)
+
+// patience is how long processes may take to stand still: one that waits for a
+// slow disk does so first.
+const patience = 3 * time.Second
+
+// freeze has the sandbox stand still, or go on, where that can be had. What is
+// frozen can still be killed.
+func (w *Watcher) freeze(still bool) error {
+	if w.still == still || w.box.Freezer == "" || !w.begun {
+		return nil
+	}
+	w.still = still
+	value := "0"
+	if still {
+		value = "1"
+	}
+	err := os.WriteFile(filepath.Join(w.box.Freezer, "cgroup.freeze"), []byte(value), 0)
+	for end := time.Now().Add(patience); err == nil; time.Sleep(20 * time.Microsecond) {
+		var now []byte
+		now, err = os.ReadFile(filepath.Join(w.box.Freezer, "cgroup.events"))
+		if strings.Contains(string(now), "frozen "+value) {
+			return nil
+		}
+		if err == nil && time.Now().After(end) {
+			err = fault.New(fault.Exhausted, "its processes do not come to a halt")
+		}
+	}
+	return fault.Wrap(fault.Internal, err, "the sandbox cannot be frozen")
+}
+
+// unopened fails where a process in the sandbox has what is masked now open: no
+// mask takes that away again.
+func (w *Watcher) unopened(t *Tree, names []string) error {
+	reason := "there is no control group to freeze the sandbox by and see whether it was opened"
+	if w.box.Freezer != "" {
+		opened, err := w.opened(t.Inside, names)
+		switch {
+		case err != nil:
+			reason = "it cannot be seen whether it was opened: " + err.Error()
+		case opened:
+			reason = "the agent has it open"
+		default:
+			return nil
+		}
+	}
+	return fault.New(fault.Denied, "%q appeared in %s, and %s", names[0], t.Scanner.Pin.Path, reason)
+}
+
+// opened tells whether a thread of the frozen sandbox has something open beneath
+// the entries of a folder. Those of the first process, which is ours, have not.
+func (w *Watcher) opened(folder string, names []string) (bool, error) {
+	list, err := os.ReadFile(filepath.Join(w.box.Freezer, "cgroup.threads"))
+	if err != nil {
+		return false, err
+	}
+	for _, id := range strings.Fields(string(list)) {
+		if _, err := os.Lstat(fmt.Sprintf("/proc/%d/task/%s", w.box.PID, id)); err == nil {
+			continue
+		}
+		paths, err := held("/proc/" + id)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // it has ended, and holds nothing
+		}
+		if err != nil {
+			return false, err
+		}
+		for _, name := range names {
+			entry := path.Join(folder, name)
+			if slices.ContainsFunc(paths, func(p string) bool {
+				rest, ok := strings.CutPrefix(p, entry)
+				return ok && (rest == "" || rest[0] == '/' || rest == " (deleted)")
+			}) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// held lists what a thread has open, works in, or has in its memory (proc(5)).
+func held(proc string) (paths []string, err error) {
+	maps, err := os.ReadFile(filepath.Join(proc, "maps"))
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(maps)) {
+		if at := strings.IndexByte(line, '/'); at >= 0 {
+			paths = append(paths, strings.TrimSuffix(line[at:], "\n"))
+		}
+	}
+	files, err := os.ReadDir(filepath.Join(proc, "fd"))
+	if err != nil {
+		return nil, err
+	}
+	links := []string{"cwd", "root"}
+	for _, f := range files {
+		links = append(links, "fd/"+f.Name())
+	}
+	for _, name := range links {
+		switch to, err := os.Readlink(filepath.Join(proc, name)); {
+		case err == nil:
+			paths = append(paths, to)
+		case !errors.Is(err, fs.ErrNotExist): // it was closed
+			return nil, err
+		}
+	}
+	return paths, nil
+}

@@ -1,0 +1,206 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/fault"
+	"nacre/policy"
+	"nacre/sandbox"
+)
+
+// What watching does in a running sandbox is tested in engine/native.
+
+func scanner(t testing.TB, dir string) *sandbox.Scanner {
+	t.Helper()
+	blocked, err := policy.NewBlocked(policy.BuiltIn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin, err := sandbox.OpenPin(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pin.File.Close() })
+	return &sandbox.Scanner{Pin: pin, Blocked: blocked.MatchEntry}
+}
+
+// TestHeld: whatever keeps a file within reach is seen.
+func TestHeld(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(name, []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sees := func() bool {
+		paths, err := held("/proc/self")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Contains(paths, name)
+	}
+	if sees() {
+		t.Fatal("seen before it was opened")
+	}
+	for what, flags := range map[string]int{"a descriptor": unix.O_RDONLY, "a descriptor for its path": unix.O_PATH} {
+		fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sees() {
+			t.Errorf("%s is not seen", what)
+		}
+		unix.Close(fd)
+	}
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := unix.Mmap(fd, 0, 7, unix.PROT_READ, unix.MAP_PRIVATE)
+	unix.Close(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sees() {
+		t.Error("a mapping is not seen")
+	}
+	if err := unix.Munmap(page); err != nil || sees() {
+		t.Errorf("%v; or still seen", err)
+	}
+	if _, err := held("/proc/0"); err == nil {
+		t.Error("what cannot be seen is no error")
+	}
+}
+
+// TestSeveralPlaces: a folder that is granted twice is one watch and two places;
+// one that is renamed stays one place.
+func TestSeveralPlaces(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "a/b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w := New(false)
+	defer func() { w.Close()() }()
+	whole, part := &Tree{Scanner: scanner(t, dir)}, &Tree{Scanner: scanner(t, dir+"/a")}
+	for _, tree := range []*Tree{whole, part} {
+		if _, err := w.Scan(context.Background(), tree); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(dir+"/a/b", dir+"/c"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := whole.Scanner.Entry(context.Background(), "", "c"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, places := range w.at {
+		for _, p := range places {
+			got = append(got, filepath.Base(p.tree.Scanner.Pin.Path)+":"+p.rel)
+		}
+	}
+	slices.Sort(got)
+	want := []string{filepath.Base(dir) + ":", filepath.Base(dir) + ":a", filepath.Base(dir) + ":c", "a:", "a:b"}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestWithoutInotify: no watcher is a fault with a remedy, or accepted.
+func TestWithoutInotify(t *testing.T) {
+	w := New(false)
+	w.fd, w.queue = -1, os.Stdin // no watch can be made, as over the limit
+	_, err := w.Scan(context.Background(), &Tree{Scanner: scanner(t, t.TempDir())})
+	if fault.KindOf(err) != fault.Unsupported || !strings.Contains(fault.HintOf(err), "max_user_watches") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func FuzzNext(f *testing.F) {
+	f.Add(make([]byte, 16))
+	f.Add([]byte("\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00.env"))
+	f.Add([]byte("\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff.env"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for len(b) >= unix.SizeofInotifyEvent {
+			e, rest := next(b)
+			if len(rest) >= len(b) || strings.Contains(e.name, "\x00") {
+				t.Fatalf("%q of %q leaves %d bytes", e.name, b, len(rest))
+			}
+			b = rest
+		}
+	})
+}
+
+// BenchmarkScan scans 100,000 entries in 10,000 folders, as of node_modules,
+// with the watch and without.
+func BenchmarkScan(b *testing.B) {
+	dir := b.TempDir()
+	for i := range 10_000 {
+		sub := filepath.Join(dir, fmt.Sprint(i%100), fmt.Sprint(i))
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		for j := range 9 {
+			if err := os.WriteFile(filepath.Join(sub, fmt.Sprintf("module-%d.js", j)), nil, 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("alone", func(b *testing.B) {
+		defer processor(b)()
+		for b.Loop() {
+			if _, err := scanner(b, dir).Scan(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("watched", func(b *testing.B) {
+		defer processor(b)()
+		for b.Loop() {
+			w := New(false)
+			if _, err := w.Scan(context.Background(), &Tree{Scanner: scanner(b, dir)}); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			w.Close()()
+			b.StartTimer()
+		}
+	})
+}
+
+// processor reports the processor time of each round beside the time on the
+// clock, which is another thing on a busy machine.
+func processor(b *testing.B) (report func()) {
+	used := func() time.Duration {
+		var r unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	before := used()
+	return func() { b.ReportMetric(float64((used()-before).Milliseconds())/float64(b.N), "cpu-ms/op") }
+}
+
+// BenchmarkHarmless is what an event costs that concerns nothing blocked.
+func BenchmarkHarmless(b *testing.B) {
+	defer processor(b)()
+	dir := b.TempDir()
+	s := scanner(b, dir)
+	if err := os.WriteFile(dir+"/main.go", nil, 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := s.Entry(context.Background(), "", "main.go"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
