@@ -54,7 +54,7 @@ var agents = []agent{
 	{name: "claude-code", packages: map[string]string{"claude-code": "@anthropic-ai/claude-code@2.1.332"}, secret: "anthropic", api: fakemodel.Messages,
 		provider: "http://anthropic.model.nacre.internal", quiet: []string{"  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: \"1\"\n", "  DISABLE_AUTOUPDATER: \"1\"\n", "environment:\n"}},
 	{name: "codex", packages: map[string]string{"codex": "@openai/codex@0.169.0"}, secret: "openai", api: fakemodel.Responses,
-		provider: "http://openai.model.nacre.internal", quiet: []string{" -c, check_for_update_on_startup=false,", " -c, analytics.enabled=false,", " -c, features.plugins=false,", " -c, features.apps=false,", " -c, features.api_key_model_discovery=false,"}},
+		provider: "http://openai.model.nacre.internal", quiet: []string{" -c, check_for_update_on_startup=false,", " -c, analytics.enabled=false,", " -c, features.plugins=false,", " -c, features.apps=false,"}},
 	{name: "gemini", packages: map[string]string{"node": node, "gemini": "@google/gemini-cli@0.61.0"}, secret: "gemini", api: fakemodel.Gemini,
 		provider: "https://generativelanguage.googleapis.com"},
 	{name: "qwen", packages: map[string]string{"node": node, "qwen": "@qwen-code/qwen-code@0.24.4"}, secret: "openai", api: fakemodel.Chat,

@@ -23,7 +23,7 @@ type findings struct {
 }
 
 // search looks for a key in every process below one, and in the files that they
-// see. Root can read them all; a plain user not those that are not dumpable.
+// see. Root can read them all; a plain user not nacre-init, which is not dumpable.
 func search(parent int, key string) (f findings) {
 	seen := false
 	for _, pid := range below(parent) {
@@ -36,7 +36,7 @@ func search(parent int, key string) (f findings) {
 			continue
 		case !within(at):
 			continue // the supervisor's own
-		case err != nil && os.Geteuid() == 0:
+		case err != nil && (os.Geteuid() == 0 || comm != "nacre-init"):
 			f.problems = append(f.problems, fmt.Sprintf("the memory of %s: %v", comm, err))
 		}
 		f.inside = append(f.inside, comm)
@@ -51,7 +51,9 @@ func search(parent int, key string) (f findings) {
 		}
 		if !seen && comm != "nacre-init" {
 			seen = true
-			f.files(at+"/root", key)
+			if f.files(at+"/root", key) == 0 {
+				f.problems = append(f.problems, "not a file could be read")
+			}
 		}
 	}
 	if !seen {
@@ -103,19 +105,25 @@ func peak(at string) int64 {
 	return kb << 10
 }
 
-// files looks into all that is no device and no program of the machine's.
-func (f *findings) files(root, key string) {
+// files looks into all that is no device and no program of the machine's, and
+// says how many it could read.
+func (f *findings) files(root, key string) (read int) {
 	for _, top := range []string{"home", "tmp", "var", "etc", "run", "dev/shm", "work", "srv", "root"} {
 		_ = filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return nil
 			}
-			if strings.Contains(slurp(path), key) {
+			content := slurp(path)
+			if content != "" {
+				read++
+			}
+			if strings.Contains(content, key) {
 				f.places = append(f.places, strings.TrimPrefix(path, root))
 			}
 			return nil
 		})
 	}
+	return read
 }
 
 const page = 4096
