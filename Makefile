@@ -18,7 +18,7 @@ export MAINTAINER
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 programs := $(notdir $(wildcard cmd/*))
 
-.PHONY: all test test-all test-vm test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
+.PHONY: all test test-all test-vm test-vm-smoke test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
@@ -41,8 +41,12 @@ test-agents: ## real agents from npm, with a fake model; a gigabyte is downloade
 	NACRE_AGENTS=1 NACRE_CACHE="$${NACRE_CACHE:-$$(scripts/agents-cache)}" $(GO) run -buildvcs=false ./test/run ./test/agents ./test/fakemodel
 
 test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md
-	@scripts/need build
-	NACRE_VM=1 $(GO) test -count=1 -timeout 90m ./test/vm/...
+	@scripts/need build vm
+	NACRE_VM=1 $(GO) test -count=1 -timeout 5h -v -skip '^TestOneBoot$$' ./test/vm/...
+
+test-vm-smoke: ## Debian 12's stock kernel, booted once
+	@scripts/need build vm
+	NACRE_VM=1 $(GO) test -count=1 -timeout 40m -v -run '^TestOneBoot$$' ./test/vm/matrix
 
 race: ## the race detector on every package; needs a C compiler
 	@scripts/need build race

@@ -204,7 +204,7 @@ type NetworkGrant struct {
 	Host    string   `json:"host"`
 	As      string   `json:"as,omitempty"` // its name inside, where Host is an address
 	Ports   []int    `json:"ports"`
-	Scheme  string   `json:"scheme,omitempty"` // https, http, tcp
+	Scheme  string   `json:"scheme,omitempty"` // https, http, ssh, tcp
 	TLS     string   `json:"tls,omitempty"`    // opaque: passed on unread
 	Methods []string `json:"methods,omitempty"`
 	Paths   []string `json:"paths,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"nacre"
@@ -101,6 +102,12 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 	if !ok {
 		return nil
 	}
+	l.KnownHosts = []string{filepath.Join(o.home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"}
+	for _, p := range slices.Backward(policies) { // the administrator's last: it counts
+		if p != nil && p.Upstream.KnownHosts != nil {
+			l.KnownHosts = o.below(p.Upstream.KnownHosts)
+		}
+	}
 	for _, p := range policies {
 		if p == nil {
 			continue
@@ -109,10 +116,7 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 		if l.Proxy == "" {
 			l.Proxy, l.ProxySecret = u.Proxy, u.Secret
 		}
-		for _, path := range u.Authorities {
-			if rest, ok := strings.CutPrefix(path, "~/"); ok {
-				path = filepath.Join(o.home, rest)
-			}
+		for _, path := range o.below(u.Authorities) {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				return strict.Invalid(u.Origin, "upstream: authorities: %v", err)
@@ -121,6 +125,17 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 		}
 	}
 	return nil
+}
+
+// below are paths of which some are written below the owner's home.
+func (o owner) below(paths []string) (list []string) {
+	for _, path := range paths {
+		if rest, ok := strings.CutPrefix(path, "~/"); ok {
+			path = filepath.Join(o.home, rest)
+		}
+		list = append(list, path)
+	}
+	return list
 }
 
 // getenv is the value of one of the owner's variables.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"nacre"
+	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
 	"nacre/terminal"
@@ -25,6 +26,8 @@ type session struct {
 	quiet  bool
 	events *events
 	live   *live
+	learn  *learn.Log // where it is run to see what it needs
+	apart  bool       // what it prints goes where errors go
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
@@ -45,6 +48,11 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	engine.Alias = s.name
+	if s.learn != nil {
+		if err := learning(engine, s.learn); err != nil {
+			return nacre.Exit{}, err
+		}
+	}
 	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
 	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
@@ -131,6 +139,9 @@ func (s *session) closeLog() {
 
 // streams are the owner's own; what is written is kept for nacre logs too.
 func (s *session) streams() nacre.Streams {
+	if s.apart {
+		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
 	if !s.tty {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}

@@ -30,7 +30,7 @@ type Denial struct {
 // Intent is what a program wants to do: open a connection (no Method), or, where
 // the gateway can look inside, make a request.
 type Intent struct {
-	Scheme  string // https, http, tcp
+	Scheme  string // https, http, ssh, tcp
 	Host    string // as Name returns it
 	Port    int
 	Method  string
@@ -178,8 +178,8 @@ func Parse(s string) (Intent, error) {
 	scheme, rest, ok := strings.Cut(target, "://")
 	expected := fmt.Errorf("expected METHOD https://host/path or tcp://host:port, found %q", s)
 	i.Scheme = scheme
-	standard := map[string]int{"https": 443, "http": 80, "tcp": 0}
-	if i.Port = standard[scheme]; !ok || !slices.Contains([]string{"https", "http", "tcp"}, scheme) {
+	standard := map[string]int{"https": 443, "http": 80, "ssh": 22, "tcp": 0}
+	if i.Port = standard[scheme]; !ok || !slices.Contains([]string{"https", "http", "ssh", "tcp"}, scheme) {
 		return i, expected
 	}
 	host, path, _ := strings.Cut(rest, "/")

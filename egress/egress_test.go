@@ -32,6 +32,9 @@ var rules = egress.Rules{
 		grant("git", "git.example.com", func(g *nacre.NetworkGrant) {
 			g.Methods, g.Paths, g.Push = []string{"FETCH", "PUSH"}, []string{"/acme/**"}, []string{"refs/heads/agent/*"}
 		}),
+		grant("ssh", "code.example.com", func(g *nacre.NetworkGrant) {
+			g.Scheme, g.Ports, g.Methods, g.Paths = "ssh", []int{22}, []string{"FETCH"}, []string{"/acme/**"}
+		}),
 		grant("denied", "evil.example.net", nil),
 		grant("all", "*.example.net", nil),
 	},
@@ -81,6 +84,10 @@ func TestDecide(t *testing.T) {
 		{"FETCH https://git.example.com/acme/../other/info/refs", "git", "two ways"},
 		{"GET https://git.example.com/acme/site/info/refs", "git", "not GET"},
 		{"FETCH https://api.example.com/acme/site/info/refs", "read", "not FETCH"},
+		{"FETCH ssh://code.example.com/acme/site.git/git-upload-pack", "ssh", ""},
+		{"PUSH ssh://code.example.com/acme/site.git/git-receive-pack", "ssh", "not PUSH"},
+		{"FETCH ssh://code.example.com/other/git-upload-pack", "ssh", "is not among"},
+		{"FETCH https://code.example.com:22/acme/site.git/git-upload-pack", "ssh", "granted as ssh, not https"},
 		{"GET https://pinned.example.com/", "pinned", "nothing looks inside"},
 		{"GET https://evil.example.net/", "network.deny", "is denied"},
 		{"GET https://good.example.net/", "all", ""},

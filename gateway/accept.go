@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,13 +88,15 @@ func dialled(c *net.TCPConn) (to netip.AddrPort, err error) {
 func (g *Gateway) serve(c *net.TCPConn, d destination) {
 	g.open.Store(net.Conn(c), d)
 	grants := g.rules().Toward(d.host, d.port)
-	if len(grants) == 0 {
+	switch {
+	case len(grants) == 0 && g.config.Learn:
+		g.listen(c, d)
+	case len(grants) == 0:
 		defer g.open.Delete(net.Conn(c))
 		decision, _ := g.rules().Decide(egress.Intent{Scheme: "tcp", Host: d.host, Port: d.port})
 		g.turnAway(c, decision)
-		return
-	}
-	switch {
+	case slices.ContainsFunc(grants, func(n nacre.NetworkGrant) bool { return n.Scheme == "ssh" }):
+		g.ssh(c, d)
 	case slices.ContainsFunc(grants, looksInside):
 		g.inspect(c, d)
 	case grants[0].TLS != "":
@@ -105,8 +108,10 @@ func (g *Gateway) serve(c *net.TCPConn, d destination) {
 	}
 }
 
-// looksInside tells whether the gateway looks inside.
-func looksInside(n nacre.NetworkGrant) bool { return n.Scheme != "tcp" && n.TLS == "" }
+// looksInside tells whether the gateway looks for requests inside.
+func looksInside(n nacre.NetworkGrant) bool {
+	return strings.HasPrefix(n.Scheme, "http") && n.TLS == ""
+}
 
 // turnAway records a refusal and resets the connection, so that the program
 // inside knows at once.

@@ -97,7 +97,9 @@ func (g *Gateway) lookUp(q dnsmessage.Question) (dnsmessage.ResourceBody, dnsmes
 	if !ok || q.Class != dnsmessage.ClassINET || !g.rules().Known(text) {
 		g.book.denied(context.Background(), nacre.Event{Kind: "name", Rule: "default", Reason: "no grant is for this name",
 			Detail: map[string]string{"to": q.Name.String(), "type": q.Type.String()}})
-		return nil, dnsmessage.RCodeRefused
+		if !ok || q.Class != dnsmessage.ClassINET || !g.config.Learn {
+			return nil, dnsmessage.RCodeRefused
+		}
 	}
 	wanted := q.Type == dnsmessage.TypeA || q.Type == dnsmessage.TypeAAAA && g.config.IPv6
 	if !wanted {

@@ -24,6 +24,7 @@ type Gateway struct {
 	names  *names
 	meters *meters
 	signer *authority
+	porter porter
 	dialer *dialer
 	web    *http.Server
 	door   *door // connections on their way to web
@@ -60,7 +61,7 @@ func Main(config wire.Config, control *wire.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := control.Send(wire.Message{Hello: &wire.Hello{Root: g.signer.root()}}); err != nil {
+	if err := control.Send(wire.Message{Hello: &wire.Hello{Root: g.signer.root(), SSH: g.porter.known}}); err != nil {
 		return err
 	}
 	for {
@@ -103,7 +104,11 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{config: config, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
+	porter, err := newPorter()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{config: config, porter: porter, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks = newDialer(config), newDesks(config.Models)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,7 +65,10 @@ func pushed(body io.Reader) (refs []string, read []byte, err error) {
 		if line == nil { // a flush
 			return refs, read, nil
 		}
-		text, _, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), "\x00")
+		text, features, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), "\x00")
+		if slices.Contains(strings.Fields(features), "push-options") {
+			return nil, read, errors.New("a push with options, which tell the host to do more than to take refs")
+		}
 		if shallow, ok := strings.CutPrefix(text, "shallow "); ok && object(shallow) {
 			continue
 		}

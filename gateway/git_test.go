@@ -24,6 +24,7 @@ func TestPushed(t *testing.T) {
 		"one":           {line(oldID+" "+newID+" refs/heads/a\x00 report-status") + "0000PACK", []string{"refs/heads/a"}},
 		"two":           {line(oldID+" "+newID+" refs/heads/a\x00 x\n") + line(newID+" "+oldID+" refs/tags/b\n") + "0000", []string{"refs/heads/a", "refs/tags/b"}},
 		"shallow":       {line("shallow "+newID) + line(oldID+" "+newID+" refs/heads/a") + "0000", []string{"refs/heads/a"}},
+		"options":       {line(oldID+" "+newID+" refs/heads/a\x00report-status push-options agent=git/2") + "0000", nil},
 		"no flush":      {line(oldID + " " + newID + " refs/heads/a"), nil},
 		"cut":           {"00ff" + oldID, nil},
 		"certificate":   {line("push-cert\x00x") + "0000", nil},

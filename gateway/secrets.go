@@ -5,14 +5,30 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"nacre/gateway/wire"
 	"nacre/manifest"
 )
 
-// secretsFor are those that are bound to a host.
-func (g *Gateway) secretsFor(host string) (list []wire.Secret) {
+// secretsFor are those that go out with requests to a host.
+func (g *Gateway) secretsFor(host string) []wire.Secret {
+	return slices.DeleteFunc(g.boundTo(host), isKey)
+}
+
+// keysFor are those to log in with at a host, by SSH.
+func (g *Gateway) keysFor(host string) []wire.Secret {
+	return slices.DeleteFunc(g.boundTo(host), func(s wire.Secret) bool { return !isKey(s) })
+}
+
+func isKey(s wire.Secret) bool {
+	kind, _, _ := strings.Cut(s.Slot, ":")
+	return kind == "ssh"
+}
+
+// boundTo are those that are bound to a host.
+func (g *Gateway) boundTo(host string) (list []wire.Secret) {
 	for _, s := range g.now.Load().secrets {
 		for _, bound := range s.Hosts {
 			if manifest.CoversHost(bound, host) {

@@ -117,7 +117,7 @@ func (n *Network) Check() error {
 		return err
 	}
 	n.Scheme = cmp.Or(n.Scheme, "https")
-	if standard := map[string]int{"https": 443, "http": 80}[n.Scheme]; n.Ports == nil && standard != 0 {
+	if standard := map[string]int{"https": 443, "http": 80, "ssh": 22}[n.Scheme]; n.Ports == nil && standard != 0 {
 		n.Ports = []int{standard}
 	}
 	if len(n.Ports) == 0 || slices.ContainsFunc(n.Ports, func(p int) bool { return p < 1 || p > 65535 }) {
@@ -161,6 +161,9 @@ func (n *Network) checkRequests() error {
 	}
 	if (n.Push != nil) != slices.Contains(n.Methods, Push) {
 		return strict.Invalid(n.Origin, "network: push: expected refs, together with access: git")
+	}
+	if n.Scheme == "ssh" && (n.Upgrade != nil || slices.ContainsFunc(n.Methods, func(m string) bool { return m != Fetch && m != Push })) {
+		return strict.Invalid(n.Origin, "network: by ssh there is git alone: access: git")
 	}
 	n.Access = "" // the methods say it
 	if n.Paths == nil {

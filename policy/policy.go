@@ -26,6 +26,7 @@ type Upstream struct {
 	Proxy       string   `yaml:"proxy" match:"^(http|socks5)://[A-Za-z0-9._:\\[\\]-]+:[0-9]{1,5}$" about:"such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080"`
 	Secret      string   `yaml:"secret" match:"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$" about:"the secret with USER:PASSWORD for the proxy"`
 	Authorities []string `yaml:"authorities,some" match:"^(/|~/)" about:"files (PEM) with certificates to trust outside, besides the system's"`
+	KnownHosts  []string `yaml:"known-hosts,some" match:"^(/|~/)" about:"files with the keys of SSH servers, in place of ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts"`
 	Origin      nacre.Origin
 }
 

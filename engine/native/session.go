@@ -206,7 +206,7 @@ func (b *box) finish(j *job) {
 // release ends what still runs and gives back all that the sandbox held. Its
 // entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
-	defer b.watcher.Close()()
+	unwatched := b.watcher.Close()
 	var err error
 	if b.process != nil {
 		err = b.process.End()
@@ -218,6 +218,7 @@ func (b *box) release() error {
 	if b.group != nil {
 		err = errors.Join(err, b.group.Destroy())
 	}
+	unwatched() // it reads what is held
 	for _, h := range b.held {
 		_ = h.Close()
 	}

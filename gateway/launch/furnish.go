@@ -14,6 +14,7 @@ import (
 
 	"nacre"
 	"nacre/gateway/capture"
+	"nacre/gateway/wire"
 	"nacre/sandbox/blueprint"
 )
 
@@ -39,11 +40,13 @@ func passedOn(p nacre.Plan, authorities []byte) []byte {
 	return nil
 }
 
-// furnish tells programs inside of the name server and of the authority.
-func furnish(root, outside []byte) (files []blueprint.File, list []nacre.Variable, err error) {
+// furnish tells programs inside of the name server, of the authority, and of the
+// key of whoever answers there to SSH.
+func furnish(hello wire.Hello, outside []byte) (files []blueprint.File, list []nacre.Variable, err error) {
 	files = []blueprint.File{{Path: "/etc/resolv.conf", Mode: 0o444,
 		Content: "nameserver " + capture.Resolver().String() + "\noptions timeout:2 attempts:2\n"}}
-	known := append(slices.Clone(root), outside...)
+	files = append(files, blueprint.File{Path: "/etc/ssh/ssh_known_hosts", Content: hello.SSH, Mode: 0o444})
+	known := append(slices.Clone(hello.Root), outside...)
 	for _, place := range bundles {
 		files = append(files, blueprint.File{Path: place, Content: string(known), Mode: 0o444})
 	}

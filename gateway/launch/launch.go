@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,11 @@ type Launcher struct {
 	Authorities []byte
 	Proxy       string // http:// or socks5:// host:port, through which gateways reach the Internet
 	ProxySecret string // the secret with its USER:PASSWORD
+	// Learn has gateways grant nothing, and hear what would be asked for.
+	Learn bool
+	// KnownHosts are files with the keys of SSH servers; those that are not there
+	// are left out.
+	KnownHosts []string
 	// Providers of models besides those that are known, or in their place.
 	Providers map[string]model.Provider
 	// Secrets fetches those of these names; nil: there are none.
@@ -74,6 +80,8 @@ func sensible(n nacre.NetworkGrant) error {
 	switch {
 	case err == nil && a.IsLoopback() && n.As == "":
 		return fault.New(fault.Unsupported, "%s is the sandbox's own loopback to programs inside", n.Host).WithHint("give it a name inside: as: db.internal")
+	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
+		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
 	case n.Bytes > 0 && len(n.Upgrade) > 0:
 		return fault.New(fault.Unsupported, "the bytes sent to %s cannot be counted once its protocol has changed", n.Host).WithHint("leave bytes or upgrade out")
 	}
@@ -88,7 +96,7 @@ type link struct {
 	network  *blueprint.Network
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
-	root     chan []byte
+	hello    chan wire.Hello
 	ready    chan struct{}
 	gone     chan struct{}
 	once     sync.Once
@@ -109,8 +117,14 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
 	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	if l.Learn {
+		config.Rules, config.Learn = egress.Rules{}, true
+	}
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
+	}
+	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
+		return nil, err
 	}
 	told, err := l.models(p, &config)
 	if err != nil {
@@ -121,7 +135,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	revealed = append(revealed, told...)
-	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, root: make(chan []byte, 1), ready: make(chan struct{}),
+	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
@@ -204,7 +218,7 @@ func (g *link) serve() {
 		}
 		switch {
 		case m.Hello != nil:
-			offer(g.root, m.Hello.Root)
+			offer(g.hello, *m.Hello)
 		case m.Ready:
 			g.once.Do(func() { close(g.ready) })
 		case m.Record != nil:
@@ -267,8 +281,8 @@ func (g *link) lost() error {
 // Furnish is what programs inside must know: files and variables.
 func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
 	select {
-	case root := <-g.root:
-		files, list, err := furnish(root, g.outside)
+	case hello := <-g.hello:
+		files, list, err := furnish(hello, g.outside)
 		return files, append(list, g.revealed...), err
 	case <-g.gone:
 	case <-time.After(patience):

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/crypto/ssh"
+
 	"nacre"
 	"nacre/fault"
 	"nacre/gateway/wire"
@@ -18,7 +20,11 @@ import (
 func bound(p nacre.Plan) error {
 	for _, s := range p.Secrets {
 		for _, host := range hostsOf(s) {
-			if !slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return looksInside(n) && reaches(n, host) }) {
+			if !slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return carries(n, s.Detail["slot"]) && reaches(n, host) }) {
+				if forSSH(s.Detail["slot"]) {
+					return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as ssh", s.Name, host).
+						WithHint("grant network: [{host: %s, scheme: ssh, access: git}]", host)
+				}
 				return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as http or https that the gateway can look into", s.Name, host).
 					WithHint("grant network: [{host: %s}], and not as tcp or with tls: opaque", host)
 			}
@@ -34,7 +40,19 @@ func hostsOf(s nacre.NamedGrant) []string {
 	return strings.Split(s.Detail["hosts"], manifest.Separator)
 }
 
-func looksInside(n nacre.NetworkGrant) bool { return n.Scheme != "tcp" && n.TLS == "" }
+// carries tells whether a secret of a slot can be put into what goes to a grant.
+func carries(n nacre.NetworkGrant, slot string) bool {
+	if forSSH(slot) {
+		return n.Scheme == "ssh"
+	}
+	return strings.HasPrefix(n.Scheme, "http") && n.TLS == ""
+}
+
+// forSSH tells whether a secret is a key to log in with.
+func forSSH(slot string) bool {
+	kind, _, _ := strings.Cut(slot, ":")
+	return kind == "ssh"
+}
 
 // reaches tells whether a grant is for some of what a secret is for.
 func reaches(n nacre.NetworkGrant, host string) bool {
@@ -92,6 +110,12 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 			continue
 		}
 		hosts := hostsOf(s)
+		if forSSH(s.Detail["slot"]) {
+			if _, err := ssh.ParsePrivateKey(value.Reveal()); err != nil {
+				return nil, fault.New(fault.Usage, "the secret %s is not a private key without a passphrase", s.Name).
+					WithHint("ssh-keygen -t ed25519 -N '' -f KEY makes one; nacre secret set %s < KEY keeps it", s.Name)
+			}
+		}
 		config.Secrets = append(config.Secrets, wire.Secret{Grant: s.ID, Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
 			Hosts: hosts, Slot: s.Detail["slot"], Plain: near(p, hosts)})
 	}

@@ -28,12 +28,14 @@ type Config struct {
 	Rules       egress.Rules
 	Resolvers   []string // name servers outside, as address:port
 	Secrets     []Secret
+	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
 	Models      []Model
 	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
 	Own         []netip.Addr // addresses of this machine
 	IPv6        bool         // listeners for it follow
+	Learn       bool         // names are answered and requests are heard, to record and to refuse them
 }
 
 // Secret is a value that goes out with requests, bound to hosts and to a place.
@@ -43,8 +45,15 @@ type Secret struct {
 	Value       []byte
 	Fingerprint string // for the audit
 	Hosts       []string
-	Slot        string // bearer, basic, header:NAME, query:NAME
+	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER
 	Plain       bool   // its hosts are on this machine: without TLS too
+}
+
+// HostKey is one that an SSH server may have.
+type HostKey struct {
+	Host string // its name inside
+	Port int
+	Key  []byte // as in RFC 4253, 6.6
 }
 
 // Model is a grant of models at one provider. The network grant for its name
@@ -82,6 +91,7 @@ type Message struct {
 // Hello is what a gateway says about itself once it is locked in.
 type Hello struct {
 	Root []byte // PEM: the authority that its certificates are signed by
+	SSH  string // the line for known_hosts with its SSH host key
 }
 
 // Change is what of a plan may still be used: grants, by their ids.

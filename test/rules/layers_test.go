@@ -36,14 +36,14 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 525},
-	"policy":            {layer: core, ceiling: 515},
+	"manifest":          {layer: core, ceiling: 521},
+	"policy":            {layer: core, ceiling: 514},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
 	"sandbox":           {layer: core, ceiling: 690},
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
-	"sandbox/reap":      {layer: core, ceiling: 270},
+	"sandbox/reap":      {layer: core, ceiling: 275},
 	"sandbox/cgroup":    {layer: core, ceiling: 650},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
@@ -74,6 +74,7 @@ var places = map[string]place{
 	"mountlist":     {layer: core},
 	"auditlog":      {layer: engines},
 	"denials":       {layer: engines},
+	"learn":         {layer: engines},
 	"traps":         {layer: engines},
 	"schema":        {layer: core},
 	"preset":        {layer: core},
@@ -127,7 +128,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7855
+	coreCeiling = 7860
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.

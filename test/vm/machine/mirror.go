@@ -74,6 +74,7 @@ func (a apt) run(ctx context.Context, name string, args ...string) (string, erro
 		"-o", "APT::Architectures=" + a.arch,
 		"-o", "APT::Sandbox::User=root",
 		"-o", "Acquire::Languages=none",
+		"-o", "Acquire::Retries=3",
 	}
 	return output(ctx, a.dir, name, append(options, args...)...)
 }

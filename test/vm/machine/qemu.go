@@ -127,7 +127,10 @@ func (s Spec) follow(cmd *exec.Cmd) (string, error) {
 		return "", err
 	}
 	said := s.read(out, start)
-	if err := cmd.Wait(); err != nil {
+	err = cmd.Wait()
+	s.say("  the emulator took %.0f s, and %.0f s of processor time", time.Since(start).Seconds(),
+		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
+	if err != nil {
 		return said, fault.Wrap(fault.Internal, err, "qemu: %s", tail(said, 1500))
 	}
 	return said, nil

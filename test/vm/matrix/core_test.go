@@ -19,7 +19,7 @@ const crash = `sh -c 'kill -SEGV $$'`
 // outside does.
 func TestCoreHandler(t *testing.T) {
 	needMachine(t)
-	p := payload(t, "amd64")
+	p := payload(t, stock{})
 	run := nacre + " run -q --accept old-landlock -- "
 	inside := []string{crash, `sh -c 'ulimit -c unlimited; ulimit -c 0; ulimit -S -c 0; kill -SEGV $$'`, `sh -c '(ulimit -c 0; exec sh -c "kill -ABRT \$\$")'`}
 	var steps []machine.Step

@@ -12,7 +12,7 @@ import (
 // owner's where it is; root's has one of root's range either way.
 func TestIdentity(t *testing.T) {
 	needMachine(t)
-	p := payload(t, "amd64")
+	p := payload(t, stock{})
 	const show = " -- cat /proc/self/uid_map /proc/self/gid_map"
 	folder := "mkdir -p ~/project && " + nacre + " run -q --files ~/project:write@/work/project"
 	var steps []machine.Step

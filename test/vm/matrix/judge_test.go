@@ -20,7 +20,7 @@ func judge(t *testing.T, name, user string, s stock, results map[string]machine.
 	if r := results[key("id", user)]; r.Exit != 0 || r.Output != "1000\n" {
 		t.Errorf("%s: nacre run -- id: exit %d, %q", user, r.Exit, r.Output)
 	}
-	if r := results[key("doctor", user)]; (r.Exit == 0) != (s.accept == "") {
+	if r := results[key("nacre doctor", user)]; (r.Exit == 0) != (s.accept == "") {
 		t.Errorf("%s: doctor ended with %d, while the tiers to accept are %q:\n%s", user, r.Exit, s.accept, r.Output)
 	}
 	var sum tally
@@ -37,14 +37,16 @@ func judge(t *testing.T, name, user string, s stock, results map[string]machine.
 	if sum.passed == 0 {
 		t.Errorf("%s: no test has run", user)
 	}
-	t.Logf("| %s | %s | %s | %s | %s |", name, user, or(s.accept, "none"), sum, score(t, user, results[key("attack", user)]))
+	sum.attacked(t, user, s, results[key("attack", user)])
+	t.Logf("| %s | %s | %s | %s | %s |", name, user, or(s.accept, "none"), sum, strings.Join(sum.left, ", "))
 	t.Logf("skipped: %s", strings.Join(sum.why, "; "))
 }
 
-// tally counts tests and their parts.
+// tally counts tests and their parts, and probes.
 type tally struct {
 	passed, failed, skipped int
-	why                     []string
+	contained, probes       int
+	why, left               []string // of what was skipped and what was not contained
 }
 
 func (c *tally) count(output string) {
@@ -65,7 +67,7 @@ func (c *tally) count(output string) {
 }
 
 func (c tally) String() string {
-	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
+	return fmt.Sprintf("%d passed, %d failed, %d skipped; %d of %d probes contained", c.passed, c.failed, c.skipped, c.contained, c.probes)
 }
 
 // failures are the lines of a test's output that tell what went wrong.
@@ -81,15 +83,15 @@ func failures(output string) string {
 	return text[max(0, len(text)-6000):]
 }
 
-// score judges a scoreboard: nothing escapes, nothing is left without a
+// attacked judges a scoreboard: nothing escapes, nothing is left without a
 // verdict, and what remains is admitted in docs/THREATS.md or, where only some
 // kernels show it, in docs/KERNELS.md.
-func score(t *testing.T, user string, r machine.StepResult) string {
+func (c *tally) attacked(t *testing.T, user string, s stock, r machine.StepResult) {
 	t.Helper()
 	var report attack.Report
 	if err := json.Unmarshal([]byte(r.Output), &report); err != nil {
 		t.Errorf("%s: no scoreboard: exit %d, %v\n%.2000s", user, r.Exit, err, r.Output)
-		return "none"
+		return
 	}
 	admitted := ""
 	for _, name := range []string{"THREATS.md", "KERNELS.md"} {
@@ -99,7 +101,6 @@ func score(t *testing.T, user string, r machine.StepResult) string {
 		}
 		admitted += string(text)
 	}
-	var left []string
 	for _, e := range report.Entries {
 		known := strings.Contains(admitted, "`"+e.ID+"`")
 		switch {
@@ -108,14 +109,18 @@ func score(t *testing.T, user string, r machine.StepResult) string {
 		case e.Verdict == wire.Escaped, e.Verdict == wire.Error, e.Verdict == wire.Info && !known:
 			t.Errorf("%s: %s: %s: %s", user, e.ID, e.Verdict, e.Evidence)
 		}
-		left = append(left, fmt.Sprintf("%s %s", e.Verdict, e.ID))
+		c.left = append(c.left, fmt.Sprintf("%s %s", e.Verdict, e.ID))
 	}
 	for _, l := range report.Leftovers {
 		t.Errorf("%s: left behind: %s", user, l)
 	}
-	if report.Count(wire.Contained) < 100 {
-		t.Errorf("%s: only %d probes were contained: the attack did not take place", user, report.Count(wire.Contained))
+	least := 120
+	if s.once {
+		least = 100
 	}
-	slices.Sort(left)
-	return fmt.Sprintf("%d of %d contained; %s", report.Count(wire.Contained), len(report.Entries), strings.Join(left, ", "))
+	c.contained, c.probes = report.Count(wire.Contained), len(report.Entries)
+	if c.contained < least {
+		t.Errorf("%s: only %d probes were contained: the attack did not take place", user, c.contained)
+	}
+	slices.Sort(c.left)
 }

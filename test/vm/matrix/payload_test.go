@@ -11,27 +11,54 @@ import (
 	"nacre/test/vm/machine"
 )
 
-// tested are the packages whose tests ask the kernel, and what to leave out on
-// a machine without the tree's sources.
-var tested = []struct{ pkg, skip string }{
-	{"engine/native", ""},
-	{"sandbox/build", ""},
-	{"sandbox/cgroup", ""},
-	{"sandbox/watchdog", ""},
-	{"seccomp", ""},
-	{"posture", ""},
-	{"test/boundary", "TestAttack"}, // the kit runs by itself
+// tested are the packages whose tests ask the kernel; what to leave out,
+// because it wants the tree's sources or runs by itself; and which tests the one
+// boot of each change has time for. What sandbox/notify does is tested in
+// engine/native.
+var tested = []struct{ pkg, skip, once string }{
+	{pkg: "engine/native", once: onceEngine},
+	{pkg: "sandbox", once: "."},
+	{pkg: "sandbox/build", once: "."},
+	{pkg: "sandbox/cgroup"},
+	{pkg: "sandbox/spawn", once: "."},
+	{pkg: "sandbox/watchdog"},
+	{pkg: "seccomp", once: "^TestKernel"},
+	{pkg: "posture", once: "."},
+	{pkg: "watch", once: "."},
+	{pkg: "pool", once: "^TestStart$"},
+	{pkg: "denials"},
+	{pkg: "localapi", once: "."},
+	{pkg: "doctor", once: "."},
+	{pkg: "test/boundary", skip: "TestAttack", once: "."}, // the kit runs by itself
+}
+
+// What the one boot has time for: one test at least of each layer and of each
+// part that differs between kernels.
+const (
+	onceEngine = "^(TestRun|TestStatus|TestLimits|TestMasks|TestGuards|TestDeniedIsReported|TestMasksUnderChange|TestWarm|TestKilled)$"
+	onceProbes = "'kernel.*' 'descriptors.*' 'others.*' 'information.*'"
+)
+
+// at is the tests that a machine has time for; none is not to be built.
+func (s stock) at(pkg, once string) (pattern string, some bool) {
+	switch {
+	case s.once:
+		return once, once != ""
+	case s.slow:
+		return ".", pkg == "engine/native"
+	}
+	return ".", true
 }
 
 // payloadFiles are carried into a machine.
 type payloadFiles struct{ files map[string]string }
 
-// payload builds the programs and tests for an architecture.
-func payload(t *testing.T, arch string) payloadFiles {
+// payload builds the programs and tests for a machine.
+func payload(t *testing.T, s stock) payloadFiles {
 	t.Helper()
 	dir := t.TempDir()
 	tree := filepath.Join(dir, "tree")
-	env := append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+or(arch, "amd64"))
+	env := append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+or(s.arch, "amd64"))
 	run := func(args ...string) {
 		t.Helper()
 		cmd := exec.Command(args[0], args[1:]...)
@@ -42,8 +69,11 @@ func payload(t *testing.T, arch string) payloadFiles {
 		}
 	}
 	bin := filepath.Join(dir, "bin")
-	run("go", "build", "-buildvcs=false", "-trimpath", "-o", bin+"/", "./cmd/nacre", "./cmd/nacre-init", "./cmd/nacre-image", "./cmd/nacre-attack")
+	run("go", "build", "-buildvcs=false", "-trimpath", "-o", bin+"/", "./cmd/...")
 	for _, p := range tested {
+		if _, some := s.at(p.pkg, p.once); !some {
+			continue
+		}
 		to := filepath.Join(tree, p.pkg)
 		run("go", "test", "-c", "-trimpath", "-o", filepath.Join(to, "test"), "./"+p.pkg)
 		if _, err := os.Stat("../../../" + p.pkg + "/testdata"); err == nil {
@@ -58,10 +88,11 @@ func payload(t *testing.T, arch string) payloadFiles {
 // sources would lie.
 func (p payloadFiles) tests(user string, s stock) (steps []machine.Step) {
 	for _, e := range tested {
-		if s.slow && e.pkg != "engine/native" {
+		pattern, some := s.at(e.pkg, e.once)
+		if !some {
 			continue
 		}
-		command := "./test -test.v"
+		command := "./test -test.v -test.run='" + pattern + "'"
 		if e.skip != "" {
 			command += " -test.skip='" + e.skip + "'"
 		}

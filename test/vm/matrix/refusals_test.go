@@ -38,7 +38,7 @@ var refusals = map[string]refusal{
 // TestRefusals boots each lacking machine once.
 func TestRefusals(t *testing.T) {
 	needMachine(t)
-	p := payload(t, "amd64")
+	p := payload(t, stock{})
 	variants := map[string][]string{}
 	for name, r := range refusals {
 		variants[r.variant] = append(variants[r.variant], name)
