@@ -3,6 +3,7 @@ package manifest
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
@@ -98,6 +99,23 @@ func matches(key, rule, asked string) bool {
 	return Wild(rule, asked)
 }
 
+// binding are lists that narrow what else an entry says. Those of all sides hold
+// together; no side has to allow another's.
+var binding = []string{"arguments", "pins"}
+
+// Bound is n with what the rule narrows besides.
+func (n Named) Bound(rule Named) Named {
+	lists := map[string][]string{}
+	maps.Copy(lists, n.Lists)
+	for _, key := range binding {
+		if more := rule.Lists[key]; more != nil {
+			lists[key] = slices.Compact(slices.Sorted(slices.Values(slices.Concat(lists[key], more))))
+		}
+	}
+	n.Lists = lists
+	return n
+}
+
 // Covers tells whether the rule allows all that is asked. A list that the rule
 // leaves empty allows nothing, and nothing allows a list that is asked empty.
 func (rule Named) Covers(asked Named) bool {
@@ -106,7 +124,7 @@ func (rule Named) Covers(asked Named) bool {
 	}
 	for key, items := range asked.Lists {
 		for _, item := range items {
-			if !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) }) {
+			if !slices.Contains(binding, key) && !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) }) {
 				return false
 			}
 		}
