@@ -29,7 +29,9 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks map[string]*desk // by the name that they have inside
+	desks   map[string]*desk  // by the name that they have inside
+	benches map[string]*bench // of tools, likewise
+	outside *http.Transport   // for what is asked on behalf of programs
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -113,6 +115,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks = newDialer(config), newDesks(config.Models)
+	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil
 }
