@@ -86,3 +86,19 @@ func TestWhere(t *testing.T) {
 		}
 	}
 }
+
+func TestAsk(t *testing.T) {
+	g := granted(t, map[string]string{"tools": "put", "arguments": "only; repo=acme/*; n?<=5; draft?=true"})
+	for text, want := range map[string]bool{"s/put": true, "s/put repo=acme/x": true, "s/put repo=acme/x n=5 draft=true": true, "s/put repo=acme/x n=6": false, "s/put repo=evil": false,
+		"s/put n=1": false, "s/put repo=acme/x other=1": false, "s/get": false, "t/put": false} {
+		c, ok := Ask(text)
+		if d := Decide([]Grant{g}, c); !ok || (d.Effect == nacre.Allow) != want {
+			t.Errorf("%s: %v %v", text, ok, d)
+		}
+	}
+	for _, text := range []string{"", "put", "/put", "s/", "s/put x"} {
+		if _, ok := Ask(text); ok {
+			t.Errorf("%q is a call", text)
+		}
+	}
+}

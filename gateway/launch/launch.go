@@ -75,12 +75,17 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 	return nil
 }
 
+// reserved is the end of the names by which models and tools are reached inside.
+const reserved = ".nacre.internal"
+
 // sensible refuses a grant that would not do what it says.
 func sensible(n nacre.NetworkGrant) error {
 	a, err := netip.ParseAddr(n.Host)
 	switch {
 	case err == nil && a.IsLoopback() && n.As == "":
 		return fault.New(fault.Unsupported, "%s is the sandbox's own loopback to programs inside", n.Host).WithHint("give it a name inside: as: db.internal")
+	case strings.HasSuffix(n.Host, reserved) || strings.HasSuffix(n.As, reserved):
+		return fault.New(fault.Unsupported, "%s is a name of Nacre's own inside", n.Summary).WithHint("give it another name inside: as: db.internal")
 	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
 		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
 	case n.Bytes > 0 && len(n.Upgrade) > 0:

@@ -172,6 +172,13 @@ func TestToolsRefused(t *testing.T) {
 	if err := (&Launcher{}).Supports(good); err != nil {
 		t.Error(err)
 	}
+	for _, n := range []nacre.NetworkGrant{{Host: "127.0.0.1", As: calls.Inside("hub")}, {Host: "*.tools.nacre.internal"}} {
+		taken := good
+		taken.Network = []nacre.NetworkGrant{n}
+		if err := (&Launcher{}).Supports(taken); fault.KindOf(err) != fault.Unsupported {
+			t.Errorf("a destination that would be taken for the server's: %v", err)
+		}
+	}
 	good.Tools[0].Name = "Hub/x"
 	if err := (&Launcher{}).Supports(good); fault.KindOf(err) != fault.Unsupported {
 		t.Errorf("a name that cannot be a host's: %v", err)
