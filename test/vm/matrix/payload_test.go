@@ -96,7 +96,7 @@ func (p payloadFiles) tests(user string, s stock) (steps []machine.Step) {
 		if e.skip != "" {
 			command += " -test.skip='" + e.skip + "'"
 		}
-		steps = append(steps, machine.Step{Name: e.pkg, User: user, Command: command, Timeout: 15 * time.Minute,
+		steps = append(steps, machine.Step{Name: e.pkg, User: user, Command: command, Timeout: 30 * time.Minute,
 			Dir: path.Join(machine.Dir, "tree", e.pkg),
 			Env: map[string]string{"NACRE_BIN": machine.Dir + "/bin", "NACRE_INIT": machine.Dir + "/bin/nacre-init", "NACRE_TEST_ACCEPT": s.accept}})
 	}
