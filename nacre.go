@@ -202,10 +202,18 @@ type FileGrant struct {
 type NetworkGrant struct {
 	Grant
 	Host    string   `json:"host"`
+	As      string   `json:"as,omitempty"` // its name inside, where Host is an address
 	Ports   []int    `json:"ports"`
-	Scheme  string   `json:"scheme,omitempty"` // https, http, tcp
+	Scheme  string   `json:"scheme,omitempty"` // https, http, ssh, tcp
+	TLS     string   `json:"tls,omitempty"`    // opaque: passed on unread
 	Methods []string `json:"methods,omitempty"`
 	Paths   []string `json:"paths,omitempty"`
+	Upgrade []string `json:"upgrade,omitempty"` // protocols that a request may change to
+	Push    []string `json:"push,omitempty"`    // git refs that may be pushed to
+
+	Bytes       int64 `json:"bytes,omitempty"`       // the most sent there in one run
+	Rate        int64 `json:"rate,omitempty"`        // the most requests in a minute
+	Connections int64 `json:"connections,omitempty"` // the most at once
 }
 
 // NamedGrant is a grant of something by its name: groups of system calls, and

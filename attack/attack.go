@@ -32,10 +32,15 @@ type Options struct {
 	// Inside is where the granted folder appears in the sandbox; empty means
 	// at the same path.
 	Inside string
-	Limits wire.Limits // what the sandbox was told to enforce
-	Safe   bool        // only probes that do no harm without a sandbox
-	Probes []string    // patterns of ids, such as "kernel.*"; none means all
-	Places []string    // host folders to plant secrets in; none means home and temporary folders
+	// Network makes the command of a sandbox that is granted what the judge
+	// serves; nil where that cannot be had: then nothing tries class egress.
+	Network func(Outward) (Command, error)
+	// Networked runs the other probes in that sandbox too.
+	Networked bool
+	Limits    wire.Limits // what the sandbox was told to enforce
+	Safe      bool        // only probes that do no harm without a sandbox
+	Probes    []string    // patterns of ids, such as "kernel.*"; none means all
+	Places    []string    // host folders to plant secrets in; none means home and temporary folders
 	// Admitted are probes that this sandbox does not claim to hold, each with the
 	// reason: an escape is noted beside it, and not counted.
 	Admitted map[string]string
@@ -125,7 +130,8 @@ type judge struct {
 
 func (j *judge) run(ctx context.Context, specs []wire.Spec) {
 	before := settings()
-	var together, folder []wire.Spec
+	var folder []wire.Spec
+	together := map[bool][]wire.Spec{} // by whether they need a network
 	var alone [][]wire.Spec
 	for _, s := range specs {
 		if e, done := j.world.unmet(s); done {
@@ -133,11 +139,13 @@ func (j *judge) run(ctx context.Context, specs []wire.Spec) {
 		} else if s.Alone {
 			alone = append(alone, []wire.Spec{s})
 		} else {
-			together = append(together, s)
+			together[j.world.networked(s)] = append(together[j.world.networked(s)], s)
 		}
 	}
-	for len(together) > 0 && ctx.Err() == nil {
-		together, folder = j.batch(ctx, together, folder)
+	for _, rest := range together {
+		for len(rest) > 0 && ctx.Err() == nil {
+			rest, folder = j.batch(ctx, rest, folder)
+		}
 	}
 	for _, s := range alone {
 		if ctx.Err() == nil {

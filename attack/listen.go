@@ -70,7 +70,7 @@ func (w *world) hear(where string, conn net.Conn) {
 			break
 		}
 	}
-	if w.take(where, buffer[:n]) {
+	if w.take(where, buffer[:n]) || w.takeToken(where, string(buffer[:n])) {
 		io.WriteString(conn, "k")
 	}
 }
@@ -89,7 +89,7 @@ func (w *world) packets(network, address string, told func(net.Addr)) error {
 			if err != nil {
 				return
 			}
-			if w.take(network+" "+address, buffer[:n]) {
+			if w.take(network+" "+address, buffer[:n]) || w.takeToken(network+" "+address, string(buffer[:n])) {
 				conn.WriteTo([]byte("k"), from)
 			}
 		}

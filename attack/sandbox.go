@@ -110,7 +110,11 @@ func (w *world) argv(specs []wire.Spec) ([]string, error) {
 		return nil, err
 	}
 	inside := config.Folder
-	return w.options.Command([]string{inside + "/" + deliveryFolder + "/nacre-attack", "--config", "@" + inside + "/" + name}, w.folder), nil
+	command := w.options.Command
+	if w.networked(specs[0]) {
+		command = w.network
+	}
+	return command([]string{inside + "/" + deliveryFolder + "/nacre-attack", "--config", "@" + inside + "/" + name}, w.folder), nil
 }
 
 // execute starts the sandbox the way a careless user would: from a folder with

@@ -34,12 +34,16 @@ func (w *world) verdict(s wire.Spec, claim wire.Result, r *ran) Entry {
 		return e.failed("the program says that it does not apply, which is the judge's to say")
 	case claim.Verdict == wire.Error:
 		return e
+	case s.Class == "egress" && !w.hasReached(s.ID):
+		return e.failed("what is granted was not reached, so that nothing is shown")
 	}
 	switch s.Proof {
 	case wire.BySecret:
 		if claim.Verdict == wire.Escaped {
 			return e.failed("an escape is claimed, but no planted secret came back")
 		}
+	case wire.ByReach:
+		return e.outside(wire.Contained, "what is granted is reached (inside: %s)", e.Evidence)
 	case wire.ByArrival:
 		return e.outside(wire.Contained, "no token arrived (inside: %s)", e.Evidence)
 	case wire.ByProcess:

@@ -38,6 +38,9 @@ type world struct {
 	mu       sync.Mutex
 	secrets  map[string]string // secret → what it was planted as
 	arrivals map[string]string // probe → where its token arrived
+	reached  map[string]bool   // probes that reached what is granted
+
+	network Command // runs a sandbox with a network
 }
 
 // plant sets every canary.
@@ -47,7 +50,7 @@ func plant(ctx context.Context, o Options) (*world, error) {
 		return nil, fault.Wrap(fault.Exhausted, err, "no room for the canaries").WithHint("TMPDIR must name a writable folder")
 	}
 	w := &world{options: o, base: base, folder: base + "/granted", outside: base + "/outside", stdin: base + "/outside/stdin",
-		secrets: map[string]string{}, arrivals: map[string]string{}, missing: map[string]error{}, values: hostValues()}
+		secrets: map[string]string{}, arrivals: map[string]string{}, reached: map[string]bool{}, missing: map[string]error{}, values: hostValues()}
 	w.closers = append(w.closers, func() { w.removeBase() })
 	w.config = wire.Config{Run: random(), Tag: random(), Safe: o.Safe, Limits: o.Limits, Folder: o.Inside}
 	if w.config.Folder == "" {
@@ -63,6 +66,7 @@ func plant(ctx context.Context, o Options) (*world, error) {
 	w.plantIPC()
 	w.try("victim", w.startVictim())
 	w.try("terminal", w.plantTerminal())
+	w.try("outward", w.plantOutward())
 	if !o.Safe {
 		w.try("sibling", w.startSibling(ctx))
 	} else {

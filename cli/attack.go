@@ -23,6 +23,7 @@ type attackOptions struct {
 	accept          []string
 	json, markdown  bool
 	list, safe      bool
+	network         bool
 	probes          []string
 }
 
@@ -61,6 +62,7 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 	f.BoolVar(&o.markdown, "markdown", false, "print the scoreboard as Markdown")
 	f.BoolVar(&o.list, "list", false, "list the probes and what each one does")
 	f.BoolVar(&o.safe, "safe", false, "only probes that do no harm without a sandbox")
+	f.BoolVar(&o.network, "network", false, "run every probe in a sandbox with a network, not only those of class egress")
 	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
 	return cmd
 }
@@ -134,7 +136,8 @@ func (o *attackOptions) target(app *App) (attack.Options, error) {
 		return append(full, probe...)
 	}
 	flags := strings.Join(append(append([]string{"nacre"}, args[1:]...), "--files", "{dir}:write@"+attackFolder, "--", "{}"), " ")
-	own := attack.Options{Name: "nacre, native engine", Flags: flags, Command: command, Inside: attackFolder, Limits: l}
+	own := attack.Options{Name: "nacre, native engine", Flags: flags, Command: command, Inside: attackFolder, Limits: l,
+		Network: app.networked(args[1:]), Networked: o.network}
 	if slices.Contains(o.accept, string(nacre.TierWatchdog)) && cgroup.Detect().Problem() != nil {
 		own.Admitted = attack.WithoutGroups()
 	}

@@ -32,19 +32,19 @@ func (in *input) flags(cmd *cobra.Command) {
 	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:…`, directory:PATH, layout:PATH or archive:PATH")
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
-	in.completions(cmd)
+	in.completions(cmd, "accept", "limit", "image")
 }
 
 // completions are what the shell offers for the flags; files otherwise.
-func (in *input) completions(cmd *cobra.Command) {
+func (in *input) completions(cmd *cobra.Command, flags ...string) {
 	words := map[string][]string{
 		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock), string(nacre.TierMasksAtStart)},
 		"limit":  {"memory=", "cpus=", "processes=", "open-files=", "disk=", "output=", "time="},
 		"image":  {"host", "directory:", "layout:", "archive:"},
 	}
-	for flag, list := range words {
+	for _, flag := range flags {
 		// It fails only for a flag that there is not.
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words[flag], cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	}
 }
 

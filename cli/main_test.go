@@ -16,7 +16,8 @@ import (
 	"nacre/cli"
 )
 
-// TestMain builds nacre-init once, unless $NACRE_INIT names one, and is itself
+// TestMain builds the programs beside nacre once (nacre-init not where $NACRE_INIT
+// names one), and is itself
 // the nacre that the scripts run.
 func TestMain(m *testing.M) {
 	var tests testscript.TestingM = m
@@ -26,14 +27,17 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		tests = cleaned{m, dir}
-		if err := placeInit(filepath.Join(dir, "nacre-init")); err != nil {
-			panic(err)
+		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": ""} {
+			if err := place(dir, name, ready); err != nil {
+				panic(err)
+			}
 		}
 		os.Setenv("NACRE_BIN", dir)
 	}
 	testscript.Main(tests, map[string]func(){
 		"nacre":   func() { os.Exit(nacreMain(os.Args[1:])) },
 		"sandbox": func() { os.Exit(nacreMain(sandboxArgs())) },
+		"learn":   func() { os.Exit(nacreMain(append(append([]string{"learn"}, accepts()...), os.Args[1:]...))) },
 	})
 }
 
@@ -48,15 +52,17 @@ func (c cleaned) Run() int {
 	return c.TestingM.Run()
 }
 
-func placeInit(path string) error {
-	if ready := os.Getenv("NACRE_INIT"); ready != "" {
+// place puts a program of this tree into a folder, where there is none ready.
+func place(dir, name, ready string) error {
+	path := filepath.Join(dir, name)
+	if ready != "" {
 		b, err := os.ReadFile(ready)
 		if err != nil {
 			return err
 		}
 		return os.WriteFile(path, b, 0o755)
 	}
-	build := exec.Command("go", "build", "-o", path, "nacre/cmd/nacre-init")
+	build := exec.Command("go", "build", "-o", path, "nacre/cmd/"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	if err != nil {

@@ -4,14 +4,18 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"nacre"
 	"nacre/audit"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/install"
+	"nacre/policy"
 	"nacre/runs"
+	"nacre/strict"
 )
 
 // owner is who runs nacre, and where their things are.
@@ -81,11 +85,60 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	}
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
+	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
+		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o)}
+	}
 	return e, log, nil
 }
 
 func (app *App) runs(o owner) (*runs.Store, error) {
 	return runs.Open(o.uid, runs.Folder(o.uid, app.getenv("XDG_RUNTIME_DIR"), o.state))
+}
+
+// upstream has gateways reach the Internet as the policies say: the
+// administrator's first.
+func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) error {
+	l, ok := e.Gateways.(*launch.Launcher)
+	if !ok {
+		return nil
+	}
+	l.KnownHosts = []string{filepath.Join(o.home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"}
+	for _, p := range slices.Backward(policies) { // the administrator's last: it counts
+		if p != nil && p.Upstream.KnownHosts != nil {
+			l.KnownHosts = o.below(p.Upstream.KnownHosts)
+		}
+	}
+	for _, p := range policies {
+		if p == nil {
+			continue
+		}
+		u := p.Upstream
+		if l.Proxy == "" {
+			l.Proxy, l.ProxySecret = u.Proxy, u.Secret
+		}
+		if len(l.Resolvers) == 0 {
+			l.Resolvers = u.Resolvers
+		}
+		for _, path := range o.below(u.Authorities) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return strict.Invalid(u.Origin, "upstream: authorities: %v", err)
+			}
+			l.Authorities = append(append(l.Authorities, text...), '\n')
+		}
+	}
+	return nil
+}
+
+// below are paths of which some are written below the owner's home.
+func (o owner) below(paths []string) (list []string) {
+	for _, path := range paths {
+		if rest, ok := strings.CutPrefix(path, "~/"); ok {
+			path = filepath.Join(o.home, rest)
+		}
+		list = append(list, path)
+	}
+	return list
 }
 
 // getenv is the value of one of the owner's variables.

@@ -66,7 +66,8 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := o.planned(who, command)
+	now := o.begin(o.app, who)
+	p, asked, err := o.planned(who, command)
 	if err != nil {
 		events.failed(err)
 		return err
@@ -75,7 +76,9 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	if !o.quiet {
 		o.app.warn(p.Warnings)
 	}
-	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events}
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
+		live: now}
+	now.asked, now.plan = asked, p
 	exit, err := s.run(ctx)
 	if err != nil {
 		events.failed(err)
@@ -84,30 +87,31 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	return statusCode(exit)
 }
 
-// planned compiles the plan, after asking what has to be asked.
-func (o *runOptions) planned(who owner, command []string) (nacre.Plan, error) {
+// planned compiles the plan, after asking what has to be asked, and returns what
+// it was made of.
+func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant.Input, err error) {
 	if o.agent == "" && len(command) == 0 {
-		return nacre.Plan{}, fault.New(fault.Usage, "there is no command to run").
+		return p, c, fault.New(fault.Usage, "there is no command to run").
 			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")
 	}
 	if o.timeout < 0 {
-		return nacre.Plan{}, fault.New(fault.Usage, "--timeout: expected a time such as 10m, found %v", o.timeout)
+		return p, c, fault.New(fault.Usage, "--timeout: expected a time such as 10m, found %v", o.timeout)
 	}
-	c, err := o.gather(o.app, who, command)
+	c, err = o.gather(o.app, who, command)
 	if err != nil {
-		return nacre.Plan{}, err
+		return p, c, err
 	}
 	if o.agent == "" && len(o.files) == 0 && o.app.interactive() {
 		if c.Files, err = o.app.ask(c); err != nil {
-			return nacre.Plan{}, err
+			return p, c, err
 		}
 	}
-	p, err := grant.Compile(c)
+	p, err = grant.Compile(c)
 	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {
 		if err := grant.ParseLimit(&c.Limits, "time="+o.timeout.String()); err != nil {
-			return p, flagFault("--timeout", err)
+			return p, c, flagFault("--timeout", err)
 		}
 		p, err = grant.Compile(c)
 	}
-	return p, err
+	return p, c, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"nacre"
+	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
 	"nacre/terminal"
@@ -24,6 +25,9 @@ type session struct {
 	tty    bool
 	quiet  bool
 	events *events
+	live   *live
+	learn  *learn.Log // where it is run to see what it needs
+	apart  bool       // what it prints goes where errors go
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
@@ -40,8 +44,16 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	defer audit.Close()
 	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
+	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
+		return nacre.Exit{}, err
+	}
 	engine.Alias = s.name
-	s.masks = &maskNews{Recorder: engine.Audit, events: s.events}
+	if s.learn != nil {
+		if err := learning(engine, s.learn); err != nil {
+			return nacre.Exit{}, err
+		}
+	}
+	s.masks = &maskNews{Recorder: heard{engine.Audit, s.app.note}, events: s.events}
 	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -72,6 +84,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
 	}
 	defer s.serve(ctx)()
+	go s.live.watch(ctx, box)
 	exit, err := s.wait()
 	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
@@ -126,6 +139,9 @@ func (s *session) closeLog() {
 
 // streams are the owner's own; what is written is kept for nacre logs too.
 func (s *session) streams() nacre.Streams {
+	if s.apart {
+		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
 	if !s.tty {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}

@@ -63,21 +63,25 @@ func (c *compiler) named() error {
 		d, granted := c.auth.Named(asked)
 		detail := granted.Detail()
 		if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
-			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, asked.Entry)
+			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, granted)
 		}
 	}
 	return nil
 }
 
 // add puts a grant where a plan keeps it, and says what it loosens.
-func (c *compiler) add(g nacre.NamedGrant, entry any) {
+func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
 	switch from := g.Declared; g.Capability {
 	case nacre.CapNetwork:
-		n := entry.(manifest.Network)
+		n, most := granted.Entry.(manifest.Network), granted.Amounts
 		c.plan.Network = append(c.plan.Network, nacre.NetworkGrant{Grant: g.Grant, Host: n.Host, Ports: n.Ports, Scheme: n.Scheme,
-			Methods: n.Methods, Paths: n.Paths})
-		if n.Scheme == "tcp" {
+			Methods: n.Methods, Paths: n.Paths, As: n.As, TLS: n.TLS, Upgrade: n.Upgrade, Push: n.Push,
+			Bytes: most["bytes"], Rate: most["rate"], Connections: most["connections"]})
+		switch {
+		case n.Scheme == "tcp":
 			c.warn("network-uninspected", from, "nothing looks inside what goes to %s", n.Host)
+		case n.TLS != "":
+			c.warn("fronting-possible", from, "what goes to %s is encrypted to whoever answers there: another site behind the same address can be reached", n.Host)
 		}
 	case nacre.CapSyscalls:
 		c.plan.Syscalls = append(c.plan.Syscalls, g)

@@ -5,13 +5,13 @@ package explain
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"nacre"
 	"nacre/compile"
+	"nacre/egress"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -37,17 +37,14 @@ func Decide(p nacre.Plan, q Query) nacre.Decision {
 	case nacre.CapFiles:
 		return decideFile(p, q, no)
 	case nacre.CapNetwork:
-		asked, err := request(q.Subject)
+		asked, err := egress.Parse(q.Subject)
 		if err != nil {
 			no.Reason = err.Error()
 			return no
 		}
-		for _, n := range p.Network {
-			granted := manifest.Network{Host: n.Host, Ports: n.Ports, Scheme: n.Scheme, Methods: n.Methods, Paths: n.Paths}
-			if manifest.Entry(nacre.CapNetwork, granted).Covers(manifest.Entry(nacre.CapNetwork, asked)) {
-				return yes(no, n.Grant)
-			}
-		}
+		d, _ := egress.Rules{Grants: p.Network}.Decide(asked)
+		d.Subject = q.Subject
+		return d
 	case nacre.CapSyscalls:
 		return decideSyscall(p, q, no)
 	case nacre.CapLimits:
@@ -181,33 +178,15 @@ func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 var narrowing = map[nacre.Capability]string{nacre.CapSecrets: "hosts", nacre.CapModels: "models", nacre.CapTools: "tools",
 	nacre.CapMessages: "access", nacre.CapSchedule: "when"}
 
-// request reads "GET https://host/path" or "tcp://host:port". What has more
-// than one spelling is refused, as the gateway does.
+// request is what would have to be asked for.
 func request(s string) (manifest.Network, error) {
-	method, target, ok := strings.Cut(s, " ")
-	if !ok {
-		method, target = "GET", s
+	i, err := egress.Parse(s)
+	if err != nil {
+		return manifest.Network{}, err
 	}
-	u, err := url.Parse(target)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
-		return manifest.Network{}, fmt.Errorf("expected METHOD https://host/path or tcp://host:port, found %q", s)
-	}
-	n := manifest.Network{Host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), Scheme: u.Scheme}
-	if port := u.Port(); port != "" {
-		number, err := strconv.Atoi(port)
-		if err != nil {
-			return n, err
-		}
-		n.Ports = []int{number}
-	}
-	if u.Scheme != "tcp" {
-		n.Methods, n.Paths = []string{method}, []string{u.EscapedPath()}
-		if u.Path == "" {
-			n.Paths = []string{"/"}
-		}
-	}
-	if strings.Contains(n.Host, "*") || !slices.Contains([]string{"https", "http", "tcp"}, n.Scheme) {
-		return n, fmt.Errorf("expected a host and one of https, http, tcp; found %q", s)
+	n := manifest.Network{Host: i.Host, Scheme: i.Scheme, Ports: []int{i.Port}}
+	if i.Method != "" {
+		n.Methods, n.Paths = []string{i.Method}, []string{i.Path}
 	}
 	return n, n.Check()
 }

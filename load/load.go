@@ -17,6 +17,7 @@ import (
 	"nacre/fault"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/preset"
 	"nacre/remedy"
 	"nacre/strict"
 )
@@ -47,6 +48,9 @@ func Manifest(path string) (Source, error) {
 		return Source{}, err
 	}
 	m, err := manifest.Parse(path, data)
+	if err == nil {
+		err = preset.Manifest(m)
+	}
 	if err != nil {
 		return Source{}, remedy.Hint(err)
 	}
@@ -89,6 +93,9 @@ func Policy(path string, owner int, granted []string) (*policy.Policy, error) {
 		}
 	}
 	p, err := policy.Parse(path, data)
+	if err == nil {
+		err = preset.Policy(p)
+	}
 	return p, remedy.Hint(err)
 }
 

@@ -87,9 +87,15 @@ func (s *Secret) Check() error {
 	return nil
 }
 
+// address tells whether a host is one, in its only spelling.
+func address(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Zone() == "" && a.String() == host
+}
+
 // CheckHost refuses what is no host, and every second spelling of one.
 func CheckHost(from nacre.Origin, host string) error {
-	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" && a.String() == host {
+	if address(host) {
 		return nil
 	}
 	bare, wild := strings.CutPrefix(host, "*.")
@@ -104,37 +110,87 @@ func CheckHost(from nacre.Origin, host string) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (n *Network) Check() error {
+	if n.Preset != "" {
+		return n.checkPreset()
+	}
 	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
 	}
 	n.Scheme = cmp.Or(n.Scheme, "https")
-	if standard := map[string]int{"https": 443, "http": 80}[n.Scheme]; n.Ports == nil && standard != 0 {
+	if standard := map[string]int{"https": 443, "http": 80, "ssh": 22}[n.Scheme]; n.Ports == nil && standard != 0 {
 		n.Ports = []int{standard}
 	}
 	if len(n.Ports) == 0 || slices.ContainsFunc(n.Ports, func(p int) bool { return p < 1 || p > 65535 }) {
 		return strict.Invalid(n.Origin, "network: ports: expected numbers from 1 to 65535")
 	}
+	opaque := n.Scheme == "tcp" || n.TLS != ""
 	switch {
-	case n.Scheme == "tcp" && (n.Access != "" || n.Methods != nil || n.Paths != nil):
-		return strict.Invalid(n.Origin, "network: tcp has no access, methods or paths: nothing looks inside")
-	case n.Scheme == "tcp":
+	case n.As != "" && (!address(n.Host) || address(n.As) || CheckHost(n.Origin, n.As) != nil || strings.HasPrefix(n.As, "*")):
+		return strict.Invalid(n.Origin, "network: as: expected a lower-case name for a host that is an address, found %q", n.As)
+	case n.TLS != "" && n.Scheme != "https":
+		return strict.Invalid(n.Origin, "network: tls: there is none in %s", n.Scheme)
+	case opaque && (n.Access != "" || n.Methods != nil || n.Paths != nil || n.Upgrade != nil || n.Push != nil):
+		return strict.Invalid(n.Origin, "network: %s has no access, methods, paths, upgrade or push: nothing looks inside", cmp.Or(n.TLS, n.Scheme))
+	case opaque:
 		return nil
+	}
+	return n.checkRequests()
+}
+
+// The methods that stand for what git does in several requests.
+const (
+	Fetch = "FETCH"
+	Push  = "PUSH"
+)
+
+// methods are what each access stands for.
+var methods = map[string][]string{"read": {"GET", "HEAD", "OPTIONS"}, "write": {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}, "git": {Fetch}}
+
+func (n *Network) checkRequests() error {
+	switch {
 	case n.Access != "" && n.Methods != nil:
 		return strict.Invalid(n.Origin, "network: expected either access or methods")
 	case slices.ContainsFunc(n.Paths, func(p string) bool { return !goodPath(p) }):
 		return strict.Invalid(n.Origin, "network: paths: expected patterns such as /repos/** or /users/*/keys, in plain form").
 			WithHint("* stands for one whole segment, ** for the rest, at the end; no .., //, %%2f, ? or #")
 	case n.Methods == nil:
-		n.Methods = []string{"GET", "HEAD", "OPTIONS"}
-		if n.Access == "write" {
-			n.Methods = append(n.Methods, "POST", "PUT", "PATCH", "DELETE")
+		n.Methods = slices.Clone(methods[cmp.Or(n.Access, "read")])
+		if n.Access == "git" && n.Push != nil {
+			n.Methods = append(n.Methods, Push)
 		}
+	}
+	if (n.Push != nil) != slices.Contains(n.Methods, Push) {
+		return strict.Invalid(n.Origin, "network: push: expected refs, together with access: git")
+	}
+	if n.Scheme == "ssh" && (n.Upgrade != nil || slices.ContainsFunc(n.Methods, func(m string) bool { return m != Fetch && m != Push })) {
+		return strict.Invalid(n.Origin, "network: by ssh there is git alone: access: git")
 	}
 	n.Access = "" // the methods say it
 	if n.Paths == nil {
 		n.Paths = []string{"/**"}
 	}
 	return nil
+}
+
+// checkPreset: an entry with a preset only narrows it.
+func (n *Network) checkPreset() error {
+	if n.Host+n.Scheme+n.As+n.TLS+n.Access != "" || n.Methods != nil || n.Upgrade != nil || n.Ports != nil {
+		return strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
+	}
+	return nil
+}
+
+// Narrow is an entry of a preset, as the entry that names the preset has it.
+func (n Network) Narrow(by Network) (Network, error) {
+	n.Origin, n.Reason = by.Origin, by.Reason
+	n.Bytes, n.Rate, n.Connections = by.Bytes, by.Rate, by.Connections
+	if by.Paths != nil {
+		n.Paths = by.Paths
+	}
+	if by.Push != nil && slices.Contains(n.Methods, Fetch) {
+		n.Push, n.Methods = by.Push, append(slices.Clone(n.Methods), Push)
+	}
+	return n, n.Check()
 }
 
 // goodPath accepts a path pattern that has only one spelling.

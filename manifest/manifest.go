@@ -57,21 +57,31 @@ type File struct {
 
 // Network is a destination.
 type Network struct {
-	Host    string   `yaml:"host,scalar,required" about:"a name, *.name for one label, or an address"`
-	Ports   []int    `yaml:"ports,some" about:"default: 443 for https, 80 for http; tcp must say"`
-	Scheme  string   `yaml:"scheme" oneof:"https http tcp" about:"default: https"`
-	Access  string   `yaml:"access" oneof:"read write" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too"`
-	Methods []string `yaml:"methods,some" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods"`
+	Host    string   `yaml:"host,scalar" about:"a name, *.name for one label, or an address"`
+	Preset  string   `yaml:"preset" about:"in place of a host: destinations that Nacre knows, such as npm or github"`
+	Ports   []int    `yaml:"ports,some" about:"default: 443 for https, 80 for http, 22 for ssh; tcp must say"`
+	Scheme  string   `yaml:"scheme" oneof:"https http ssh tcp" about:"default: https; ssh: git alone"`
+	Access  string   `yaml:"access" oneof:"read write git" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too; git: fetch, and push to what push says"`
+	Methods []string `yaml:"methods,some" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods; FETCH and PUSH are git's"`
 	Paths   []string `yaml:"paths,some" about:"such as /repos/** or /users/*/keys; default: /**"`
-	Reason  string   `yaml:"reason" about:"why"`
-	Origin  nacre.Origin
+	As      string   `yaml:"as" about:"where host is an address: its name inside, such as db.internal"`
+	TLS     string   `yaml:"tls" oneof:"opaque" about:"opaque: https is passed on unread, without methods, paths and secrets"`
+	Upgrade []string `yaml:"upgrade,some" oneof:"websocket" about:"protocols that a request may change to"`
+	Push    []string `yaml:"push,some" match:"^refs/[A-Za-z0-9._/*-]{1,200}$" about:"git refs that may be pushed to, such as refs/heads/agent/*"`
+
+	Bytes       int64 `yaml:"bytes" match:"^[0-9]+$" about:"the most bytes sent there in one run"`
+	Rate        int64 `yaml:"rate" match:"^[0-9]+$" about:"the most requests in a minute"`
+	Connections int64 `yaml:"connections" match:"^[0-9]+$" about:"the most connections at once"`
+
+	Reason string `yaml:"reason" about:"why"`
+	Origin nacre.Origin
 }
 
 // Secret is a secret that the gateway puts into requests; it stays outside.
 type Secret struct {
 	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its name in the vault"`
 	Hosts  []string `yaml:"hosts,some" about:"the hosts it may be sent to"`
-	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64})$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME"`
+	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64}|ssh(:[a-z_][a-z0-9_-]{0,31})?)$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME; ssh or ssh:USER: a private key to log in with as git, or USER"`
 	Reveal bool     `yaml:"reveal" about:"true: the agent gets the value itself, with a warning"`
 	Reason string   `yaml:"reason" about:"why"`
 	Origin nacre.Origin

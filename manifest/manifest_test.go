@@ -63,6 +63,10 @@ func TestParseRefuses(t *testing.T) {
 		"port":              {"network: [{host: a.io, ports: [0]}]", "1 to 65535"},
 		"ports empty":       {"network: [{host: a.io, ports: []}]", "ports is empty, which allows nothing"},
 		"tcp without port":  {"network: [{host: a.io, scheme: tcp}]", "1 to 65535"},
+		"ssh to read":       {"network: [{host: a.io, scheme: ssh}]", "by ssh there is git alone"},
+		"ssh for more":      {"network: [{host: a.io, scheme: ssh, methods: [FETCH, GET]}]", "by ssh there is git alone"},
+		"ssh upgrade":       {"network: [{host: a.io, scheme: ssh, access: git, upgrade: [websocket]}]", "by ssh there is git alone"},
+		"slot of a shell":   {"secrets: [{name: s, hosts: [a.io], slot: \"ssh:-oProxy\"}]", "slot"},
 		"tcp paths":         {"network: [{host: a.io, scheme: tcp, ports: [22], paths: [/]}]", "nothing looks inside"},
 		"access, methods":   {"network: [{host: a.io, access: read, methods: [GET]}]", "either access or methods"},
 		"methods empty":     {"network: [{host: a.io, methods: []}]", "allows nothing"},
@@ -131,8 +135,8 @@ func TestCoversPath(t *testing.T) {
 		{"/a/*", "/a/b", true}, {"/a/*", "/a/", false}, {"/a/*", "/a/b/c", false}, {"/a/*", "/a/**", false}, {"/a/*", "/a/*", true}, {"/a/b", "/a/*", false},
 		{"/a/*/c", "/a/b/c", true}, {"/a", "/A", false}, {"/a", "/a/", false}, {"/a/", "/a", false}, {"/a/*/**", "/a/**", false},
 	} {
-		if got := coversPath(c.rule, c.asked); got != c.want {
-			t.Errorf("coversPath(%q, %q) = %v", c.rule, c.asked, got)
+		if got := CoversPath(c.rule, c.asked); got != c.want {
+			t.Errorf("CoversPath(%q, %q) = %v", c.rule, c.asked, got)
 		}
 	}
 }

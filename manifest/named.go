@@ -88,7 +88,7 @@ func (n Named) Detail() map[string]string {
 // matchers say how the items of a list are compared with a rule's; where none
 // is named, * in the rule stands for anything.
 var matchers = map[string]func(rule, asked string) bool{
-	string(nacre.CapNetwork): coversHost, "hosts": coversHost, "paths": coversPath}
+	string(nacre.CapNetwork): CoversHost, "hosts": CoversHost, "paths": CoversPath, "push": Wild}
 
 // matches tells whether a rule's text allows what is asked.
 func matches(key, rule, asked string) bool {
@@ -129,15 +129,15 @@ func (deny Named) Touches(asked Named) bool {
 		slices.ContainsFunc(asked.Lists["ports"], func(p string) bool { return slices.Contains(ports, p) }))
 }
 
-// coversHost matches a host against a rule, in which *. stands for one label.
-func coversHost(rule, asked string) bool {
+// CoversHost matches a host against a rule, in which *. stands for one label.
+func CoversHost(rule, asked string) bool {
 	below, wild := strings.CutPrefix(rule, "*.")
 	label, rest, _ := strings.Cut(asked, ".")
 	return rule == asked || wild && rest == below && label != "*" && label != ""
 }
 
-// coversPath: * stands for one segment, ** at the end for all the rest.
-func coversPath(rule, asked string) bool {
+// CoversPath: * stands for one segment, ** at the end for all the rest.
+func CoversPath(rule, asked string) bool {
 	r, a := strings.Split(rule, "/"), strings.Split(asked, "/")
 	for i, part := range r {
 		switch {

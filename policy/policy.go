@@ -14,10 +14,21 @@ import (
 
 // Policy is a parsed policy.yaml.
 type Policy struct {
-	Version int         `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
-	Rules               // for every agent
-	Agents  []AgentRule `yaml:"agents" about:"further rules, each for one agent only"`
-	Origin  nacre.Origin
+	Version  int         `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
+	Rules                // for every agent
+	Upstream Upstream    `yaml:"upstream" about:"how gateways reach the Internet from here"`
+	Agents   []AgentRule `yaml:"agents" about:"further rules, each for one agent only"`
+	Origin   nacre.Origin
+}
+
+// Upstream is how gateways reach the Internet, where not directly.
+type Upstream struct {
+	Proxy       string   `yaml:"proxy" match:"^(http|socks5)://[A-Za-z0-9._:\\[\\]-]+:[0-9]{1,5}$" about:"such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080"`
+	Secret      string   `yaml:"secret" match:"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$" about:"the secret with USER:PASSWORD for the proxy"`
+	Authorities []string `yaml:"authorities,some" match:"^(/|~/)" about:"files (PEM) with certificates to trust outside, besides the system's"`
+	KnownHosts  []string `yaml:"known-hosts,some" match:"^(/|~/)" about:"files with the keys of SSH servers, in place of ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts"`
+	Resolvers   []string `yaml:"resolvers,some" match:"^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" about:"name servers to ask, as ADDRESS:PORT, in place of the machine's"`
+	Origin      nacre.Origin
 }
 
 // AgentRule is further rules for one agent.

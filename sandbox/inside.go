@@ -106,22 +106,23 @@ func (i *Inside) Mask(folder string, names []string) (bare []string, err error) 
 }
 
 // Guard lays an entry beneath a folder of the sandbox over itself, as package
-// build does, where it is no mount. What is not there, or a link, is left out.
-func (i *Inside) Guard(folder string, g blueprint.Guard) error {
+// build does, where it is no mount, and tells whether it was none. What is not
+// there, or a link, is left out.
+func (i *Inside) Guard(folder string, g blueprint.Guard) (bare bool, err error) {
 	entry, _, err := i.at(path.Join(folder, g.Path))
 	if err != nil {
-		return nil
+		return false, nil
 	}
 	defer unix.Close(entry)
 	var st unix.Statx_t
 	if err := unix.Statx(entry, "", unix.AT_EMPTY_PATH, 0, &st); err != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
-		return err
+		return false, err
 	}
 	l := layer{over: entry, entry: entry, flags: unix.AT_RECURSIVE}
 	if g.ReadOnly {
 		l.attr.Attr_set = unix.MOUNT_ATTR_RDONLY
 	}
-	return i.lay([]layer{l})
+	return true, i.lay([]layer{l})
 }
 
 // lay has a child of ours join the sandbox's user and mount namespaces and lay

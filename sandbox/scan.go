@@ -36,6 +36,13 @@ type Findings struct {
 // half scanned.
 const maxEntries = 5_000_000
 
+// What a scan remembers is names that an agent may have chosen: all of them
+// together, and the path of a folder that is still looked into, have a bound.
+const (
+	maxNames = 64 << 20 // bytes
+	maxPath  = 3 << 10  // leaves room for a name and for where the folder is
+)
+
 // Scanner finds what has to be masked in a granted folder, by descriptors:
 // blocked names, further names of a blocked file (hard links), folders that
 // cannot be looked into, and sockets, pipes and devices, behind which there is
@@ -51,6 +58,7 @@ type Scanner struct {
 	ctx     context.Context
 	parents []string // names of the folders down to the one being read
 	seen    int
+	names   int              // bytes remembered
 	linked  map[string]inode // files with several names, not masked so far
 	hidden  map[inode]bool   // all masked files, of earlier scans too
 	Findings
@@ -84,7 +92,7 @@ func (s *Scanner) Entry(ctx context.Context, folder, name string) (Findings, err
 
 // find opens a folder beneath the pin, has it scanned and closed, and sums up.
 func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) error) (Findings, error) {
-	s.ctx, s.Findings, s.seen, s.linked = ctx, Findings{}, 0, map[string]inode{}
+	s.ctx, s.Findings, s.seen, s.names, s.linked = ctx, Findings{}, 0, 0, map[string]inode{}
 	if s.hidden == nil {
 		s.hidden = map[inode]bool{}
 	}
@@ -139,8 +147,8 @@ func (s *Scanner) folder(dir *os.File, rel string) error {
 }
 
 func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
-	if s.seen++; s.seen > maxEntries {
-		return fault.New(fault.Exhausted, "over %d entries to scan for blocked names", maxEntries).
+	if s.seen++; s.seen > maxEntries || s.names > maxNames {
+		return fault.New(fault.Exhausted, "over %d entries to scan for blocked names, or %d MiB of names found", maxEntries, maxNames>>20).
 			WithHint("grant a smaller folder")
 	}
 	name := path.Join(rel, e.Name())
@@ -150,7 +158,7 @@ func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 			s.hidden[id] = true
 		}
 		if !link {
-			s.Masks = append(s.Masks, name)
+			s.mask(name)
 		}
 		return nil
 	}
@@ -160,6 +168,7 @@ func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 			return fault.Wrap(fault.Denied, err, "%s", name)
 		}
 		if guarded {
+			s.names += len(name)
 			s.Guards = append(s.Guards, blueprint.Guard{Path: name, ReadOnly: readOnly})
 		}
 	}
@@ -168,22 +177,31 @@ func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		return s.descend(dir, name, e.Name())
 	case e.Type().IsRegular():
 		if id, several := identify(dir, e); several {
+			s.names += len(name)
 			s.linked[name] = id
 		}
 	case !link: // a socket, pipe or device
-		s.Masks = append(s.Masks, name)
+		s.mask(name)
 	}
 	return nil
 }
 
+func (s *Scanner) mask(name string) {
+	s.names += len(name)
+	s.Masks = append(s.Masks, name)
+}
+
 func (s *Scanner) descend(dir *os.File, rel, name string) error {
+	if len(rel) > maxPath {
+		s.mask(rel) // hardly a path leads further
+		return nil
+	}
 	sub, err := openDir(int(dir.Fd()), name)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil // gone meanwhile
 	case err != nil:
-		// Its owner could open it up again from inside.
-		s.Masks = append(s.Masks, rel)
+		s.mask(rel) // its owner could open it up again from inside
 		return nil
 	}
 	s.parents = append(s.parents, name)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +36,7 @@ func next(b []byte) (event, []byte) {
 // meanwhile: an agent must not be able to keep us busy with names of its own
 // while it waits for a better one.
 func (w *Watcher) heed(ctx context.Context, news []byte) (err error) {
+	w.heard, w.looked = time.Now(), 0
 	if len(news) > cap(news)/2 {
 		err = w.freeze(true)
 	}
@@ -67,6 +69,9 @@ func (w *Watcher) event(ctx context.Context, e event, added map[*Tree][]string) 
 			}
 		}
 	case e.mask&unix.IN_IGNORED != 0: // the folder is gone
+		for _, p := range w.at[e.folder] {
+			w.names -= len(p.rel)
+		}
 		delete(w.at, e.folder)
 	default:
 		for _, p := range w.at[e.folder] {
@@ -96,7 +101,7 @@ const most = 1000
 // cover masks what a scan finds, and judges whether the agent may go on.
 func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.Findings, error)) error {
 	found, err := scan()
-	if err == nil {
+	if err = errors.Join(err, w.slow); err == nil {
 		err = w.guard(t, found.Guards)
 	}
 	if err != nil || len(found.Masks) == 0 {
@@ -130,13 +135,47 @@ func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
 	if err := w.freeze(true); err != nil {
 		return err
 	}
+	var renewed []string
 	for _, g := range list { // parents first: what they hold is another thing once they are mounts
-		if err := w.inside.Guard(t.Inside, g); err != nil {
+		bare, err := w.inside.Guard(t.Inside, g)
+		if err != nil {
 			return err
 		}
-		w.note(t, g.Path)
+		if bare {
+			renewed = append(renewed, g.Path)
+			w.note(t, g.Path)
+		}
 	}
-	return nil
+	if len(renewed) == 0 || !w.begun {
+		return nil
+	}
+	reason := fmt.Sprintf("%.200q in %s were replaced, and for a moment the agent could write to them: look at them before you use them", renewed, t.Scanner.Pin.Path)
+	if err := w.box.Record("guard.renewed", reason, map[string]string{"folder": t.Scanner.Pin.Path}); err != nil || w.box.Freezer == "" {
+		return err
+	}
+	return w.unopened(t, renewed) // what is open stays writable
+}
+
+// An agent must not be able to keep us busy with few but large folders either.
+// There is much to look at from so many entries on, for one read of news; where
+// the sandbox cannot be frozen meanwhile, it is ended if that takes too long.
+const (
+	much = 2000
+	long = 10 * time.Second
+)
+
+// hurry sees to that.
+func (w *Watcher) hurry(t *Tree) {
+	blocked := t.Scanner.Blocked
+	t.Scanner.Blocked = func(parents []string, name string) (string, bool) {
+		if w.looked++; w.looked%much == 0 && w.slow == nil {
+			w.slow = w.freeze(true)
+			if w.box.Freezer == "" && time.Since(w.heard) > long {
+				w.slow = fault.New(fault.Exhausted, "folders change faster than they can be looked at")
+			}
+		}
+		return blocked(parents, name)
+	}
 }
 
 // note remembers what was laid.

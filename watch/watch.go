@@ -12,10 +12,13 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,15 +44,20 @@ type Watcher struct {
 
 	accepted bool     // to go on unwatched
 	fd       int      // of the queue
+	share    int      // of the owner's watches
 	queue    *os.File // nil: nothing is watched
 	off      bool     // nor will be
 	at       map[int32][]place
 	trees    []*Tree
 	box      Options
 	inside   *sandbox.Inside
-	begun    bool // the agent runs
-	still    bool // it is frozen
-	masks    int  // laid so far
+	begun    bool      // the agent runs
+	still    bool      // it is frozen
+	masks    int       // laid so far
+	heard    time.Time // when the news were read
+	looked   int       // entries, since then
+	slow     error     // why it could not be frozen while they were looked at
+	names    int       // bytes of the paths in at
 
 	lock    sync.Mutex
 	laid    []string // where, in the sandbox: masks and guards
@@ -85,8 +93,24 @@ func (w *Watcher) open() error {
 	if err != nil {
 		return unwatched(err, "instances")
 	}
-	w.fd, w.queue = fd, os.NewFile(uintptr(fd), "inotify")
+	w.fd, w.queue, w.share = fd, os.NewFile(uintptr(fd), "inotify"), share()
 	return nil
+}
+
+// maxNames bounds the paths that are remembered, in bytes: the agent makes them.
+const maxNames = 64 << 20
+
+// share is how many watches a sandbox may have: its folders are for the agent to
+// make, and what watches of one user are left are for all that the user runs.
+func share() int {
+	least := math.MaxInt
+	for _, file := range []string{"fs/inotify/max_user_watches", "user/max_inotify_watches"} {
+		b, err := os.ReadFile("/proc/sys/" + file)
+		if n, bad := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && bad == nil {
+			least = min(least, n)
+		}
+	}
+	return least / 4 * 3
 }
 
 func unwatched(err error, limit string) error {
@@ -136,12 +160,21 @@ func (w *Watcher) add(dir *os.File, p place) error {
 	if w.queue == nil {
 		return nil
 	}
+	if w.names > maxNames || len(w.at) >= w.share {
+		return unwatched(fmt.Errorf("%d folders are watched, which leaves too little to you", len(w.at)), "watches")
+	}
 	name := "/proc/self/fd/" + strconv.Itoa(int(dir.Fd()))
 	wd, err := unix.InotifyAddWatch(w.fd, name, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_ONLYDIR)
 	if err != nil {
 		return unwatched(err, "watches")
 	}
-	others := slices.DeleteFunc(w.at[int32(wd)], func(o place) bool { return o.tree == p.tree })
+	w.names += len(p.rel)
+	others := slices.DeleteFunc(w.at[int32(wd)], func(o place) bool {
+		if o.tree == p.tree {
+			w.names -= len(o.rel)
+		}
+		return o.tree == p.tree
+	})
 	w.at[int32(wd)] = append(others, p)
 	return nil
 }
@@ -170,6 +203,9 @@ func (w *Watcher) Start(ctx context.Context, o Options) (err error) {
 		}
 	}
 	w.begun = true
+	for _, t := range w.trees {
+		w.hurry(t)
+	}
 	w.running.Go(func() { w.run(context.WithoutCancel(ctx), news) })
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,70 @@ func TestSeveralPlaces(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestDeepAndMany: what an agent can make any number of, is remembered up to a
+// bound, and leaves the owner's own watches.
+func TestDeepAndMany(t *testing.T) {
+	dir := t.TempDir()
+	at, err := unix.Open(dir, unix.O_PATH, 0)
+	for range 200 { // 50 KB deep
+		name := strings.Repeat("d", 250)
+		if err == nil {
+			err = unix.Mkdirat(at, name, 0o755)
+		}
+		if err == nil {
+			var below int
+			below, err = unix.Openat(at, name, unix.O_PATH, 0)
+			unix.Close(at)
+			at = below
+		}
+	}
+	unix.Close(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := New(false)
+	found, err := w.Scan(context.Background(), &Tree{Scanner: scanner(t, dir), Inside: "/work", Write: true})
+	if err != nil || len(found.Masks) != 1 || len(w.at) > 20 || w.names > 40<<10 {
+		t.Errorf("%d watched, %d bytes of names, masks %.40q, %v", len(w.at), w.names, found.Masks, err)
+	}
+	w.Close()()
+	w = New(false)
+	if err := w.open(); err != nil {
+		t.Fatal(err)
+	}
+	w.share = 10
+	if _, err := w.Scan(context.Background(), &Tree{Scanner: scanner(t, dir), Inside: "/work"}); fault.KindOf(err) != fault.Unsupported {
+		t.Errorf("over the share: %v", err)
+	}
+	w.Close()()
+	b, err := os.ReadFile("/proc/sys/fs/inotify/max_user_watches")
+	if most, _ := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || share() > most/4*3 || share() < 1 {
+		t.Errorf("a share of %d of %d, %v", share(), most, err)
+	}
+}
+
+// TestHurry: while there is much to look at, the agent stands still, or is ended.
+func TestHurry(t *testing.T) {
+	dir, freezer := t.TempDir(), t.TempDir()
+	for i := range much + 10 {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(freezer, "cgroup.events"), []byte("frozen 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range []string{freezer, ""} {
+		tree := &Tree{Scanner: scanner(t, dir), Inside: "/work"}
+		w := Watcher{trees: []*Tree{tree}, box: Options{Freezer: group}, begun: true, heard: time.Now().Add(-2 * long)}
+		w.hurry(tree)
+		err := w.cover(tree, nil, func() (sandbox.Findings, error) { return tree.Scanner.Scan(context.Background()) })
+		if w.still != (group != "") || (err == nil) != (group != "") {
+			t.Errorf("group %q: still %v, %v", group, w.still, err)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	ByHost    Proof = "host"     // a value must equal the host's own
 	ByOutput  Proof = "output"   // the bytes that came out are counted or searched
 	BySetting Proof = "settings" // a kernel setting must have changed
+	ByReach   Proof = "reach"    // contained only if what is granted was reached
 )
 
 // SecretPrefix begins every planted secret, and the run's tag follows, so that
@@ -121,6 +122,8 @@ type Config struct {
 	VictimAddress uint64 `json:"victim_address"` // of a secret in its memory
 	VictimLength  int    `json:"victim_length"`
 	Terminal      string `json:"terminal"` // the host's /dev/pts/N
+
+	Outward Outward `json:"outward"` // what a sandbox with a network is granted, and not
 
 	SiblingPort     int    `json:"sibling_port,omitempty"` // another sandbox's listener
 	SiblingAbstract string `json:"sibling_abstract,omitempty"`

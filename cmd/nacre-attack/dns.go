@@ -12,8 +12,9 @@ import (
 	"nacre/attack/wire"
 )
 
-// resolver asks the first configured name servers. Only loopback ones are
-// really asked: a query past this machine would be an escape of our own making.
+// resolver asks the configured name servers, where they are on loopback or no
+// interface leads out: a query past this machine would be an escape of our own
+// making.
 func resolver(c *wire.Config, _ *probe) outcome {
 	data, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil {
@@ -30,7 +31,7 @@ func resolver(c *wire.Config, _ *probe) outcome {
 			continue
 		}
 		target := netip.AddrPortFrom(address, 53).String()
-		if !address.IsLoopback() {
+		if up, err := outward(); !address.IsLoopback() && (err != nil || len(up) > 0) {
 			if o := reach(target); o.verdict == wire.Escaped {
 				d.open = append(d.open, o.evidence)
 			} else {
@@ -38,16 +39,35 @@ func resolver(c *wire.Config, _ *probe) outcome {
 			}
 			continue
 		}
-		code, err := query(target, "nacre-attack-"+c.Run+".invalid")
-		const refused = 5
-		switch {
-		case err != nil:
-			d.tried(target, rootCause(err))
-		case code == refused:
-			d.shut = append(d.shut, target+": REFUSED")
-		default:
-			d.open = append(d.open, fmt.Sprintf("%s answers with code %d", target, code))
-		}
+		d.asked(c, target)
+	}
+	return d.outcome()
+}
+
+// asked asks a name server for a name that cannot exist.
+func (d *doors) asked(c *wire.Config, target string) {
+	code, err := query(target, "nacre-attack-"+c.Run+".invalid")
+	const refused = 5
+	switch {
+	case err != nil:
+		d.tried(target, rootCause(err))
+	case code == refused:
+		d.shut = append(d.shut, target+": REFUSED")
+	default:
+		d.open = append(d.open, fmt.Sprintf("%s answers with code %d", target, code))
+	}
+}
+
+// ownResolver asks name servers of its own choosing, where no interface leads
+// out; elsewhere it looks for a route to them.
+func ownResolver(c *wire.Config, _ *probe) outcome {
+	targets := []string{"192.0.2.53:53", "[2001:db8::53]:53"}
+	if up, err := outward(); err != nil || len(up) > 0 {
+		return reach(targets...)
+	}
+	var d doors
+	for _, target := range targets {
+		d.asked(c, target)
 	}
 	return d.outcome()
 }

@@ -43,7 +43,7 @@ func probes() []probe {
 	return slices.Concat(fileProbes(), processProbes(), privilegeProbes(), askProbes(),
 		kernelProbes(), namespaceProbes(), settingProbes(), terminalProbes(), socketFamilyProbes(),
 		otherProbes(), ipcProbes(), networkProbes(), exhaustionProbes(), limitProbes(),
-		afterProbes(), plantProbes(), informationProbes(), unlistedProbes())
+		afterProbes(), plantProbes(), informationProbes(), unlistedProbes(), egressProbes())
 }
 
 // outcome is what a probe found out.

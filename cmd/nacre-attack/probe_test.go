@@ -15,7 +15,7 @@ import (
 )
 
 func TestEveryProbeIsDescribed(t *testing.T) {
-	classes := []string{"descriptors", "kernel", "others", "network", "exhaustion", "afterwards", "information"}
+	classes := []string{"descriptors", "kernel", "others", "network", "exhaustion", "afterwards", "information", "egress"}
 	form := regexp.MustCompile(`^[a-z]+\.[a-z0-9-]+$`)
 	need := regexp.MustCompile(`^(path:/|arch:|canary:|value:)`)
 	seen, perClass := map[string]bool{}, map[string]int{}

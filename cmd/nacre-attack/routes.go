@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -84,12 +85,19 @@ func routeTo(target string) (netip.Addr, error) {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
 }
 
+// dial connects and waits for a word. In a sandbox with a gateway a connection
+// arrives there, and is reset; who stays silent was reached.
 func dial(target string) error {
 	conn, err := net.DialTimeout("tcp", target, 700*time.Millisecond)
 	if err != nil {
 		return rootCause(err)
 	}
-	return conn.Close()
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(700 * time.Millisecond))
+	if _, err := conn.Read(make([]byte, 1)); errors.Is(err, unix.ECONNRESET) {
+		return rootCause(err)
+	}
+	return nil
 }
 
 func gateway(*wire.Config, *probe) outcome {

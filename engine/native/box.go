@@ -33,23 +33,26 @@ type box struct {
 	id      string
 	started time.Time
 
-	entry    *runs.Entry
-	recorded chan error // the audit's answer to the start record
-	mapping  sandbox.Mapping
-	spec     blueprint.Spec
-	files    []*os.File  // handed to init
-	held     []io.Closer // closed at the end
-	group    *cgroup.Group
-	watchdog *watchdog.Watchdog
-	watcher  *watch.Watcher // of granted folders
-	process  *sandbox.Process
-	facts    map[string]string // what init found out
-	host     []sandbox.Mount   // the host's, when the folders were pinned
-	calls    seccomp.Options   // what the filter was made from
-	seen     []sight           // of the host, where the sandbox waits before it is used
-	denied   *denials.Tally
-	silent   string          // why denied calls are not reported, if so
-	served   <-chan struct{} // closed once none can be reported any more; nil if none ever could
+	entry     *runs.Entry
+	recorded  chan error // the audit's answer to the start record
+	mapping   sandbox.Mapping
+	spec      blueprint.Spec
+	files     []*os.File  // handed to init
+	held      []io.Closer // closed at the end
+	group     *cgroup.Group
+	watchdog  *watchdog.Watchdog
+	watcher   *watch.Watcher // of granted folders
+	process   *sandbox.Process
+	facts     map[string]string // what init found out
+	host      []sandbox.Mount   // the host's, when the folders were pinned
+	calls     seccomp.Options   // what the filter was made from
+	seen      []sight           // of the host, where the sandbox waits before it is used
+	gateway   Gateway           // nil: there is no way out
+	variables []nacre.Variable  // that tell of it
+	sockets   []int             // that init has opened for it
+	denied    *denials.Tally
+	silent    string          // why denied calls are not reported, if so
+	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
 
 	mu      sync.Mutex
 	jobs    []*job            // by number
@@ -108,6 +111,12 @@ func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
 	m, err := b.news()
+	if err == nil && m.Kind == blueprint.Captured {
+		if err := b.capture(); err != nil {
+			return err
+		}
+		m, err = b.news()
+	}
 	if err == nil && m.Kind == blueprint.Listener {
 		m, err = b.news()
 	}

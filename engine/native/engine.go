@@ -24,12 +24,13 @@ import (
 
 // Engine starts native sandboxes. Alias, Images and Registered may be empty.
 type Engine struct {
-	Init   string         // path of nacre-init
-	Runs   *runs.Store    // where running sandboxes are registered
-	Audit  nacre.Recorder // told before anything runs
-	Caller nacre.Caller   // on whose behalf
-	Alias  string         // the owner's name for the sandbox, unique among those running; may be empty
-	Images Images         // prepares images; without it only the host's can be used
+	Init     string         // path of nacre-init
+	Runs     *runs.Store    // where running sandboxes are registered
+	Audit    nacre.Recorder // told before anything runs
+	Caller   nacre.Caller   // on whose behalf
+	Alias    string         // the owner's name for the sandbox, unique among those running; may be empty
+	Images   Images         // prepares images; without it only the host's can be used
+	Gateways Gateways       // opens the way out; without it a plan that grants one is refused
 	// Registered, if set, is told of each sandbox before anything of it is
 	// started, so that its control socket is there from the beginning.
 	Registered func(runs.Record) error
@@ -54,7 +55,7 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 	if err != nil {
 		return nil, err
 	}
-	return b.start(ctx, s, b.sweep, b.register, b.announce, b.limit, b.prepare, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
+	return b.start(ctx, s, b.sweep, b.register, b.announce, b.open, b.limit, b.prepare, b.furnish, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
 }
 
 // box is a sandbox of which nothing is made yet.
@@ -63,22 +64,28 @@ func (e *Engine) box(p nacre.Plan) (*box, error) {
 		outputs: map[*os.File]bool{}, facts: map[string]string{}}
 	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
-	return b, supported(p)
+	return b, e.supported(p)
 }
 
 // supported refuses what no layer here can enforce yet: granted but not
 // enforced would be worse than refused.
-func supported(p nacre.Plan) error {
+func (e *Engine) supported(p nacre.Plan) error {
 	for _, missing := range []struct {
 		n    int
 		what string
-	}{
-		{len(p.Network), "network destinations"}, {len(p.Secrets), "secrets"}, {len(p.Models), "models"},
-		{len(p.Tools), "tools"}, {len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"},
-	} {
+	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}} {
 		if missing.n > 0 {
-			return fault.New(fault.Unsupported, "the plan grants %s, which needs the gateway; this version has none", missing.what).
-				WithHint("leave it out of the manifest: the sandbox then has no network at all")
+			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", missing.what).
+				WithHint("leave it out of the manifest")
+		}
+	}
+	switch {
+	case leaves(p) && e.Gateways == nil:
+		return fault.New(fault.Unsupported, "the plan grants a network, which needs a gateway, and there is none here").
+			WithHint("leave it out of the manifest: the sandbox then has no network at all")
+	case leaves(p):
+		if err := e.Gateways.Supports(p); err != nil {
+			return err
 		}
 	}
 	if len(p.Command) == 0 {

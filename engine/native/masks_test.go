@@ -307,10 +307,41 @@ func TestGuardsUnderChange(t *testing.T) {
 	if strings.Count(out, "refused") != 4 || !strings.HasSuffix(out, "alive\n") {
 		t.Errorf("%s", out)
 	}
+	if text, _ := c.events("guard.renewed"); !strings.Contains(text, `".git/config"`) || !strings.Contains(text, `".git/hooks"`) {
+		t.Errorf("it is not recorded that the agent could write: %s", text)
+	}
 	if out := c.inside("rm -rf m; mkdir m; ln -s ../sub m/.git; echo alive"); out != "alive\n" {
 		t.Errorf("a link named .git: %q", out)
 	}
 	if exit, err := c.box.Exec(context.Background(), []string{"test", "-L", "m/.git"}, nacre.Streams{}); err != nil || exit.Code != 0 {
+		t.Errorf("%+v, %v", exit, err)
+	}
+}
+
+// TestGuardHeldOpen: a guard takes no descriptor away, so who has one of what is
+// guarded anew is ended.
+func TestGuardHeldOpen(t *testing.T) {
+	if !freezable() {
+		t.Skip("needs control groups that freeze: without, it cannot be seen")
+	}
+	dir := project(t)
+	c := &changed{T: t, dir: dir}
+	c.write(".git/config", "[core]\n")
+	c.write("sub/harmless", "[core]\n")
+	e, a := newEngine(t)
+	box, err := e.Start(context.Background(), granted(t, dir, nacre.Write, "sh", "-c", "exec 3>>sub/harmless; echo >held; exec sleep 60"), nacre.Streams{})
+	c.must(err)
+	c.box, c.audit = box, a
+	t.Cleanup(func() { _ = box.Stop(0) })
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "held")); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatal("the agent did not open it")
+		}
+	}
+	c.must(os.Rename(filepath.Join(dir, "sub/harmless"), filepath.Join(dir, ".git/config")))
+	if exit, err := box.Wait(); err != nil || exit.Reason != "blocked-name-appeared" {
 		t.Errorf("%+v, %v", exit, err)
 	}
 }

@@ -33,6 +33,9 @@ func (b *box) news() (blueprint.Message, error) {
 			b.served, fds = notify.Serve(fds[0], b.denied), nil
 		}
 	}
+	if m.Kind == blueprint.Captured {
+		b.sockets, fds = fds, nil
+	}
 	blueprint.CloseAll(fds)
 	return m, err
 }
@@ -76,6 +79,12 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	} {
 		if found := b.facts[p.item]; p.promised {
 			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
+		}
+	}
+	if b.spec.Network != nil {
+		for _, s := range b.spec.Network.Sockets {
+			item, expected := s.Promise()
+			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
 		}
 	}
 	if b.group != nil {

@@ -62,10 +62,7 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j.number = len(b.jobs)
 	b.jobs = append(b.jobs, j)
 	b.mu.Unlock()
-	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir}
-	for _, v := range b.plan.Environment {
-		m.Env = append(m.Env, v.Name+"="+v.Value)
-	}
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
 	files, err := b.connect(j)
 	var fds []int
 	for _, f := range files {
@@ -209,15 +206,19 @@ func (b *box) finish(j *job) {
 // release ends what still runs and gives back all that the sandbox held. Its
 // entry stays where that failed, so that a later run tries again.
 func (b *box) release() error {
-	defer b.watcher.Close()()
+	unwatched := b.watcher.Close()
 	var err error
 	if b.process != nil {
 		err = b.process.End()
 		b.hangUp()
 	}
+	if b.gateway != nil { // before its group, or it would seem to have died
+		err = errors.Join(err, b.gateway.Close())
+	}
 	if b.group != nil {
 		err = errors.Join(err, b.group.Destroy())
 	}
+	unwatched() // it reads what is held
 	for _, h := range b.held {
 		_ = h.Close()
 	}

@@ -56,7 +56,8 @@ type Spec struct {
 	Proc     Proc
 	Limits   []Rlimit
 	Loopback bool
-	Time     bool // a time namespace
+	Network  *Network // nil: nothing but loopback
+	Time     bool     // a time namespace
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
 	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest
@@ -104,6 +105,7 @@ type Link struct{ Path, Target string }
 // File is a synthetic file.
 type File struct {
 	Path, Content string
+	Binary        []byte `json:",omitempty"` // in place of Content: no text
 	Mode          uint32
 }
 

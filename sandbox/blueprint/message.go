@@ -19,6 +19,7 @@ type Kind string
 // From init to the supervisor.
 const (
 	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
+	Captured Kind = "captured" // carries what Spec.Network opened: Facts
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
 	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none; Filter, Keyring
 	Confined Kind = "confined" // every layer is on: Facts
@@ -44,6 +45,8 @@ type Message struct {
 	Status  int      `json:",omitempty"` // wait status
 	Number  int      `json:",omitempty"`
 	TTY     bool     `json:",omitempty"`
+	Rows    uint16   `json:",omitempty"` // of the terminal
+	Columns uint16   `json:",omitempty"`
 	Command []string `json:",omitempty"`
 	Env     []string `json:",omitempty"`
 	Workdir string   `json:",omitempty"`
@@ -78,7 +81,7 @@ func Send(fd int, m Message, fds ...int) error {
 }
 
 // maxFDs is how many descriptors a message can carry.
-const maxFDs = 3
+const maxFDs = 8
 
 // Receive reads one message. The peer may be hostile: size, descriptors and
 // keys are bounded and checked, and descriptors arrive close-on-exec.

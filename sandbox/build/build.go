@@ -43,6 +43,7 @@ func Main(stage2 []string) {
 		{"host folders", b.placeTrees},
 		{"seal root", b.sealRoot},
 		{"loopback", b.loopback},
+		{"network", b.network},
 		{"limits", b.limits},
 		{"landlock", b.prepareLandlock},
 		{"capabilities", b.dropCapabilities},

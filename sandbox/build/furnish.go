@@ -54,8 +54,9 @@ func write(f blueprint.File) error {
 		return err
 	}
 	defer unix.Close(fd)
-	n, err := unix.Write(fd, []byte(f.Content))
-	if err == nil && n < len(f.Content) {
+	text := append(f.Binary, f.Content...)
+	n, err := unix.Write(fd, text)
+	if err == nil && n < len(text) {
 		err = unix.ENOSPC
 	}
 	return err

@@ -144,7 +144,7 @@ func newFS(kind string, attr int, options string) (int, error) {
 
 // root makes the new root file system and leaves the old one for good.
 func (b *builder) root() error {
-	base, err := newFS("tmpfs", sealed, "mode=0755 size=1048576 nr_inodes=4096")
+	base, err := newFS("tmpfs", sealed, "mode=0755 size=4194304 nr_inodes=4096")
 	if err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}

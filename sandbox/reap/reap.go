@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -46,18 +47,25 @@ func Main() int {
 // unhandle leaves the signals that would end a Go program to the kernel, which
 // drops those that the first process of a namespace does not handle (sigaction(2),
 // pid_namespaces(7)): the agent may signal its init like any other process of its
-// own. They are not ignored, because that is inherited by every job.
+// own. None stays ignored, because that is inherited by every job.
 func unhandle() error {
 	var byDefault [4]uint64 // struct sigaction
-	for _, s := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
-		unix.SIGPIPE, unix.SIGALRM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGVTALRM, unix.SIGPROF, unix.SIGWINCH,
-		unix.SIGIO, unix.SIGPWR, unix.SIGSYS, unix.SIGTRAP, unix.SIGXCPU, unix.SIGXFSZ} {
+	for s := unix.Signal(1); s <= lastSignal; s++ {
+		if slices.Contains(goNeeds, s) {
+			continue
+		}
 		if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0); e != 0 {
 			return e
 		}
 	}
 	return nil
 }
+
+const lastSignal = 64 // signal(7)
+
+// goNeeds are the signals that the Go runtime handles itself, and those that
+// nobody can.
+var goNeeds = []unix.Signal{unix.SIGILL, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGURG, unix.SIGCHLD, unix.SIGKILL, unix.SIGSTOP}
 
 func fail(layer string, err error) int {
 	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Failed, Layer: layer, Error: err.Error()})

@@ -73,3 +73,26 @@ func TestAttack(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 }
+
+// TestAttackWithANetwork: a way out that is granted is a way to nowhere else.
+func TestAttackWithANetwork(t *testing.T) {
+	const inside = "/work/target"
+	o := newOwner(t)
+	t.Setenv("HOME", o.home)
+	entry := "network: [{host: 127.0.0.1, as: api.test, scheme: http, ports: [" + server(t) + "]}]\n"
+	manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [x]\n"+entry)
+	policy := o.write("p/policy.yaml", "version: 1\n"+entry)
+	command := func(probe []string, folder string) []string {
+		line := append([]string{filepath.Join(bin, "nacre"), "run", "-q", "--policy", policy, "--agent", manifest}, programs.Tiers()...)
+		line = append(append(line, limitFlags...), "--files", folder+":write@"+inside, "--workdir", inside, "--")
+		return append(line, probe...)
+	}
+	report := attacktest.Run(t, attack.Options{
+		Name: "nacre with a network", Command: command, Inside: inside, Limits: limits, Program: filepath.Join(bin, "nacre-attack"),
+		Probes: []string{"network.*", "kernel.*", "others.*", "descriptors.*"},
+	})
+	attacktest.Held(t, report, nil)
+	if len(report.Entries) < 60 {
+		t.Errorf("only %d probes", len(report.Entries))
+	}
+}

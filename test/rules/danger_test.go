@@ -11,18 +11,20 @@ import (
 // unsafeFiles are the files with unsafe pointers or raw system calls: what the
 // compiler cannot check, a reader must.
 var unsafeFiles = map[string]string{
-	"sandbox/build/build.go":    "execveat and the raw credential calls, for this thread alone",
-	"sandbox/build/confine.go":  "loads the seccomp filter",
-	"sandbox/build/landlock.go": "Landlock has no wrapper in x/sys",
-	"sandbox/reap/reap.go":      "takes the Go runtime's handlers off signals",
-	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
-	"sandbox/inside.go":         "a child without Go in it, which joins a sandbox's namespaces to mask in them",
-	"sandbox/cgroup/threads.go": "has each thread write for itself",
-	"sandbox/spawn/spawn.go":    "prepares system calls for a process that runs no Go code",
-	"sandbox/notify/notify.go":  "the ioctls of a filter's listener have no wrapper in x/sys",
-	"sandbox/mounts.go":         "asks the kernel for its Landlock ABI",
-	"test/window/main.go":       "a page that inside and outside share",
-	"attack/ipc.go":             "System V shared memory and queues have no wrapper",
+	"sandbox/build/build.go":       "execveat and the raw credential calls, for this thread alone",
+	"sandbox/build/confine.go":     "loads the seccomp filter",
+	"sandbox/build/landlock.go":    "Landlock has no wrapper in x/sys",
+	"sandbox/reap/start.go":        "TIOCGPTPEER has no wrapper that returns a descriptor",
+	"sandbox/inside.go":            "a child without Go in it, which joins a sandbox's namespaces to mask in them",
+	"sandbox/cgroup/threads.go":    "has each thread write for itself",
+	"sandbox/spawn/spawn.go":       "prepares system calls for a process that runs no Go code",
+	"sandbox/notify/notify.go":     "the ioctls of a filter's listener have no wrapper in x/sys",
+	"sandbox/mounts.go":            "asks the kernel for its Landlock ABI",
+	"test/window/main.go":          "a page that inside and outside share",
+	"attack/ipc.go":                "System V shared memory and queues have no wrapper",
+	"sandbox/lockdown/lockdown.go": "loads a seccomp filter into every thread",
+	"sandbox/lockdown/start.go":    "Landlock has no wrapper in x/sys",
+	"sandbox/reap/reap.go":         "takes the Go runtime's handlers off signals",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and

@@ -123,7 +123,7 @@ func TestNamedProbes(t *testing.T) {
 	if err := json.Unmarshal(out, &probes); err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((descriptors|kernel|others|network|exhaustion|afterwards|information)\\.[a-z0-9*-]+)`")
+	named := regexp.MustCompile("`((descriptors|kernel|others|network|exhaustion|afterwards|information|egress)\\.[a-z0-9*-]+)`")
 	for name, text := range documents(t) {
 		for _, m := range named.FindAllStringSubmatch(text, -1) {
 			known := slices.ContainsFunc(probes, func(p struct{ ID string }) bool {
@@ -213,7 +213,7 @@ func parses(nacre, line string) (problem string) {
 // commandPath is the command and, for commands that have further ones below
 // them, the word after it.
 func commandPath(args []string) string {
-	families := []string{"policy", "audit", "completion"}
+	families := []string{"policy", "secret", "audit", "completion"}
 	path := "nacre " + args[0]
 	if len(args) > 1 && slices.Contains(families, args[0]) && !strings.HasPrefix(args[1], "-") {
 		path += " " + args[1]

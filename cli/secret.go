@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"nacre/vault"
+)
+
+func newSecret(app *App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secret",
+		Short: "Keep secrets that agents use without ever having them",
+		Long: `Keep secrets outside every sandbox. A gateway puts them into the requests that
+a plan allows; the agent gets no value. No command prints one.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+	}
+	cmd.AddCommand(newSecretSet(app, false), newSecretSet(app, true), newSecretList(app), newSecretRemove(app))
+	return cmd
+}
+
+// vault is the owner's.
+func (app *App) vault(o owner) *vault.Vault {
+	v := &vault.Vault{Dir: filepath.Join(o.state, "vault")}
+	if term.IsTerminal(int(app.In.Fd())) {
+		v.Passphrase = func() ([]byte, error) {
+			app.note("the vault's key has a passphrase:")
+			return term.ReadPassword(int(app.In.Fd()))
+		}
+	}
+	return v
+}
+
+type secretOptions struct {
+	app          *App
+	rotate       bool
+	env, command string
+	passphrase   bool
+}
+
+func newSecretSet(app *App, rotate bool) *cobra.Command {
+	o := &secretOptions{app: app, rotate: rotate}
+	cmd := &cobra.Command{
+		Use:   "set [flags] NAME",
+		Short: "Keep a secret, read from a terminal or from standard input",
+		Example: `  nacre secret set github-token
+  printf %s "$TOKEN" | nacre secret set github-token
+  nacre secret set github-token --env GITHUB_TOKEN
+  nacre secret set github-token --command 'pass show github'`,
+		Args: takes(1, 1, "one NAME"),
+		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0]) },
+	}
+	if rotate {
+		cmd.Use, cmd.Short = "rotate [flags] NAME", "Replace a secret by a new value"
+		cmd.Example = "  nacre secret rotate github-token"
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.env, "env", "", "it is in this `VARIABLE` of yours, when a run needs it")
+	f.StringVar(&o.command, "command", "", "this `PROGRAM` with arguments prints it, when a run needs it")
+	if !rotate {
+		f.BoolVar(&o.passphrase, "passphrase", false, "for a new vault: protect its key with a passphrase")
+	}
+	return cmd
+}
+
+func (o *secretOptions) run(name string) error {
+	who, err := o.app.owner()
+	if err != nil {
+		return err
+	}
+	e := vault.Entry{Env: o.env, Command: strings.Fields(o.command)}
+	if o.env == "" && o.command == "" {
+		if e.Value, err = o.value(name); err != nil {
+			return err
+		}
+		defer clear(e.Value)
+	}
+	v := o.app.vault(who)
+	v.Protect = o.passphrase
+	return v.Set(name, e, o.rotate)
+}
+
+// value reads a secret without showing it.
+func (o *secretOptions) value(name string) ([]byte, error) {
+	if term.IsTerminal(int(o.app.In.Fd())) {
+		o.app.note("the value of %s, which is not shown:", name)
+		return term.ReadPassword(int(o.app.In.Fd()))
+	}
+	b, err := io.ReadAll(io.LimitReader(o.app.In, vault.MaxValue+1))
+	return bytes.TrimRight(b, "\r\n"), err
+}
+
+func newSecretList(app *App) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List secrets by name, and where they are; no values",
+		Args:    takes(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			who, err := app.owner()
+			if err != nil {
+				return err
+			}
+			lines, err := app.vault(who).List()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return app.printJSON(lines)
+			}
+			t := table{heading: []string{"NAME", "KIND", "FROM", "FINGERPRINT", "CHANGED"}}
+			for _, l := range lines {
+				t.add(l.Name, l.Kind, l.From, l.Fingerprint, l.Changed.Format("2006-01-02 15:04"))
+			}
+			return t.print(app)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func newSecretRemove(app *App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm NAME...",
+		Short:   "Forget secrets",
+		Example: "  nacre secret rm github-token",
+		Args:    takes(1, -1, "at least one NAME"),
+		RunE: func(_ *cobra.Command, names []string) error {
+			who, err := app.owner()
+			if err != nil {
+				return err
+			}
+			var errs []error
+			for _, name := range names {
+				errs = append(errs, app.vault(who).Remove(name))
+			}
+			return errors.Join(errs...)
+		},
+	}
+}
+
+// secrets fetches what a plan names, for its gateway.
+func (app *App) secrets(o owner) func([]string) (map[string]*vault.Secret, error) {
+	return func(names []string) (map[string]*vault.Secret, error) {
+		return app.vault(o).Get(context.Background(), names, app.getenv)
+	}
+}

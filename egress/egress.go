@@ -1,0 +1,201 @@
+// Package egress decides what may leave a sandbox: the one evaluator of network
+// grants, for the gateway and for whoever asks beforehand. It does no input or
+// output, and its zero value denies.
+package egress
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nacre"
+	"nacre/manifest"
+)
+
+// Rules are what may be reached. Denials win.
+type Rules struct {
+	Grants []nacre.NetworkGrant
+	Deny   []Denial
+}
+
+// Denial is a destination that nobody reaches, whatever is granted.
+type Denial struct {
+	Host   string // a name, *.name for all below it, an address, or *
+	Ports  []int  // none: all
+	Origin nacre.Origin
+}
+
+// Intent is what a program wants to do: open a connection (no Method), or, where
+// the gateway can look inside, make a request.
+type Intent struct {
+	Scheme  string // https, http, ssh, tcp
+	Host    string // as Name returns it
+	Port    int
+	Method  string
+	Path    string   // as it is sent, escaped, without its query
+	Upgrade string   // the protocol to change to
+	Refs    []string // that a PUSH is to
+}
+
+func (i Intent) String() string {
+	host := i.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	at := i.Scheme + "://" + host + ":" + strconv.Itoa(i.Port)
+	if i.Method == "" {
+		return at
+	}
+	return i.Method + " " + at + i.Path
+}
+
+// Known tells whether any grant is for the name: whether a question for it is
+// answered at all.
+func (r Rules) Known(name string) bool {
+	return slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) }) && !r.hidden(name)
+}
+
+// hidden tells whether a name is denied at every port.
+func (r Rules) hidden(name string) bool {
+	return slices.ContainsFunc(r.Deny, func(d Denial) bool { return len(d.Ports) == 0 && manifest.Wild(d.Host, name) })
+}
+
+// covers tells whether a grant is for a host: by its name inside where it has
+// one, else by name or address.
+func covers(g nacre.NetworkGrant, host string) bool {
+	if g.As != "" {
+		return g.As == host
+	}
+	return host != "" && manifest.CoversHost(g.Host, host)
+}
+
+// Toward lists the grants for a host and port, from which follows what may be
+// spoken there.
+func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
+	if _, denied := r.denied(host, port); denied {
+		return nil
+	}
+	for _, g := range r.Grants {
+		if covers(g, host) && slices.Contains(g.Ports, port) {
+			grants = append(grants, g)
+		}
+	}
+	return grants
+}
+
+func (r Rules) denied(host string, port int) (Denial, bool) {
+	i := slices.IndexFunc(r.Deny, func(d Denial) bool {
+		return manifest.Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port))
+	})
+	if i < 0 {
+		return Denial{}, false
+	}
+	return r.Deny[i], true
+}
+
+// Decide answers an intent. The grant is the one that allows it.
+func (r Rules) Decide(i Intent) (nacre.Decision, nacre.NetworkGrant) {
+	d := nacre.Decision{Capability: nacre.CapNetwork, Subject: i.String(), Rule: "default", Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
+	if denial, denied := r.denied(i.Host, i.Port); denied {
+		d.Rule, d.Origin, d.Reason = "network.deny", denial.Origin, i.Host+" is denied"
+		return d, nacre.NetworkGrant{}
+	}
+	d.Reason = r.missing(i)
+	for _, g := range r.Toward(i.Host, i.Port) {
+		why := refuses(g, i)
+		if why == "" {
+			d.Effect, d.Rule, d.Reason, d.Origin = nacre.Allow, g.ID, g.Reason, g.Allowed
+			return d, g
+		}
+		d.Rule, d.Reason, d.Origin = g.ID, why, g.Declared
+	}
+	return d, nacre.NetworkGrant{}
+}
+
+// missing says what no grant is for.
+func (r Rules) missing(i Intent) string {
+	if !r.Known(i.Host) {
+		if a, err := netip.ParseAddr(i.Host); err == nil {
+			return fmt.Sprintf("no grant is for the address %s; programs reach a granted host by its name", a)
+		}
+		return "no grant is for " + i.Host
+	}
+	return fmt.Sprintf("no grant is for port %d of %s", i.Port, i.Host)
+}
+
+// refuses is why a grant for the host and port does not allow the rest; empty
+// where it does.
+func refuses(g nacre.NetworkGrant, i Intent) string {
+	switch {
+	case g.Scheme != i.Scheme:
+		return fmt.Sprintf("%s is granted as %s, not %s", i.Host, g.Scheme, i.Scheme)
+	case i.Method == "":
+		return ""
+	case g.Scheme == "tcp" || g.TLS != "":
+		return "nothing looks inside what is granted as " + g.Scheme
+	case !slices.Contains(g.Methods, i.Method):
+		return fmt.Sprintf("%s is granted for %s, not %s", i.Host, strings.Join(g.Methods, ", "), i.Method)
+	case slices.ContainsFunc(i.Refs, func(ref string) bool { return !pushable(g, ref) }):
+		return fmt.Sprintf("%s is granted for pushes to %s, not to %.200q", i.Host, strings.Join(g.Push, ", "), i.Refs)
+	case i.Upgrade != "" && !slices.Contains(g.Upgrade, i.Upgrade):
+		return fmt.Sprintf("%s is not granted to change to %q", i.Host, i.Upgrade)
+	}
+	return refusesPath(g, i.Path, i.Method == manifest.Fetch || i.Method == manifest.Push)
+}
+
+func pushable(g nacre.NetworkGrant, ref string) bool {
+	return slices.ContainsFunc(g.Push, func(pattern string) bool { return manifest.Wild(pattern, ref) })
+}
+
+// refusesPath: what can be read in two ways is allowed only where every path is.
+func refusesPath(g nacre.NetworkGrant, path string, git bool) string {
+	plain, ok := clean(path)
+	everything := slices.Contains(g.Paths, "/**") && !git
+	switch {
+	case !ok:
+		return fmt.Sprintf("the path %.200q is not one", path)
+	case everything:
+		return ""
+	case !plain:
+		return fmt.Sprintf("the path %.200q can be read in two ways, and not every path is granted", path)
+	case !slices.ContainsFunc(g.Paths, func(p string) bool { return manifest.CoversPath(p, path) }):
+		return fmt.Sprintf("the path %.200q is not among %s", path, strings.Join(g.Paths, ", "))
+	}
+	return ""
+}
+
+// Parse reads "METHOD https://host/path" or "tcp://host:port" as people ask it.
+func Parse(s string) (Intent, error) {
+	i := Intent{Method: "GET"}
+	method, target, ok := strings.Cut(s, " ")
+	if ok {
+		i.Method = method
+	} else {
+		target = s
+	}
+	scheme, rest, ok := strings.Cut(target, "://")
+	expected := fmt.Errorf("expected METHOD https://host/path or tcp://host:port, found %q", s)
+	i.Scheme = scheme
+	standard := map[string]int{"https": 443, "http": 80, "ssh": 22, "tcp": 0}
+	if i.Port = standard[scheme]; !ok || !slices.Contains([]string{"https", "http", "ssh", "tcp"}, scheme) {
+		return i, expected
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	i.Path, _, _ = strings.Cut("/"+path, "?")
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
+		number, err := strconv.ParseUint(host[at+1:], 10, 16)
+		if err != nil {
+			return i, expected
+		}
+		host, i.Port = host[:at], int(number)
+	}
+	if i.Host, ok = Name(strings.Trim(host, "[]")); !ok || i.Port == 0 {
+		return i, expected
+	}
+	if scheme == "tcp" {
+		i.Method, i.Path = "", ""
+	}
+	return i, nil
+}

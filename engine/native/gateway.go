@@ -1,0 +1,131 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/sandbox/blueprint"
+)
+
+// Gateways open the way out of plans that grant one.
+type Gateways interface {
+	// Supports refuses what a gateway cannot enforce.
+	Supports(nacre.Plan) error
+	// Open starts a plan's gateway, which becomes the uid where there is one.
+	Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (Gateway, error)
+}
+
+// Gateway is the process through which all that a sandbox sends passes.
+type Gateway interface {
+	PID() int
+	// Network is what init sets up.
+	Network() *blueprint.Network
+	// Furnish is what programs inside must know.
+	Furnish() ([]blueprint.File, []nacre.Variable, error)
+	// Serve takes what was opened inside, and returns once it answers there.
+	Serve([]*os.File) error
+	// Change leaves only the grants with these ids.
+	Change(ids []string) error
+	// Close ends it.
+	Close() error
+}
+
+// leaves tells whether anything of the plan is a gateway's to enforce.
+func leaves(p nacre.Plan) bool {
+	return len(p.Network)+len(p.Secrets)+len(p.Models)+len(p.Tools) > 0
+}
+
+// open starts the gateway, so that it begins while the sandbox is prepared.
+func (b *box) open(context.Context) error {
+	if !leaves(b.plan) {
+		return nil
+	}
+	uid := 0
+	if os.Geteuid() == 0 {
+		n, err := b.number(uidCount)
+		if err != nil {
+			return err
+		}
+		uid = firstUID + n
+	}
+	g, err := b.engine.Gateways.Open(b.plan, uid, b.report)
+	if err != nil {
+		return err
+	}
+	b.gateway = g
+	return nil
+}
+
+// report records what happens at the gateway.
+func (b *box) report(ctx context.Context, e nacre.Event) error {
+	e.Sandbox, e.Plan, e.Subject, e.Caller = b.id, b.plan.Digest, b.plan.Subject.String(), nacre.Caller{UID: b.engine.Caller.UID, Name: "gateway"}
+	return b.engine.Audit.Record(ctx, e)
+}
+
+// furnish tells the sandbox of its gateway, in place of what it would have seen
+// of the host, and charges the gateway to it.
+func (b *box) furnish(context.Context) error {
+	if b.gateway == nil {
+		return nil
+	}
+	if b.group != nil {
+		if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
+			return err
+		}
+	}
+	files, variables, err := b.gateway.Furnish()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		b.spec.Files = slices.DeleteFunc(b.spec.Files, func(old blueprint.File) bool { return old.Path == f.Path })
+		b.spec.Trees = slices.DeleteFunc(b.spec.Trees, func(t blueprint.Tree) bool { return t.FD == 0 && strings.HasPrefix(f.Path, path.Clean(t.Inside)+"/") })
+	}
+	b.spec.Files = append(b.spec.Files, files...)
+	b.spec.Network, b.variables = b.gateway.Network(), variables
+	return nil
+}
+
+// Reach leaves a running sandbox only those of its plan's destinations, secrets
+// and models whose grants have these ids: the policy has changed.
+func (b *box) Reach(ids []string) error {
+	if b.gateway == nil {
+		return nil
+	}
+	event := b.event("sandbox.reach", nacre.Allow, "the policy has changed", map[string]string{"grants": strings.Join(ids, " ")})
+	recorded := b.engine.Audit.Record(context.Background(), event)
+	return errors.Join(b.gateway.Change(ids), recorded) // less is reached, recorded or not
+}
+
+// capture hands over what init opened inside. It comes before the agent exists.
+func (b *box) capture() error {
+	var sockets []*os.File
+	for _, fd := range b.sockets {
+		f := os.NewFile(uintptr(fd), "inside")
+		defer f.Close()
+		sockets = append(sockets, f)
+	}
+	if b.gateway == nil || len(sockets) != b.spec.Network.FDs() {
+		return fault.New(fault.Internal, "init opened %d sockets, not %d", len(sockets), b.spec.Network.FDs())
+	}
+	return b.gateway.Serve(sockets)
+}
+
+// environ is the job's environment: the plan's, and what tells of the gateway
+// where the plan says nothing else.
+func (b *box) environ() (list []string) {
+	set := map[string]bool{}
+	for _, v := range append(slices.Clone(b.plan.Environment), b.variables...) {
+		if !set[v.Name] {
+			list = append(list, v.Name+"="+v.Value)
+		}
+		set[v.Name] = true
+	}
+	return list
+}

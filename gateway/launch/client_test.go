@@ -1,0 +1,214 @@
+package launch
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// client is what runs inside: it tries one thing and prints what happened.
+func client(what string) {
+	args := os.Args[1:]
+	switch what {
+	case "dial": // each address: what a connection to it gives
+		for _, address := range args {
+			fmt.Println(address, dial(address))
+		}
+	case "udp":
+		for _, address := range args {
+			fmt.Println(address, udp(address))
+		}
+	case "get":
+		for _, url := range args {
+			fmt.Println(url, get(http.DefaultClient, "GET", url, ""))
+		}
+	case "raw": // address, what to say: as it is
+		c, err := net.DialTimeout("tcp", args[0], 5*time.Second)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
+		_, _ = io.WriteString(c, strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(args[1]))
+		_, err = io.Copy(os.Stdout, c)
+		fmt.Println("\nend:", kind(err))
+	case "rawtls": // address, name, what to say: inside TLS, as HTTP/1.1
+		c, err := tls.Dial("tcp", args[0], &tls.Config{ServerName: args[1], NextProtos: []string{"http/1.1"}})
+		if err != nil {
+			fmt.Println("handshake:", err)
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
+		_, _ = io.WriteString(c, strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(args[2]))
+		_, err = io.Copy(os.Stdout, c)
+		fmt.Println("\nend:", kind(err))
+	case "measure":
+		amount, _ := strconv.ParseInt(args[1], 10, 64)
+		pool := x509.NewCertPool()
+		pem, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+		pool.AppendCertsFromPEM(pem)
+		m, err := measure(args[0], pool, amount)
+		fmt.Println(m.mbs, m.perSecond, int64(m.p50), int64(m.p99), err)
+	case "do": // method, url, body; and so on
+		for ; len(args) >= 3; args = args[3:] {
+			fmt.Println(args[0], args[1], get(http.DefaultClient, args[0], args[1], args[2]))
+		}
+	case "stream": // url: when each piece arrives
+		r, err := http.Get(args[0])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for piece := make([]byte, 100); ; {
+			n, err := r.Body.Read(piece)
+			fmt.Printf("piece %q\n", piece[:n])
+			if n > 0 {
+				get(http.DefaultClient, "GET", args[1], "") // the server goes on when it hears of it
+			}
+			if err != nil {
+				break
+			}
+		}
+		fmt.Println("trailer", r.Trailer.Get("Grpc-Status"), r.Proto)
+	case "ech":
+		list, _ := hex.DecodeString(args[2])
+		_, err := tls.Dial("tcp", args[0], &tls.Config{ServerName: args[1], MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: list})
+		fmt.Println("handshake:", err)
+	case "many": // address, how many connections at once
+		n, _ := strconv.Atoi(args[1])
+		var open []net.Conn
+		for range n {
+			c, err := net.Dial("tcp", args[0])
+			if err != nil {
+				fmt.Println("stopped at", len(open), err)
+				break
+			}
+			open = append(open, c)
+		}
+		fmt.Println("open", len(open), get(http.DefaultClient, "GET", args[2], ""))
+	case "names": // suffix, how many names at once
+		n, _ := strconv.Atoi(args[1])
+		var all sync.WaitGroup
+		var wrong atomic.Int64
+		for i := range n {
+			all.Go(func() {
+				if _, err := net.LookupHost(fmt.Sprintf("n%d.%s", i, args[0])); err != nil {
+					wrong.Add(1)
+					fmt.Println(err)
+				}
+			})
+		}
+		all.Wait()
+		fmt.Println("wrong", wrong.Load())
+	case "upgrade": // address, host: changes the protocol, then talks
+		c, err := net.Dial("tcp", args[0])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", args[1])
+		b := bufio.NewReader(c)
+		for line := "x"; line != "\r\n" && err == nil; {
+			line, err = b.ReadString('\n')
+			fmt.Print(line)
+		}
+		fmt.Fprint(c, "hello")
+		said := make([]byte, 5)
+		_, err = io.ReadFull(b, said)
+		fmt.Printf("said %s: %s\n", said, kind(err))
+	case "drip", "sequence", "halfclose", "until":
+		faultClient(what, args)
+	case "sni": // address, name in the handshake, host of the request
+		if args[1] == "" {
+			args[1] = "192.0.2.1" // no name is sent for an address
+		}
+		c, err := tls.Dial("tcp", args[0], &tls.Config{ServerName: args[1], InsecureSkipVerify: true})
+		if err != nil {
+			fmt.Println("handshake:", err)
+			return
+		}
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", args[2])
+		_, _ = io.Copy(os.Stdout, c)
+	}
+}
+
+// dial connects and waits for a word.
+func dial(address string) string {
+	begun := time.Now()
+	c, err := net.DialTimeout("tcp", address, 10*time.Second)
+	if err == nil {
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, err = c.Read(make([]byte, 1))
+	}
+	if time.Since(begun) > 5*time.Second {
+		return "late: " + kind(err)
+	}
+	return kind(err)
+}
+
+func udp(address string) string {
+	c, err := net.Dial("udp", address)
+	if err != nil {
+		return kind(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	if _, err = c.Write([]byte("x")); err == nil {
+		_, err = c.Read(make([]byte, 1))
+	}
+	return kind(err)
+}
+
+func kind(err error) string {
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return "answered"
+	case errors.As(err, &dns):
+		return "no such name"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "reset"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.EPERM):
+		return "not permitted"
+	case errors.Is(err, io.EOF):
+		return "closed"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "silence"
+	}
+	return err.Error()
+}
+
+func get(c *http.Client, method, url, body string) string {
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	answer, err := c.Do(r)
+	if err != nil {
+		return kind(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return kind(err)
+	}
+	return fmt.Sprint(answer.StatusCode, " ", string(text))
+}

@@ -1,0 +1,108 @@
+package launch
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	jks "github.com/pavlo-v-chernykh/keystore-go/v4"
+
+	"nacre"
+	"nacre/gateway/capture"
+	"nacre/gateway/wire"
+	"nacre/sandbox/blueprint"
+)
+
+// Where programs inside find whom to trust.
+const (
+	bundle     = "/etc/ssl/certs/ca-certificates.crt"
+	truststore = "/etc/ssl/certs/java/cacerts"
+)
+
+// bundles are the places where programs look by themselves.
+var bundles = []string{bundle, "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"}
+
+// variables name the bundle to programs that look elsewhere.
+var variables = []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "CODEX_CA_CERTIFICATE",
+	"PIP_CERT", "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "DENO_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NPM_CONFIG_CAFILE"}
+
+// passedOn are the certificates of the Internet, where a plan has TLS passed on
+// unread; elsewhere nobody inside meets them.
+func passedOn(p nacre.Plan, authorities []byte) []byte {
+	if slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return n.TLS != "" || n.Scheme == "tcp" }) {
+		return authorities
+	}
+	return nil
+}
+
+// furnish tells programs inside of the name server, of the authority, and of the
+// key of whoever answers there to SSH.
+func furnish(hello wire.Hello, outside []byte) (files []blueprint.File, list []nacre.Variable, err error) {
+	files = []blueprint.File{{Path: "/etc/resolv.conf", Mode: 0o444,
+		Content: "nameserver " + capture.Resolver().String() + "\noptions timeout:2 attempts:2\n"}}
+	files = append(files, blueprint.File{Path: "/etc/ssh/ssh_known_hosts", Content: hello.SSH, Mode: 0o444})
+	known := append(slices.Clone(hello.Root), outside...)
+	for _, place := range bundles {
+		files = append(files, blueprint.File{Path: place, Content: string(known), Mode: 0o444})
+	}
+	java, err := keystore(known)
+	if err != nil {
+		return nil, nil, err
+	}
+	files = append(files, blueprint.File{Path: truststore, Binary: java, Mode: 0o444})
+	for _, name := range variables {
+		list = append(list, nacre.Variable{Name: name, Value: bundle})
+	}
+	list = append(list, nacre.Variable{Name: "JAVA_TOOL_OPTIONS", Value: "-Djavax.net.ssl.trustStore=" + truststore})
+	return files, list, nil
+}
+
+// keystore is a bundle as Java reads it, with the password that all of Java's
+// own have.
+func keystore(bundle []byte) ([]byte, error) {
+	store := jks.New(jks.WithOrderedAliases())
+	for i := 0; ; i++ {
+		var block *pem.Block
+		if block, bundle = pem.Decode(bundle); block == nil {
+			break
+		}
+		entry := jks.TrustedCertificateEntry{CreationTime: time.Unix(0, 0), Certificate: jks.Certificate{Type: "X.509", Content: block.Bytes}}
+		if err := store.SetTrustedCertificateEntry(fmt.Sprintf("nacre-%d", i), entry); err != nil {
+			return nil, err
+		}
+	}
+	var b bytes.Buffer
+	err := store.Store(&b, []byte("changeit"))
+	return b.Bytes(), err
+}
+
+// resolvers are the machine's own name servers.
+func resolvers() (list []string) {
+	text, _ := os.ReadFile("/etc/resolv.conf")
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) >= 2 && words[0] == "nameserver" {
+			if a, err := netip.ParseAddr(words[1]); err == nil {
+				list = append(list, netip.AddrPortFrom(a, 53).String())
+			}
+		}
+	}
+	return list
+}
+
+// roots are where systems keep whom they trust.
+var roots = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}
+
+// authorities are the system's certificates and further ones.
+func authorities(more []byte) []byte {
+	for _, place := range roots {
+		if text, err := os.ReadFile(place); err == nil {
+			return bytes.Join([][]byte{text, more}, []byte("\n"))
+		}
+	}
+	return more
+}

@@ -1,0 +1,330 @@
+// Package launch is the supervisor's side of a gateway: it starts the process,
+// gives it what the plan grants, and writes what it reports into the audit.
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+	"nacre/egress"
+	"nacre/engine/native"
+	"nacre/fault"
+	"nacre/gateway/capture"
+	"nacre/gateway/model"
+	"nacre/gateway/wire"
+	"nacre/sandbox/blueprint"
+	"nacre/sandbox/lockdown"
+	"nacre/sandbox/spawn"
+	"nacre/vault"
+)
+
+// Launcher starts gateways.
+type Launcher struct {
+	Program   string   // path of nacre-gateway
+	Resolvers []string // name servers, as address:port; none: those of /etc/resolv.conf
+	// Authorities are certificates (PEM) to trust outside besides the system's.
+	Authorities []byte
+	Proxy       string // http:// or socks5:// host:port, through which gateways reach the Internet
+	ProxySecret string // the secret with its USER:PASSWORD
+	// Learn has gateways grant nothing, and hear what would be asked for.
+	Learn bool
+	// KnownHosts are files with the keys of SSH servers; those that are not there
+	// are left out.
+	KnownHosts []string
+	// Providers of models besides those that are known, or in their place.
+	Providers map[string]model.Provider
+	// Secrets fetches those of these names; nil: there are none.
+	Secrets func(names []string) (map[string]*vault.Secret, error)
+}
+
+// Supports refuses what no gateway can do yet: granted but not enforced would
+// be worse than refused.
+func (l *Launcher) Supports(p nacre.Plan) error {
+	if len(p.Tools) > 0 {
+		return fault.New(fault.Unsupported, "the plan grants tools, which the gateway of this version cannot enforce").
+			WithHint("leave it out of the manifest")
+	}
+	if _, err := l.providers(p); err != nil {
+		return err
+	}
+	for _, n := range p.Network {
+		if err := sensible(n); err != nil {
+			return err
+		}
+	}
+	if err := bound(p); err != nil {
+		return err
+	}
+	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
+		return fault.New(fault.Unsupported, "the plan grants a network, which programs inside reach by their loopback, and forbids that").
+			WithHint("leave loopback: false out of the manifest")
+	}
+	return nil
+}
+
+// sensible refuses a grant that would not do what it says.
+func sensible(n nacre.NetworkGrant) error {
+	a, err := netip.ParseAddr(n.Host)
+	switch {
+	case err == nil && a.IsLoopback() && n.As == "":
+		return fault.New(fault.Unsupported, "%s is the sandbox's own loopback to programs inside", n.Host).WithHint("give it a name inside: as: db.internal")
+	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
+		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
+	case n.Bytes > 0 && len(n.Upgrade) > 0:
+		return fault.New(fault.Unsupported, "the bytes sent to %s cannot be counted once its protocol has changed", n.Host).WithHint("leave bytes or upgrade out")
+	}
+	return nil
+}
+
+// link is one running gateway.
+type link struct {
+	process  *spawn.Child
+	control  *wire.Conn
+	report   func(context.Context, nacre.Event) error
+	network  *blueprint.Network
+	revealed []nacre.Variable // what the plan gives to the agent itself
+	outside  []byte           // certificates that programs inside must know themselves
+	hello    chan wire.Hello
+	ready    chan struct{}
+	gone     chan struct{}
+	once     sync.Once
+	closing  chan struct{}
+	closed   atomic.Bool
+	writing  chan struct{} // has room for the records that are being written
+}
+
+// Open starts the gateway of a plan, as a user of its own where there is a uid
+// to become.
+func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
+	ipv6 := hasIPv6()
+	network, err := capture.Network(ipv6)
+	if err != nil {
+		return nil, err
+	}
+	if l.Program == "" {
+		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
+	}
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	if l.Learn {
+		config.Rules, config.Learn = egress.Rules{}, true
+	}
+	if len(config.Resolvers) == 0 {
+		config.Resolvers = resolvers()
+	}
+	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
+		return nil, err
+	}
+	told, err := l.models(p, &config)
+	if err != nil {
+		return nil, err
+	}
+	revealed, err := l.secrets(p, &config)
+	if err != nil {
+		return nil, err
+	}
+	revealed = append(revealed, told...)
+	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
+	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+	}
+	go g.serve()
+	return g, nil
+}
+
+// own are the addresses of this machine.
+func own() (list []netip.Addr) {
+	addresses, _ := net.InterfaceAddrs() // those that are not found are refused by class, or are public
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr().WithZone(""))
+		}
+	}
+	return list
+}
+
+// hasIPv6 tells whether new namespaces of this machine have it.
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/net/if_inet6")
+	return err == nil
+}
+
+// serving is the word by which the supervisor starts a gateway; no person does.
+const serving = "serve"
+
+func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "control")
+	defer theirs.Close()
+	if g.control, err = wire.NewConn(os.NewFile(uintptr(pair[0]), "control")); err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	args := []string{"nacre-gateway", serving}
+	if o.NoLandlock {
+		args = append(args, string(nacre.TierNoLandlock))
+	}
+	g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o)
+	if err != nil {
+		w.Close()
+		return err
+	}
+	go func() {
+		b, err := json.Marshal(config)
+		if err == nil {
+			_, _ = w.Write(b) // where it fails, the gateway refuses what it reads
+		}
+		w.Close()
+		clear(b)
+		config.Zero()
+	}()
+	return nil
+}
+
+// serve hears the gateway until it is gone.
+func (g *link) serve() {
+	defer close(g.gone)
+	for {
+		m, files, err := g.control.Receive()
+		for _, f := range files {
+			f.Close() // it has none to give
+		}
+		if err != nil {
+			break
+		}
+		switch {
+		case m.Hello != nil:
+			offer(g.hello, *m.Hello)
+		case m.Ready:
+			g.once.Do(func() { close(g.ready) })
+		case m.Record != nil:
+			g.writing <- struct{}{} // a gateway that floods waits
+			go g.record(*m.Record)
+		}
+	}
+	_ = g.process.Wait() // however it ended
+	select {
+	case <-g.closing:
+	default:
+		event := nacre.Event{Kind: "gateway.lost", Decision: nacre.Deny, Reason: "the gateway has ended: the sandbox has no network any more"}
+		_ = g.report(context.Background(), event)
+	}
+}
+
+func offer[T any](c chan T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+// maxWriting is how many records may be on their way to the disk.
+const maxWriting = 256
+
+// record writes what the gateway reports, and tells it. What it may say is
+// bounded: it is the process that strangers talk to.
+func (g *link) record(r wire.Record) {
+	defer func() { <-g.writing }()
+	ack := wire.Ack{ID: r.ID}
+	if err := g.report(context.Background(), nacre.Event{Kind: "network." + kindOf(r.Event.Kind), Decision: r.Event.Decision,
+		Rule: r.Event.Rule, Reason: r.Event.Reason, Detail: r.Event.Detail}); err != nil {
+		ack.Error = err.Error()
+	}
+	_ = g.control.Send(wire.Message{Ack: &ack})
+}
+
+func kindOf(kind string) string {
+	switch kind {
+	case "connect", "request", "name", "packet", "usage":
+		return kind
+	}
+	return "other"
+}
+
+// PID is the gateway's process id.
+func (g *link) PID() int { return g.process.PID }
+
+// Network is what has to be set up inside.
+func (g *link) Network() *blueprint.Network { return g.network }
+
+// patience is how long a gateway may take to say something.
+const patience = 20 * time.Second
+
+func (g *link) lost() error {
+	return fault.New(fault.Unsupported, "the gateway does not answer").WithHint("nacre doctor says what this machine lacks")
+}
+
+// Furnish is what programs inside must know: files and variables.
+func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
+	select {
+	case hello := <-g.hello:
+		files, list, err := furnish(hello, g.outside)
+		return files, append(list, g.revealed...), err
+	case <-g.gone:
+	case <-time.After(patience):
+	}
+	return nil, nil, g.lost()
+}
+
+// Serve hands the sockets over that were opened inside, and returns once the
+// gateway answers on them.
+func (g *link) Serve(sockets []*os.File) error {
+	if err := g.control.Send(wire.Message{Sockets: true}, sockets...); err != nil {
+		return errors.Join(g.lost(), err)
+	}
+	select {
+	case <-g.ready:
+		return nil
+	case <-g.gone:
+	case <-time.After(patience):
+	}
+	return g.lost()
+}
+
+// Change tells the gateway what is left of its grants.
+func (g *link) Change(ids []string) error {
+	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids}})
+}
+
+// lastWords is how long a gateway may take to say what is left to say.
+const lastWords = 2 * time.Second
+
+// Close ends the gateway and waits until it has gone.
+func (g *link) Close() error {
+	if g.closed.Swap(true) {
+		return nil
+	}
+	close(g.closing)
+	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
+	select {
+	case <-g.gone:
+	case <-time.After(lastWords):
+		_ = g.process.Kill()
+		<-g.gone
+	}
+	return g.control.Close()
+}

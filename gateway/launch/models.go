@@ -1,0 +1,78 @@
+package launch
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/gateway/model"
+	"nacre/gateway/wire"
+	"nacre/manifest"
+)
+
+// providers are those that the plan's models are at.
+func (l *Launcher) providers(p nacre.Plan) (map[string]model.Provider, error) {
+	if len(p.Models) == 0 {
+		return nil, nil
+	}
+	known, err := model.Providers()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(known, l.Providers)
+	seen := map[string]bool{}
+	for _, m := range p.Models {
+		_, ok := known[m.Name]
+		switch {
+		case !ok:
+			return nil, fault.New(fault.Unsupported, "no provider %q is known", m.Name).WithHint("known are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		case m.Detail["cents"] != "":
+			return nil, fault.New(fault.Unsupported, "money at %s cannot be counted yet", m.Name).WithHint("bound requests or tokens in place of cents")
+		case seen[m.Name]:
+			return nil, fault.New(fault.Unsupported, "two grants for models at %s", m.Name).WithHint("put them into one entry, with the sum of their budgets")
+		case amount(m, "requests")+amount(m, "tokens") == 0:
+			return nil, fault.New(fault.Unsupported, "the grant for models at %s has no budget", m.Name).WithHint("say requests or tokens")
+		}
+		seen[m.Name] = true
+	}
+	return known, nil
+}
+
+func amount(m nacre.NamedGrant, name string) int64 {
+	n, err := strconv.ParseInt(m.Detail[name], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// models puts the plan's models into the configuration: a name inside, where it
+// leads, its budget and its key. It returns what tells programs of them.
+func (l *Launcher) models(p nacre.Plan, config *wire.Config) (told []nacre.Variable, err error) {
+	known, err := l.providers(p)
+	if err != nil {
+		return nil, err
+	}
+	config.Rules.Grants = slices.Clone(config.Rules.Grants)
+	for _, m := range p.Models {
+		at := known[m.Name]
+		inside := model.Inside(m.Name)
+		if at.Port == 0 {
+			at.Port = 443
+		}
+		g := nacre.NetworkGrant{Grant: m.Grant, Host: at.Host, As: inside, Scheme: "http", Ports: []int{80}, Methods: []string{"GET", "POST"}, Paths: at.Paths}
+		config.Rules.Grants = append(config.Rules.Grants, g)
+		config.Models = append(config.Models, wire.Model{Inside: inside, Host: at.Host, Port: at.Port, Plain: at.Plain, API: at.API,
+			Models: strings.Split(m.Detail["models"], manifest.Separator), Requests: amount(m, "requests"), Tokens: amount(m, "tokens")})
+		if at.Slot != "" { // inside it is in the clear, as far as the gateway
+			config.Secrets = append(config.Secrets, wire.Secret{Grant: m.ID, Name: m.Name, Hosts: []string{inside}, Slot: at.Slot, Plain: true})
+		}
+		for _, name := range slices.Sorted(maps.Keys(at.Variables)) {
+			told = append(told, nacre.Variable{Name: name, Value: strings.ReplaceAll(at.Variables[name], "{BASE}", "http://"+inside)})
+		}
+	}
+	return told, nil
+}

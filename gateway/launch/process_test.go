@@ -1,0 +1,111 @@
+package launch
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+)
+
+// gatewayOf finds the gateway of a running sandbox among this process's children.
+func gatewayOf(t testing.TB) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		children, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		if err != nil {
+			t.Skipf("needs /proc/PID/task/TID/children: %v", err)
+		}
+		for pid := range strings.FieldsSeq(string(children)) {
+			if name, _ := os.ReadFile("/proc/" + pid + "/comm"); strings.TrimSpace(string(name)) == "nacre-gateway" {
+				var n int
+				_, _ = fmt.Sscan(pid, &n)
+				return n
+			}
+		}
+	}
+	t.Fatal("no gateway")
+	return 0
+}
+
+// TestGatewayIsConfined: what the kernel says of the process that strangers talk
+// to.
+func TestGatewayIsConfined(t *testing.T) {
+	w := newWorld(t)
+	w.grant("api.test", w.serve(t, echo, "api.test"), nil)
+	box, _ := w.start("sleep", "60")
+	defer func() { _ = box.Stop(0) }()
+	pid := gatewayOf(t)
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("%d threads: %v", len(tasks), err)
+	}
+	for _, task := range tasks {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, task.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		has(t, string(status), "NoNewPrivs:\t1", "Seccomp:\t2", "CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapAmb:\t0000000000000000")
+		if os.Geteuid() == 0 && strings.Contains(string(status), "Uid:\t0") {
+			t.Error("a thread is root")
+		}
+	}
+	if os.Geteuid() != 0 {
+		if _, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil {
+			t.Error("its owner can look into it: it is dumpable")
+		}
+	}
+	if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid)); err == nil {
+		has(t, string(maps), "Max core file size        0")
+	}
+}
+
+// TestGatewayDies: the sandbox loses its network, and nothing else; the record
+// says so.
+func TestGatewayDies(t *testing.T) {
+	w := newWorld(t)
+	l := w.serve(t, echo, "api.test")
+	w.grant("api.test", l, nil)
+	box, out := w.start("sh", "-c", `curl -sS https://api.test:`+port(l)+`/; echo before; sleep 1; curl -sS -m 5 https://api.test:`+port(l)+`/ || echo gone; curl -m 5 -sS http://1.2.3.4 || echo gone; exit 7`)
+	for limit := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "before") && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := unix.Kill(gatewayOf(t), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	exit, err := box.Wait()
+	if err != nil || exit.Code != 7 {
+		t.Errorf("%+v %v", exit, err)
+	}
+	has(t, out.String(), "echo HTTP", "before\n", "gone\n")
+	if strings.Count(out.String(), "gone\n") != 2 {
+		t.Error(out.String())
+	}
+	has(t, w.audit.String(), "gateway.lost deny")
+}
+
+// TestManyAtOnce: thousands of connections from inside are answered, and one
+// more request as well.
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Limits.OpenFiles = 8192
+	l := w.serve(t, echo, "api.test")
+	w.grant("api.test", l, nil)
+	out := w.client("many", "api.test:"+port(l), "4000", "https://api.test:"+port(l)+"/after")
+	has(t, out, "open 4000 200 echo", "/after")
+}
+
+// TestManyNames: a thousand names at once.
+func TestManyNames(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Network = append(w.plan.Network, nacre.NetworkGrant{Host: "*.example.org", Scheme: "https", Ports: []int{443}, Methods: []string{"GET"}, Paths: []string{"/**"}})
+	has(t, w.client("names", "example.org", "1000"), "wrong 0")
+}

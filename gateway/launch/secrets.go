@@ -1,0 +1,131 @@
+package launch
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/gateway/wire"
+	"nacre/manifest"
+)
+
+// bound refuses secrets for hosts at which nothing could put them into a
+// request.
+func bound(p nacre.Plan) error {
+	for _, s := range p.Secrets {
+		for _, host := range hostsOf(s) {
+			if !slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return carries(n, s.Detail["slot"]) && reaches(n, host) }) {
+				if forSSH(s.Detail["slot"]) {
+					return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as ssh", s.Name, host).
+						WithHint("grant network: [{host: %s, scheme: ssh, access: git}]", host)
+				}
+				return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as http or https that the gateway can look into", s.Name, host).
+					WithHint("grant network: [{host: %s}], and not as tcp or with tls: opaque", host)
+			}
+		}
+	}
+	return nil
+}
+
+func hostsOf(s nacre.NamedGrant) []string {
+	if s.Detail["hosts"] == "" {
+		return nil
+	}
+	return strings.Split(s.Detail["hosts"], manifest.Separator)
+}
+
+// carries tells whether a secret of a slot can be put into what goes to a grant.
+func carries(n nacre.NetworkGrant, slot string) bool {
+	if forSSH(slot) {
+		return n.Scheme == "ssh"
+	}
+	return strings.HasPrefix(n.Scheme, "http") && n.TLS == ""
+}
+
+// forSSH tells whether a secret is a key to log in with.
+func forSSH(slot string) bool {
+	kind, _, _ := strings.Cut(slot, ":")
+	return kind == "ssh"
+}
+
+// reaches tells whether a grant is for some of what a secret is for.
+func reaches(n nacre.NetworkGrant, host string) bool {
+	name := n.Host
+	if n.As != "" {
+		name = n.As
+	}
+	return name == host || manifest.CoversHost(host, name) || manifest.CoversHost(name, host)
+}
+
+// near tells whether all that a secret's hosts lead to is on this machine.
+func near(p nacre.Plan, hosts []string) bool {
+	return !slices.ContainsFunc(hosts, func(host string) bool {
+		return slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool {
+			a, err := netip.ParseAddr(n.Host)
+			return reaches(n, host) && (err != nil || !a.IsLoopback())
+		})
+	})
+}
+
+// secrets puts what the plan names into the configuration, and returns what the
+// agent itself is to get.
+func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.Variable, err error) {
+	var names []string
+	for _, s := range p.Secrets {
+		names = append(names, s.Name)
+	}
+	for _, s := range config.Secrets { // of models
+		names = append(names, s.Name)
+	}
+	if l.ProxySecret != "" {
+		names = append(names, l.ProxySecret)
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if l.Secrets == nil {
+		return nil, fault.New(fault.Unsupported, "the plan grants secrets, and there is no vault here")
+	}
+	values, err := l.Secrets(names)
+	if err != nil {
+		return nil, err
+	}
+	config.ProxyLogin = slices.Clone(values[l.ProxySecret].Reveal())
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	for i := range config.Secrets {
+		s, value := &config.Secrets[i], values[config.Secrets[i].Name]
+		s.Value, s.Fingerprint = slices.Clone(value.Reveal()), value.Fingerprint(salt)
+	}
+	for _, s := range p.Secrets {
+		value := values[s.Name]
+		if s.Detail["reveal"] != "" {
+			revealed = append(revealed, nacre.Variable{Name: variable(s.Name), Value: string(value.Reveal())})
+			continue
+		}
+		hosts := hostsOf(s)
+		if forSSH(s.Detail["slot"]) {
+			if _, err := ssh.ParsePrivateKey(value.Reveal()); err != nil {
+				return nil, fault.New(fault.Usage, "the secret %s is not a private key without a passphrase", s.Name).
+					WithHint("ssh-keygen -t ed25519 -N '' -f KEY makes one; nacre secret set %s < KEY keeps it", s.Name)
+			}
+		}
+		config.Secrets = append(config.Secrets, wire.Secret{Grant: s.ID, Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
+			Hosts: hosts, Slot: s.Detail["slot"], Plain: near(p, hosts)})
+	}
+	for _, value := range values {
+		value.Zero()
+	}
+	return revealed, nil
+}
+
+var unusual = regexp.MustCompile(`[^A-Z0-9]`)
+
+// variable is where the agent finds a secret that it is given itself.
+func variable(name string) string { return unusual.ReplaceAllString(strings.ToUpper(name), "_") }

@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"nacre"
+)
+
+// errQuota is the limit of a grant that is reached.
+var errQuota = errors.New("the limit of bytes that the grant has is reached")
+
+// relay copies in both directions until both are done.
+func relay(inside, outside net.Conn, m *meter) {
+	var both sync.WaitGroup
+	both.Go(func() {
+		if m.limit > 0 {
+			_, err := io.Copy(outside, &counted{inside, m})
+			if errors.Is(err, errQuota) {
+				reset(inside)
+				reset(outside)
+			}
+		} else {
+			_, _ = io.Copy(outside, inside)
+		}
+		closeWrite(outside)
+	})
+	both.Go(func() {
+		_, _ = io.Copy(inside, outside)
+		closeWrite(inside)
+	})
+	both.Wait()
+	inside.Close()
+	outside.Close()
+}
+
+// closeWrite tells the other side that nothing more comes.
+func closeWrite(c net.Conn) {
+	if h, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = h.CloseWrite()
+		return
+	}
+	_ = c.SetReadDeadline(time.Now().Add(idle))
+}
+
+// meters count what goes out under each grant.
+type meters struct {
+	mu    sync.Mutex
+	grant map[string]*meter
+}
+
+func newMeters() *meters { return &meters{grant: map[string]*meter{}} }
+
+// meter counts under one grant. Its limits are the grant's; 0 is none.
+type meter struct {
+	mu                       sync.Mutex
+	limit, rate, most        int64
+	bytes, requests, current int64
+	minute                   time.Time
+}
+
+func (m *meters) of(g nacre.NetworkGrant) *meter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.grant[g.ID] == nil {
+		m.grant[g.ID] = &meter{limit: g.Bytes, rate: g.Rate, most: g.Connections}
+	}
+	return m.grant[g.ID]
+}
+
+// spend takes from what may be sent.
+func (m *meter) spend(n int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.limit > 0 && m.bytes+n > m.limit {
+		return errQuota
+	}
+	m.bytes += n
+	return nil
+}
+
+// counted is a reader whose bytes are spent.
+type counted struct {
+	io.Reader
+	m *meter
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if n > 0 {
+		if over := c.m.spend(int64(n)); over != nil {
+			return 0, over
+		}
+	}
+	return n, err
+}

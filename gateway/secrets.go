@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"nacre/gateway/wire"
+	"nacre/manifest"
+)
+
+// secretsFor are those that go out with requests to a host.
+func (g *Gateway) secretsFor(host string) []wire.Secret {
+	return slices.DeleteFunc(g.boundTo(host), isKey)
+}
+
+// keysFor are those to log in with at a host, by SSH.
+func (g *Gateway) keysFor(host string) []wire.Secret {
+	return slices.DeleteFunc(g.boundTo(host), func(s wire.Secret) bool { return !isKey(s) })
+}
+
+func isKey(s wire.Secret) bool {
+	kind, _, _ := strings.Cut(s.Slot, ":")
+	return kind == "ssh"
+}
+
+// boundTo are those that are bound to a host.
+func (g *Gateway) boundTo(host string) (list []wire.Secret) {
+	for _, s := range g.now.Load().secrets {
+		for _, bound := range s.Hosts {
+			if manifest.CoversHost(bound, host) {
+				list = append(list, s)
+				break
+			}
+		}
+	}
+	return list
+}
+
+// credentials are the headers in which programs send who they are. On a host
+// that gets a secret, only ours go out: with one of its own a program could send
+// there what it has to somebody else's account.
+var credentials = []string{"Authorization", "Cookie", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-Goog-Api-Key",
+	"Private-Token", "Job-Token", "X-Amz-Security-Token", "X-Csrf-Token"}
+
+// credentialParameters are the parameters in which they do so (RFC 6750, 2.3, and
+// custom).
+var credentialParameters = []string{"access_token", "api_key", "apikey", "api-key", "auth_token", "oauth_token", "private_token", "job_token"}
+
+// inject puts a host's secrets into a request that is about to go out.
+func inject(secrets []wire.Secret, out *http.Request) error {
+	if len(secrets) == 0 {
+		return nil
+	}
+	for _, s := range secrets {
+		if out.URL.Scheme != "https" && !s.Plain {
+			return errors.New("a secret goes out through TLS only")
+		}
+	}
+	for _, name := range credentials {
+		out.Header.Del(name)
+	}
+	out.Trailer = nil
+	out.URL.RawQuery = dropQuery(out.URL.RawQuery, credentialParameters...)
+	out.URL.User = nil
+	for _, s := range secrets {
+		kind, name, _ := strings.Cut(s.Slot, ":")
+		switch kind {
+		case "bearer":
+			out.Header.Set("Authorization", "Bearer "+string(s.Value))
+		case "basic":
+			user, password, both := strings.Cut(string(s.Value), ":")
+			if !both { // a token, as git hosts take it
+				user, password = "x-access-token", string(s.Value)
+			}
+			out.SetBasicAuth(user, password)
+		case "header":
+			out.Header.Set(name, string(s.Value))
+		case "query":
+			out.URL.RawQuery = setQuery(out.URL.RawQuery, name, string(s.Value))
+		default:
+			return errors.New("a secret without a place: " + s.Slot)
+		}
+	}
+	// What comes back must be readable, to see whether it says a secret again.
+	out.Header.Set("Accept-Encoding", "identity")
+	out.Header.Del("Sec-Websocket-Extensions")
+	return nil
+}
+
+// setQuery replaces a parameter and leaves the others as they are.
+func setQuery(query, name, value string) string {
+	query = dropQuery(query, name)
+	if query != "" {
+		query += "&"
+	}
+	return query + url.QueryEscape(name) + "=" + url.QueryEscape(value)
+}
+
+// dropQuery takes parameters away, however their names are spelled. A part that
+// cannot be read goes too.
+func dropQuery(query string, names ...string) string {
+	var parts []string
+	for part := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		key, _, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(key)
+		if err == nil && !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(plain, name) }) {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "&")
+}
+
+// scrub takes what a reply says of the secrets out of it. What cannot be read is
+// not passed on.
+func scrub(secrets []wire.Secret, r *http.Response) error {
+	if len(secrets) == 0 {
+		return nil
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return errors.New("the reply is compressed (" + coding + ") although it was not to be, and cannot be searched for the secret that was sent")
+	}
+	needles := needlesOf(secrets)
+	maskAll(r.Header, needles)
+	if r.Body != nil && len(needles) > 0 {
+		r.Body = newScrubber(r.Body, r.Trailer, needles)
+	}
+	return nil
+}
+
+// shortest is the shortest secret that is looked for: a shorter one is found in
+// whatever is long enough.
+const shortest = 8
+
+// needlesOf are the forms in which a reply may say a secret.
+func needlesOf(secrets []wire.Secret) (needles [][]byte) {
+	for _, s := range secrets {
+		if len(s.Value) < shortest {
+			continue
+		}
+		value := string(s.Value)
+		forms := []string{value, url.QueryEscape(value), url.PathEscape(value), quoted(value), hexOf(value), strings.ToUpper(hexOf(value))}
+		_, password, both := strings.Cut(value, ":")
+		if both && len(password) >= shortest {
+			forms = append(forms, password)
+		}
+		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			for shift := range 3 { // wherever it begins in what is encoded
+				text := strings.TrimRight(coding.EncodeToString([]byte(strings.Repeat("x", shift)+value)), "=")
+				first := []int{0, 2, 3}[shift] // characters that hold something else too
+				last := len(text)
+				if (shift+len(value))%3 != 0 {
+					last--
+				}
+				forms = append(forms, text[first:last])
+			}
+		}
+		for _, f := range forms {
+			if len(f) >= shortest {
+				needles = append(needles, []byte(f))
+			}
+		}
+	}
+	return needles
+}

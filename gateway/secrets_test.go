@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"nacre/gateway/wire"
+)
+
+var kept = []wire.Secret{{Name: "token", Value: []byte("canary-of-a/secret+value"), Slot: "bearer", Hosts: []string{"api.example.com"}}}
+
+// TestScrub: whatever pieces a reply comes in, no form of the secret passes, the
+// length stays, and nothing else changes.
+func TestScrub(t *testing.T) {
+	value := string(kept[0].Value)
+	needles := needlesOf(kept)
+	for _, form := range []string{value, url.QueryEscape(value), hexOf(value), strings.ToUpper(hexOf(value)), quoted(value),
+		base64.StdEncoding.EncodeToString([]byte("x:" + value)), base64.RawURLEncoding.EncodeToString([]byte("xy:" + value + "z"))} {
+		text := "before " + form + " after, canary-of-a" + strings.Repeat(".", 40)
+		for name, wrap := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "halves": iotest.HalfReader, "with its end": iotest.DataErrReader} {
+			got, err := io.ReadAll(newScrubber(io.NopCloser(wrap(strings.NewReader(text))), nil, needles))
+			if err != nil || len(got) != len(text) || bytes.Contains(got, []byte(form)) || !bytes.Contains(got, []byte("****************")) ||
+				!bytes.HasPrefix(got, []byte("before ")) || !bytes.HasSuffix(got, []byte(" after, canary-of-a"+strings.Repeat(".", 40))) {
+				t.Errorf("%s, %s: %q %v", form, name, got, err)
+			}
+		}
+	}
+}
+
+func TestScrubTrailers(t *testing.T) {
+	r := &http.Response{Header: http.Header{"A": {string(kept[0].Value)}}, Trailer: http.Header{}, Body: io.NopCloser(strings.NewReader("body"))}
+	if err := scrub(kept, r); err != nil {
+		t.Fatal(err)
+	}
+	r.Trailer.Set("B", "x"+string(kept[0].Value)) // as it becomes known
+	if _, err := io.ReadAll(r.Body); err != nil || strings.Contains(r.Header.Get("A")+r.Trailer.Get("B"), "canary") {
+		t.Errorf("%v %v %v", r.Header, r.Trailer, err)
+	}
+}
+
+// TestInject: a request goes out with ours and with nobody else's.
+func TestInject(t *testing.T) {
+	for _, slot := range []string{"bearer", "basic", "header:X-Api-Key", "query:key"} {
+		r, err := http.NewRequest("GET", "https://user:own@api.example.com/x?KEY=own&b=2;key=own&k%65y=own", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range credentials {
+			r.Header.Set(name, "own")
+		}
+		s := kept[0]
+		s.Slot = slot
+		if err := inject([]wire.Secret{s}, r); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		_ = r.Write(&b)
+		text := b.String()
+		if slot == "query:key" && strings.Contains(text, "own") || slot != "query:key" && strings.Contains(strings.ReplaceAll(text, "=own", ""), "own") {
+			t.Errorf("%s: %s", slot, text)
+		}
+		if !strings.Contains(text, "identity") || slot == "query:key" && !strings.Contains(text, "b=2") {
+			t.Errorf("%s: %s", slot, text)
+		}
+	}
+	r, _ := http.NewRequest("GET", "http://api.example.com/", nil)
+	if err := inject(kept, r); err == nil {
+		t.Error("a secret in the clear")
+	}
+}
+
+func FuzzScrub(f *testing.F) {
+	f.Add([]byte("canary-of-a/secret+value"), uint8(3))
+	f.Add([]byte("canary-of-canary-of-a/secret+value"), uint8(1))
+	needles := needlesOf(kept)
+	f.Fuzz(func(t *testing.T, b []byte, piece uint8) {
+		var pieces []io.Reader
+		for rest := b; len(rest) > 0; {
+			n := min(len(rest), int(piece%16)+1)
+			pieces = append(pieces, bytes.NewReader(rest[:n]))
+			rest = rest[n:]
+		}
+		got, err := io.ReadAll(newScrubber(io.NopCloser(io.MultiReader(pieces...)), nil, needles))
+		if err != nil || len(got) != len(b) || bytes.Contains(got, kept[0].Value) {
+			t.Errorf("%q %v", got, err)
+		}
+	})
+}

@@ -1,0 +1,208 @@
+// Package wire is what the supervisor and a sandbox's gateway say to each other:
+// a configuration once, then messages in both directions.
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"nacre"
+	"nacre/egress"
+	"nacre/gateway/model"
+)
+
+// The descriptors that a gateway is started with.
+const (
+	ControlFD = 3 // sequenced-packet socket to the supervisor
+	ConfigFD  = 4 // pipe with the Config, read to its end
+)
+
+// Config is all that a gateway knows. The zero value reaches nothing.
+type Config struct {
+	Rules       egress.Rules
+	Resolvers   []string // name servers outside, as address:port
+	Secrets     []Secret
+	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
+	Models      []Model
+	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
+	ProxyLogin  []byte       // user:password
+	Authorities []byte       // PEM: whom to trust outside
+	Own         []netip.Addr // addresses of this machine
+	IPv6        bool         // listeners for it follow
+	Learn       bool         // names are answered and requests are heard, to record and to refuse them
+}
+
+// Secret is a value that goes out with requests, bound to hosts and to a place.
+type Secret struct {
+	Grant       string // the id of what lets it be used
+	Name        string
+	Value       []byte
+	Fingerprint string // for the audit
+	Hosts       []string
+	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER
+	Plain       bool   // its hosts are on this machine: without TLS too
+}
+
+// HostKey is one that an SSH server may have.
+type HostKey struct {
+	Host string // its name inside
+	Port int
+	Key  []byte // as in RFC 4253, 6.6
+}
+
+// Model is a grant of models at one provider. The network grant for its name
+// inside is among the rules.
+type Model struct {
+	Inside   string // its name inside
+	Host     string // where it is
+	Port     int
+	Plain    bool // without TLS outside
+	API      model.API
+	Models   []string
+	Requests int64
+	Tokens   int64
+}
+
+// Zero forgets the values.
+func (c *Config) Zero() {
+	for _, s := range c.Secrets {
+		clear(s.Value)
+	}
+	clear(c.ProxyLogin)
+}
+
+// Message is one packet. Exactly one of its fields is set.
+type Message struct {
+	Hello   *Hello  `json:",omitempty"` // from the gateway, first
+	Sockets bool    `json:",omitempty"` // to the gateway: carries what was opened inside
+	Ready   bool    `json:",omitempty"` // from the gateway: it answers
+	Change  *Change `json:",omitempty"` // to the gateway: what is left of its grants
+	Stop    bool    `json:",omitempty"` // to the gateway: say what is left to say, and end
+	Record  *Record `json:",omitempty"` // from the gateway: to be put into the audit
+	Ack     *Ack    `json:",omitempty"` // to the gateway: it is there, or will not be
+}
+
+// Hello is what a gateway says about itself once it is locked in.
+type Hello struct {
+	Root []byte // PEM: the authority that its certificates are signed by
+	SSH  string // the line for known_hosts with its SSH host key
+}
+
+// Change is what of a plan may still be used: grants, by their ids.
+type Change struct{ Grants []string }
+
+// Record is an event for the audit.
+type Record struct {
+	ID    uint64
+	Event nacre.Event
+}
+
+// Ack answers a Record.
+type Ack struct {
+	ID    uint64
+	Error string `json:",omitempty"`
+}
+
+// maxMessage bounds a packet, in bytes.
+const maxMessage = 64 << 10
+
+// maxFDs is how many descriptors a message can carry.
+const maxFDs = 8
+
+// Conn is one end of the conversation. Send may be called by several at once.
+type Conn struct{ socket *net.UnixConn }
+
+// NewConn takes over a socket.
+func NewConn(f *os.File) (*Conn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, errors.New("not a Unix socket")
+	}
+	return &Conn{u}, nil
+}
+
+// Close ends the conversation.
+func (c *Conn) Close() error { return c.socket.Close() }
+
+// Send writes a message with descriptors.
+func (c *Conn) Send(m Message, files ...*os.File) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxMessage {
+		return fmt.Errorf("message of %d bytes is over %d", len(b), maxMessage)
+	}
+	var rights []byte
+	if len(files) > 0 {
+		var fds []int
+		for _, f := range files {
+			fds = append(fds, int(f.Fd()))
+		}
+		rights = syscall.UnixRights(fds...)
+	}
+	_, _, err = c.socket.WriteMsgUnix(b, rights, nil)
+	return err
+}
+
+// Receive reads a message. The other side may be hostile: sizes and keys are
+// bounded and checked.
+func (c *Conn) Receive() (Message, []*os.File, error) {
+	b, oob := make([]byte, maxMessage+1), make([]byte, syscall.CmsgSpace(4*maxFDs))
+	n, oobn, flags, _, err := c.socket.ReadMsgUnix(b, oob)
+	if err != nil {
+		return Message{}, nil, err
+	}
+	files := received(oob[:oobn])
+	m, err := parse(b[:n], flags)
+	if err != nil {
+		for _, f := range files {
+			f.Close()
+		}
+		return Message{}, nil, err
+	}
+	return m, files, nil
+}
+
+func parse(b []byte, flags int) (m Message, err error) {
+	switch {
+	case len(b) == 0:
+		return m, errors.New("the other end is gone")
+	case flags&(syscall.MSG_TRUNC|syscall.MSG_CTRUNC) != 0 || len(b) > maxMessage:
+		return m, errors.New("message is over its limit")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return m, d.Decode(&m)
+}
+
+func received(oob []byte) (files []*os.File) {
+	messages, err := syscall.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	for i := range messages {
+		fds, err := syscall.ParseUnixRights(&messages[i])
+		if err != nil {
+			continue
+		}
+		for _, fd := range fds {
+			syscall.CloseOnExec(fd)
+			_ = syscall.SetNonblock(fd, true) // where it fails, whoever reads it finds out
+			files = append(files, os.NewFile(uintptr(fd), "passed"))
+		}
+	}
+	return files
+}

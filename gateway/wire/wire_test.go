@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"nacre"
+)
+
+func pair(t testing.TB) (a, b *Conn) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]*Conn
+	for i, fd := range fds {
+		if ends[i], err = NewConn(os.NewFile(uintptr(fd), "pair")); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ends[i].Close() })
+	}
+	return ends[0], ends[1]
+}
+
+func TestMessages(t *testing.T) {
+	a, b := pair(t)
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := a.Send(Message{Sockets: true}, f, f); err != nil {
+		t.Fatal(err)
+	}
+	m, files, err := b.Receive()
+	if err != nil || !m.Sockets || len(files) != 2 {
+		t.Errorf("%+v %d %v", m, len(files), err)
+	}
+	for _, f := range files {
+		if flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("a descriptor that programs would inherit: %v %v", flags, err)
+		}
+		f.Close()
+	}
+	if err := a.Send(Message{Record: &Record{ID: 1, Event: nacre.Event{Reason: strings.Repeat("x", maxMessage)}}}); err == nil {
+		t.Error("a message over its limit was sent")
+	}
+	a.Close()
+	if _, _, err := b.Receive(); err == nil {
+		t.Error("a message from nobody")
+	}
+}
+
+// TestHostileMessages: what is no message of ours is an error.
+func TestHostileMessages(t *testing.T) {
+	for _, text := range []string{"", "x", "[]", `{"Ready":1}`, `{"Other":true}`, `{"Record":{"ID":-1}}`, strings.Repeat("x", maxMessage+1)} {
+		if m, err := parse([]byte(text), 0); err == nil {
+			t.Errorf("%.40q: %+v", text, m)
+		}
+	}
+	if _, err := parse([]byte(`{"Ready":true}`), syscall.MSG_CTRUNC); err == nil {
+		t.Error("descriptors were cut off")
+	}
+}
+
+func TestZero(t *testing.T) {
+	c := Config{Secrets: []Secret{{Value: []byte("canary")}}, ProxyLogin: []byte("canary")}
+	c.Zero()
+	if b, _ := json.Marshal(c); strings.Contains(fmt.Sprint(string(c.Secrets[0].Value), string(c.ProxyLogin), string(b)), "canary") {
+		t.Error("not zeroed")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"Record":{"ID":1,"Event":{"kind":"request"}}}`))
+	f.Add([]byte(`{"Hello":{"Root":"eA=="}}`))
+	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = parse(b, 0) })
+}

@@ -1,0 +1,69 @@
+// Package lockdown confines a program of Nacre's own that talks with strangers,
+// for good: it keeps the descriptors that it has, and can talk over the network;
+// it can open no file, start no program and see no other process.
+package lockdown
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/seccomp"
+)
+
+// Enter completes in the program what Start began, and looks whether that holds.
+// Calls are the system calls that are left, each under the condition that the
+// base list of package seccomp has for it.
+func Enter(calls []string, noLandlock bool) error {
+	filter, err := seccomp.Only(seccomp.Arch(runtime.GOARCH), calls)
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name string
+		do   func() error
+	}{
+		{"begun", func() error { return begun(noLandlock) }},
+		{"core files", func() error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }},
+		{"dumpable", func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }},
+		{"seccomp", func() error { return load(filter.Bytes()) }},
+	} {
+		if err := s.do(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// begun tries what Start has taken away.
+func begun(noLandlock bool) error {
+	privs, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil || privs != 1 || unix.Geteuid() == 0 {
+		return errors.New("it was not started by lockdown.Start")
+	}
+	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+		if !noLandlock {
+			return errors.New("files can be opened")
+		}
+	}
+	return nil
+}
+
+// load puts the filter before every thread at once.
+func load(code []byte) error {
+	const instruction = 8 // sizeof(struct sock_filter)
+	prog := unix.SockFprog{Len: uint16(len(code) / instruction), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
+	stray, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	switch {
+	case e != 0:
+		return e
+	case stray != 0:
+		return fmt.Errorf("thread %d has a filter of its own", stray)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nacre/fault"
+	"nacre/vault"
+)
+
+const canary = "canary-of-a-secret-value"
+
+func noEnv(string) string { return "" }
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	s := vault.New([]byte(canary))
+	b, err := json.Marshal(map[string]any{"a": s, "b": []*vault.Secret{s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprint(s) + fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s) + string(b) + fmt.Sprint(fault.New(fault.Internal, "%v", s))
+	if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) || strings.Count(text, "[redacted]") < 10 {
+		t.Error(text)
+	}
+	value := s.Reveal()
+	s.Zero()
+	if bytes.Contains(value, []byte("canary")) || s.Reveal() != nil {
+		t.Error("not zeroed")
+	}
+}
+
+func TestKeepsAndForgets(t *testing.T) {
+	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	if lines, err := v.List(); err != nil || len(lines) != 0 {
+		t.Fatalf("%v %v", lines, err)
+	}
+	for id, e := range map[string]vault.Entry{"token": {Value: []byte(canary)}, "env": {Env: "TOKEN"}, "command": {Command: []string{"printf", "from a program\n"}}} {
+		if err := v.Set(id, e, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := v.Get(context.Background(), []string{"token", "env", "command"}, func(name string) string { return "value of " + name })
+	if err != nil || string(found["token"].Reveal()) != canary || string(found["env"].Reveal()) != "value of TOKEN" || string(found["command"].Reveal()) != "from a program" {
+		t.Errorf("%v", err)
+	}
+	lines, err := v.List()
+	if err != nil || len(lines) != 3 || strings.Contains(fmt.Sprint(lines), canary) || lines[2].Fingerprint == "" {
+		t.Errorf("%v %v", lines, err)
+	}
+	if err := v.Set("token", vault.Entry{Value: []byte("x")}, false); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("set twice: %v", err)
+	}
+	if err := v.Set("other", vault.Entry{Value: []byte("x")}, true); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("rotated what is not there: %v", err)
+	}
+	if err := v.Set("token", vault.Entry{Value: []byte("new")}, true); err != nil {
+		t.Error(err)
+	}
+	if found, err := v.Get(context.Background(), []string{"token"}, noEnv); err != nil || string(found["token"].Reveal()) != "new" {
+		t.Error(err)
+	}
+	if err := v.Remove("token"); err != nil {
+		t.Error(err)
+	}
+	if _, err := v.Get(context.Background(), []string{"token"}, noEnv); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a secret that was removed: %v", err)
+	}
+	if _, err := v.Get(context.Background(), []string{"env"}, noEnv); err == nil {
+		t.Error("a variable that is not set")
+	}
+}
+
+// TestNothingInTheClear: the value is in no file of the vault.
+func TestNothingInTheClear(t *testing.T) {
+	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault"), Protect: true, Passphrase: func() ([]byte, error) { return []byte("the phrase"), nil }}
+	if err := v.Set("token", vault.Entry{Value: []byte(canary)}, false); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(v.Dir)
+	if err != nil || len(entries) < 2 {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(v.Dir, e.Name()))
+		st, _ := e.Info()
+		if err != nil || bytes.Contains(b, []byte("canary")) || bytes.Contains(b, []byte("AGE-SECRET-KEY")) || st.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v %v", e.Name(), err, st.Mode())
+		}
+	}
+	for name, phrase := range map[string]func() ([]byte, error){"nobody": nil, "wrong": func() ([]byte, error) { return []byte("wrong"), nil }} {
+		locked := &vault.Vault{Dir: v.Dir, Passphrase: phrase}
+		if _, err := locked.List(); err == nil || !strings.Contains(err.Error(), "locked") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	for _, id := range []string{"", "*", "a b", "../x\x00", "-x", strings.Repeat("a", 129)} {
+		if err := v.Set(id, vault.Entry{Value: []byte("x")}, false); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	for _, e := range []vault.Entry{{}, {Value: []byte("x"), Env: "A"}, {Value: make([]byte, vault.MaxValue+1)}} {
+		if err := v.Set("x", e, false); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := v.Set("lines", vault.Entry{Value: []byte("a\r\nX-Evil: b")}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Get(context.Background(), []string{"lines"}, noEnv); err == nil {
+		t.Error("a value that would be two headers")
+	}
+	if err := os.Chmod(v.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.List(); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("a folder for everybody: %v", err)
+	}
+	if err := os.Chmod(v.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(v.Dir, "secrets.age"), []byte("not age"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.List(); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("a file that is none: %v", err)
+	}
+}
