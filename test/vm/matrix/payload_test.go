@@ -29,7 +29,8 @@ var tested = []struct{ pkg, skip, once string }{
 	{pkg: "denials"},
 	{pkg: "localapi", once: "."},
 	{pkg: "doctor", once: "."},
-	{pkg: "test/boundary", skip: "TestAttack", once: "."}, // the kit runs by itself
+	{pkg: "gateway/launch", once: "^(TestGatewayIsConfined|TestNothingElse|TestNoUDP)$"},
+	{pkg: "test/boundary", skip: "^(TestAttack|TestAttackExamples)$", once: "^(TestNoRecordNoStart|TestMissingLayerRefuses|TestNothingIsInherited|TestEgress)$"}, // the kit runs by itself
 }
 
 // What the one boot has time for: one test at least of each layer and of each
