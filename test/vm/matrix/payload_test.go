@@ -30,7 +30,7 @@ var tested = []struct{ pkg, skip, once string }{
 	{pkg: "localapi", once: "."},
 	{pkg: "doctor", once: "."},
 	{pkg: "gateway/launch", once: "^(TestGatewayIsConfined|TestNothingElse|TestNoUDP)$"},
-	{pkg: "test/boundary", skip: "^(TestAttack|TestAttackExamples)$", once: "^(TestNoRecordNoStart|TestMissingLayerRefuses|TestNothingIsInherited|TestEgress)$"}, // the kit runs by itself
+	{pkg: "test/boundary", skip: "^(TestAttack|TestAttackExamples)$", once: "^(TestNoRecordNoStart|TestMissingLayerRefuses|TestNothingIsInherited)$"}, // the kit runs by itself
 }
 
 // What the one boot has time for: one test at least of each layer and of each
