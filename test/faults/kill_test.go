@@ -185,14 +185,13 @@ func (k *killer) once() {
 
 // frozen kills a supervisor while its sandbox stands still, as the watch has it
 // do: in v1's freezer the death of its first process has to wait for the sweep.
-func (k *killer) frozen() bool {
+func (k *killer) frozen() (can bool) {
 	run := k.nacre("run", "-q", "--", "sh", "-c", "(setsid sleep 4242.1 &); sleep 4242.2")
 	if err := run.Start(); err != nil {
 		k.Fatal(err)
 	}
 	supervisor, ended := run.Process.Pid, make(chan struct{})
 	go func() { _ = run.Wait(); close(ended) }()
-	defer func() { k.kill(supervisor, "frozen"); <-ended }()
 	first := await(func() int { return initOf(supervisor, "reap") }, ended)
 	await(func() int { return childOf(first, "sh\x00") }, ended)
 	k.note()
@@ -204,14 +203,18 @@ func (k *killer) frozen() bool {
 	if group, v1 := in["freezer"]; v1 {
 		file, value = filepath.Join("/sys/fs/cgroup/freezer", group, "freezer.state"), "FROZEN"
 	}
-	if !strings.Contains(file, "/nacre-") {
-		k.Log("nothing was killed while frozen: it needs control groups that freeze")
-		return false
-	}
-	if err := os.WriteFile(file, []byte(value), 0); err != nil {
+	can = strings.Contains(file, "/nacre-")
+	if !can {
+		k.Log("nothing is killed while frozen: it needs control groups that freeze")
+	} else if err := os.WriteFile(file, []byte(value), 0); err != nil {
 		k.Fatal(err)
 	}
-	return true
+	k.kill(supervisor, "frozen")
+	<-ended
+	if value == "FROZEN" && syscall.Kill(first, 0) != nil {
+		k.Error("what is frozen died by itself: nothing is proven")
+	}
+	return can
 }
 
 // end ends what the kill itself did not: half of the time as an owner does, else
