@@ -4,7 +4,7 @@
 // Each sandbox has a group, nacre-ID, with two leaves: "agent" is the sandbox,
 // and "supervisor" is what Nacre itself runs for it, so that work which the
 // agent causes outside is charged to it as well. Processes are only ever in
-// the leaves. Under systemd the group is alone in a scope, nacre-ID.scope,
+// the leaves. In v1's freezer the group has none and is all the agent's. Under systemd the group is alone in a scope, nacre-ID.scope,
 // whose own files stay systemd's.
 //
 // Where a group is follows from the id alone: Planned says it before anything
