@@ -4,8 +4,9 @@
 // Each sandbox has a group, nacre-ID, with two leaves: "agent" is the sandbox,
 // and "supervisor" is what Nacre itself runs for it, so that work which the
 // agent causes outside is charged to it as well. Processes are only ever in
-// the leaves. In v1's freezer the group has none and is all the agent's. Under systemd the group is alone in a scope, nacre-ID.scope,
-// whose own files stay systemd's.
+// the leaves; but in v1's freezer the group is all the agent's and has none.
+// Under systemd the group is alone in a scope, nacre-ID.scope, whose own files
+// stay systemd's.
 //
 // Where a group is follows from the id alone: Planned says it before anything
 // is made, so that Remove finds also what a killed process had half made.
