@@ -60,7 +60,7 @@ func TestSecretSlots(t *testing.T) {
 				t.Errorf("what the agent had goes out: %s", text)
 			}
 			seen = nil
-			w.audit.events = nil
+			w.audit.forget()
 			w.run("curl", "-sS", "-H", "Authorization: Bearer of-the-agent", "https://other.test:"+port(other)+"/")
 			if seen == nil || strings.Contains(fmt.Sprint(seen.Header, seen.URL), "canary") {
 				t.Errorf("on another host: %+v", seen)
