@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -96,4 +97,31 @@ func (c *counted) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// admit counts a request in, or says which limit of its grant forbids it.
+func (m *meter) admit(length int64, now time.Time) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.minute) >= time.Minute {
+		m.minute, m.requests = now, 0
+	}
+	switch {
+	case m.rate > 0 && m.requests >= m.rate:
+		return fmt.Sprintf("the grant allows %d requests in a minute", m.rate)
+	case m.most > 0 && m.current >= m.most:
+		return fmt.Sprintf("the grant allows %d connections at once", m.most)
+	case m.limit > 0 && length > m.limit-m.bytes:
+		return fmt.Sprintf("the grant allows %d more bytes, and the request has %d", m.limit-m.bytes, length)
+	}
+	m.requests++
+	m.current++
+	return ""
+}
+
+// done counts it out.
+func (m *meter) done() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.current--
 }
