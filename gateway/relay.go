@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,15 @@ type meters struct {
 
 func newMeters() *meters { return &meters{grant: map[string]*meter{}} }
 
-// meter counts under one grant. Its limits are the grant's; 0 is none.
+// What a grant allows that does not say: more than honest programs ask for, and
+// not so much that the machine suffers.
+const (
+	usualRate        = 12000 // requests in a minute
+	usualConnections = 1024  // at once
+)
+
+// meter counts under one grant. Its limits are the grant's, or the usual; no limit
+// of bytes is 0.
 type meter struct {
 	mu                       sync.Mutex
 	limit, rate, most        int64
@@ -67,7 +76,7 @@ func (m *meters) of(g nacre.NetworkGrant) *meter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.grant[g.ID] == nil {
-		m.grant[g.ID] = &meter{limit: g.Bytes, rate: g.Rate, most: g.Connections}
+		m.grant[g.ID] = &meter{limit: g.Bytes, rate: cmp.Or(g.Rate, usualRate), most: cmp.Or(g.Connections, usualConnections)}
 	}
 	return m.grant[g.ID]
 }
@@ -107,9 +116,9 @@ func (m *meter) admit(length int64, now time.Time) string {
 		m.minute, m.requests = now, 0
 	}
 	switch {
-	case m.rate > 0 && m.requests >= m.rate:
+	case m.requests >= m.rate:
 		return fmt.Sprintf("the grant allows %d requests in a minute", m.rate)
-	case m.most > 0 && m.current >= m.most:
+	case m.current >= m.most:
 		return fmt.Sprintf("the grant allows %d connections at once", m.most)
 	case m.limit > 0 && length > m.limit-m.bytes:
 		return fmt.Sprintf("the grant allows %d more bytes, and the request has %d", m.limit-m.bytes, length)

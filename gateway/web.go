@@ -126,8 +126,9 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	}
 	r = r.WithContext(context.WithValue(r.Context(), intentKey, i))
 	d, grant, detail := g.decide(i, r)
+	m := g.meters.of(grant)
 	if d.Effect == nacre.Allow {
-		if why := g.meters.of(grant).admit(r.ContentLength, time.Now()); why != "" {
+		if why := m.admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
 		}
 	}
@@ -135,7 +136,6 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		g.deny(w, r, d, detail)
 		return
 	}
-	m := g.meters.of(grant)
 	defer m.done()
 	if err := g.used(i, r, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
