@@ -59,6 +59,9 @@ func ownParameter(secrets []wire.Secret, query string) string {
 		return ""
 	}
 	for part := range parameters(query) {
+		if !strings.Contains(part, "=") { // a name with no value says nothing of who asks
+			continue
+		}
 		name, err := parameter(part)
 		if err != nil || credentialName(name) && !replaced(secrets, name) {
 			return name

@@ -325,7 +325,7 @@ func TestOnlyOursGoOut(t *testing.T) {
 			t.Errorf("%s was dropped", name)
 		}
 	}
-	for _, query := range []string{"author=a", "pageToken=x&page=2", "continuation-token=x", "keyword=x", "max_tokens=7", "service=git-upload-pack", "author_id=3", "q=token"} {
+	for _, query := range []string{"author=a", "pageToken=x&page=2", "continuation-token=x", "keyword=x", "max_tokens=7", "service=git-upload-pack", "author_id=3", "q=token", "own-key", "%zz"} {
 		if status, body, _ := o.get(t, "GET", "/?"+query); status != 200 {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
