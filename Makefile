@@ -18,7 +18,7 @@ export MAINTAINER
 build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 programs := $(notdir $(wildcard cmd/*))
 
-.PHONY: all test test-all test-vm test-vm-smoke kills race fuzz bench lint cross demo install uninstall deb release test-release clean
+.PHONY: all test test-all test-vm test-vm-smoke test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
@@ -33,11 +33,16 @@ kills: ## kills Nacre's own processes at random moments, KILLS times as each use
 	NACRE_KILLS=$(KILLS) $(GO) run -buildvcs=false ./test/run -timeout 90m -run 'TestKilled$$' ./test/faults
 
 test-all: lint race fuzz test kills test-release ## and the longer things: race detector, fuzzing, a thousand kills, releases, virtual machines
+	$(MAKE) test-agents
 	$(MAKE) test-vm
+
+test-agents: ## real agents from npm, with a fake model; a gigabyte is downloaded once
+	@scripts/need build test
+	NACRE_AGENTS=1 NACRE_CACHE="$${NACRE_CACHE:-$$(scripts/agents-cache)}" $(GO) run -buildvcs=false ./test/run ./test/agents ./test/fakemodel
 
 test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md
 	@scripts/need build vm
-	NACRE_VM=1 $(GO) test -count=1 -timeout 5h -v -skip '^TestOneBoot$$' ./test/vm/...
+	NACRE_VM=1 $(GO) test -count=1 -timeout 12h -v -skip '^TestOneBoot$$' ./test/vm/...
 
 test-vm-smoke: ## Debian 12's stock kernel, booted once
 	@scripts/need build vm

@@ -62,7 +62,7 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	j.number = len(b.jobs)
 	b.jobs = append(b.jobs, j)
 	b.mu.Unlock()
-	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Workdir: b.plan.Workdir, Env: b.environ()}
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
 	files, err := b.connect(j)
 	var fds []int
 	for _, f := range files {

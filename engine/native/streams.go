@@ -129,8 +129,6 @@ func (c capped) Write(p []byte) (int, error) {
 // terminal takes over the master of a job's terminal.
 func (b *box) terminal(j *job, fd int) {
 	j.master = os.NewFile(uintptr(fd), "terminal")
-	size := j.streams.Size
-	_ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Columns})
 	j.copying.Go(func() {
 		defer j.master.Close()
 		if j.streams.Terminal != nil {

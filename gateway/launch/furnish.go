@@ -44,7 +44,7 @@ func passedOn(p nacre.Plan, authorities []byte) []byte {
 // key of whoever answers there to SSH.
 func furnish(hello wire.Hello, outside []byte) (files []blueprint.File, list []nacre.Variable, err error) {
 	files = []blueprint.File{{Path: "/etc/resolv.conf", Mode: 0o444,
-		Content: "nameserver " + capture.Resolver().String() + "\noptions timeout:2 attempts:2\n"}}
+		Content: "nameserver " + capture.Resolver().String() + "\noptions timeout:1 attempts:2\n"}}
 	files = append(files, blueprint.File{Path: "/etc/ssh/ssh_known_hosts", Content: hello.SSH, Mode: 0o444})
 	known := append(slices.Clone(hello.Root), outside...)
 	for _, place := range bundles {

@@ -66,7 +66,7 @@ func TestSecretSlots(t *testing.T) {
 				t.Errorf("it went out: %+v", seen)
 			}
 			seen = nil
-			w.audit.events = nil
+			w.audit.forget()
 			w.run("curl", "-sS", "-H", "Authorization: Bearer of-the-agent", "https://other.test:"+port(other)+"/")
 			if seen == nil || strings.Contains(fmt.Sprint(seen.Header, seen.URL), "canary") {
 				t.Errorf("on another host: %+v", seen)

@@ -45,6 +45,8 @@ type Message struct {
 	Status  int      `json:",omitempty"` // wait status
 	Number  int      `json:",omitempty"`
 	TTY     bool     `json:",omitempty"`
+	Rows    uint16   `json:",omitempty"` // of the terminal
+	Columns uint16   `json:",omitempty"`
 	Command []string `json:",omitempty"`
 	Env     []string `json:",omitempty"`
 	Workdir string   `json:",omitempty"`

@@ -24,7 +24,7 @@ func start(m blueprint.Message, fds []int) (pid, slave int, err error) {
 	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
 	switch {
 	case m.TTY:
-		if slave, err = terminal(m.Job); err != nil {
+		if slave, err = terminal(m); err != nil {
 			return 0, slave, fmt.Errorf("terminal: %w", err)
 		}
 		attr.Files = []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
@@ -42,8 +42,9 @@ func start(m blueprint.Message, fds []int) (pid, slave int, err error) {
 }
 
 // terminal makes a pseudo-terminal in the sandbox's own devpts and passes its
-// master out, so that no terminal of the host's is ever within reach.
-func terminal(job int) (slave int, err error) {
+// master out, so that no terminal of the host's is ever within reach. It has its
+// size before anybody can ask for that.
+func terminal(run blueprint.Message) (slave int, err error) {
 	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
@@ -52,12 +53,16 @@ func terminal(job int) (slave int, err error) {
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		return -1, err
 	}
+	size := unix.Winsize{Row: run.Rows, Col: run.Columns}
+	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size); err != nil {
+		return -1, err
+	}
 	flags := uintptr(unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC)
 	fd, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, flags)
 	if e != 0 {
 		return -1, e
 	}
-	m := blueprint.Message{Kind: blueprint.Terminal, Job: job}
+	m := blueprint.Message{Kind: blueprint.Terminal, Job: run.Job}
 	if err := blueprint.Send(blueprint.ControlFD, m, master); err != nil {
 		unix.Close(int(fd))
 		return -1, err

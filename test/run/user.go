@@ -71,6 +71,7 @@ func plainUser(ctx context.Context, dir string) (user, error) {
 	env := append(programs(dir), "HOME="+place("home"), "TMPDIR="+place("tmp"), "GOCACHE="+place("cache"),
 		"GOMODCACHE="+place("modules"), "GOPROXY=off", "GOFLAGS=-mod=mod -buildvcs=false", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
 		"PATH="+os.Getenv("PATH"), "LANG=C.UTF-8", "USER=nobody", "CI="+os.Getenv("CI"),
+		"NACRE_AGENTS="+os.Getenv("NACRE_AGENTS"), "NACRE_CACHE="+os.Getenv("NACRE_CACHE"),
 		"NACRE_KILLS="+os.Getenv("NACRE_KILLS"), "NACRE_SEED="+os.Getenv("NACRE_SEED"))
 	return user{name: "plain user", tree: place("tree"), env: env, converter: filepath.Join(dir, "test2json"),
 		credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, nil

