@@ -27,7 +27,8 @@ const (
 // outward is a request to the server, made anew: nothing of the program's is in
 // it but what was read.
 func (e *talk) outward(ctx context.Context, method string, body []byte) (*http.Request, error) {
-	at := url.URL{Scheme: map[bool]string{true: "http", false: "https"}[e.at.Plain], Host: e.at.place(), Path: e.at.Path}
+	scheme := map[bool]string{true: "http", false: "https"}[e.at.Plain]
+	at := url.URL{Scheme: scheme, Host: authorityOf(scheme, e.at.Host, e.at.Port), Path: e.at.Path}
 	out, err := http.NewRequestWithContext(context.WithValue(ctx, grantKey, e.grant), method, at.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -46,25 +47,13 @@ func (e *talk) outward(ctx context.Context, method string, body []byte) (*http.R
 	return out, inject(e.secretsFor(e.at.Inside), out)
 }
 
-// place is a server's host and port as a URL has them.
-func (b *bench) place() string {
-	u := url.URL{Host: b.Host}
-	if bytes.ContainsRune([]byte(b.Host), ':') {
-		u.Host = "[" + b.Host + "]"
-	}
-	if b.Port != map[bool]int{true: 80, false: 443}[b.Plain] {
-		u.Host += fmt.Sprint(":", b.Port)
-	}
-	return u.Host
-}
-
 // send makes a request and takes what the reply says of secrets out of it.
 func (e *talk) send(out *http.Request) (*http.Response, error) {
 	reply, err := e.outside.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
-	if coding := reply.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if encoded(reply.Header) != "" {
 		reply.Body.Close()
 		return nil, errors.New("the reply is compressed although it was not to be")
 	}

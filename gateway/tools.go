@@ -113,7 +113,7 @@ func (e *talk) headers() error {
 			return errors.New("the header " + name + " is there twice")
 		}
 	}
-	if coding := e.r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if encoded(e.r.Header) != "" {
 		return errors.New("the request is compressed, and cannot be read")
 	}
 	return nil

@@ -122,6 +122,12 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 	for _, value := range values {
 		value.Zero()
 	}
+	for _, s := range config.Secrets {
+		if !s.Maskable() {
+			return nil, fault.New(fault.Usage, "the secret %s is too short: a reply that says it again could not be masked", s.Name).
+				WithHint("it takes %d bytes, and so does the password in USER:PASSWORD", wire.Shortest)
+		}
+	}
 	return revealed, nil
 }
 
