@@ -330,3 +330,36 @@ func pour(w io.Writer, first string) bool {
 	}
 	return true
 }
+
+// TestToolRevoked: a tool that is no longer granted ends in a running sandbox, with
+// what is under way; another one goes on.
+func TestToolRevoked(t *testing.T) {
+	var held sync.WaitGroup
+	held.Add(1)
+	p := &puppet{}
+	l := plain(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), `"hold"`) {
+			held.Done()
+			<-r.Context().Done() // the change ends it
+			return
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		p.ServeHTTP(w, r)
+	}))
+	w := newWorld(t)
+	w.tools(l, "http", map[string]string{"tools": "get"}, map[string]string{"tools": "put; hold"})
+	box, out := w.start("sh", "-c", strings.Join([]string{post(call("put")), post(call("hold")), post(call("put")), post(call("get"))}, "; "))
+	defer func() { _ = box.Stop(0) }()
+	within(t, &held, "the call does not arrive", out)
+	if err := box.(interface{ Reach([]string) error }).Reach([]string{"tools.1"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := box.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	has(t, out.String(), "done put", "done get", `the tool \"put\" of hub is not granted`)
+	if strings.Count(out.String(), "done put") != 1 {
+		t.Errorf("a revoked tool answers:\n%s", out)
+	}
+}
