@@ -21,6 +21,7 @@ const (
 	toolTime    = 10 * time.Minute // for one answer
 	answerTime  = 10 * time.Second // for what a server is told of its own requests
 	maxStream   = 64 << 20         // bytes of one stream of events
+	maxNotice   = 64 << 10         // bytes of one event where nothing was asked
 	maxRequests = 64               // of a server's own, in one stream
 )
 

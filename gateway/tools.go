@@ -21,6 +21,7 @@ type bench struct {
 	wire.ToolServer
 	grants []tools.Grant
 	room   chan struct{} // for exchanges at once: each may need memory
+	seats  chan struct{} // for streams at once, which need little
 
 	mu       sync.Mutex
 	sessions map[string]bool   // that it has opened for this sandbox
@@ -30,6 +31,7 @@ type bench struct {
 
 const (
 	maxExchanges   = 16
+	maxStreams     = 64
 	maxOpened      = 1024
 	maxDefinitions = 4096
 )
@@ -37,7 +39,8 @@ const (
 func newBenches(servers []wire.ToolServer) map[string]*bench {
 	benches := map[string]*bench{}
 	for _, s := range servers {
-		b := &bench{ToolServer: s, room: make(chan struct{}, maxExchanges), sessions: map[string]bool{}, seen: map[string]string{}, changed: map[string]bool{}}
+		b := &bench{ToolServer: s, room: make(chan struct{}, maxExchanges), seats: make(chan struct{}, maxStreams),
+			sessions: map[string]bool{}, seen: map[string]string{}, changed: map[string]bool{}}
 		for _, n := range s.Grants {
 			if g, err := tools.Read(n); err == nil { // which the launcher has seen to; else it grants nothing
 				b.grants = append(b.grants, g)
@@ -71,9 +74,13 @@ type talk struct {
 func (g *Gateway) serveTools(e *talk) {
 	e.d.Capability = nacre.CapTools
 	e.detail["server"] = e.at.Name
+	room := e.at.room
+	if e.r.Method == http.MethodGet {
+		room = e.at.seats
+	}
 	select {
-	case e.at.room <- struct{}{}:
-		defer func() { <-e.at.room }()
+	case room <- struct{}{}:
+		defer func() { <-room }()
 	default:
 		e.refuse(http.StatusTooManyRequests, nil, mcp.CodeDenied, "too many requests to "+e.at.Name+" at once")
 		return

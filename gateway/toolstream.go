@@ -20,7 +20,11 @@ func (e *talk) stream(asked *mcp.Request, from io.Reader) {
 	e.w.Header().Set("Cache-Control", "no-store")
 	e.w.WriteHeader(http.StatusOK)
 	e.say(nil)
-	err := e.events(asked, mcp.NewEvents(from, maxStream))
+	one := mcp.MaxReply
+	if asked == nil {
+		one = maxNotice
+	}
+	err := e.events(asked, mcp.NewEvents(from, maxStream, one))
 	switch {
 	case err == nil || asked == nil && errors.Is(err, io.EOF):
 	case e.r.Context().Err() != nil: // the program has left

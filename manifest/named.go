@@ -1,9 +1,11 @@
 package manifest
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
+	"net/url"
 	"path"
 	"reflect"
 	"slices"
@@ -114,6 +116,18 @@ func (n Named) Bound(rule Named) Named {
 	}
 	n.Lists = lists
 	return n
+}
+
+// Place is the destination that an entry with a url leads to; none where it has no
+// url, or one that nothing can be reached by.
+func (n Named) Place() (at []Named) {
+	for _, text := range n.Lists["url"] {
+		if u, err := url.Parse(text); err == nil {
+			port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+			at = append(at, Named{Capability: nacre.CapNetwork, Name: u.Hostname(), Lists: map[string][]string{"ports": {port}}})
+		}
+	}
+	return at
 }
 
 // Covers tells whether the rule allows all that is asked. A list that the rule

@@ -98,6 +98,11 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 	}
 	return a.judge(d, func(r *Rules) rule {
 		_, deny := first(manifest.Entries(r.Deny, key), func(deny manifest.Named) bool { return deny.Touches(asked) })
+		for _, at := range asked.Place() { // who is denied is so by every way
+			if _, there := first(manifest.Entries(r.Deny, nacre.CapNetwork), func(deny manifest.Named) bool { return deny.Touches(at) }); deny.n == 0 {
+				deny = there
+			}
+		}
 		return deny
 	}, func(r *Rules) rule {
 		allowed, allow := first(manifest.Entries(*r, key), func(allow manifest.Named) bool { return allow.Covers(asked) })

@@ -1,3 +1,4 @@
+//lint:file-ignore SA1019 what a server may ask of older clients is tried here
 package launch
 
 import (

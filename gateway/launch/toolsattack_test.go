@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"nacre"
@@ -208,6 +209,7 @@ func TestToolChanged(t *testing.T) {
 // audit too, and the gateway serves on.
 func TestHostileToolServer(t *testing.T) {
 	gone := make(chan struct{})
+	var poured atomic.Int64
 	stream := func(w http.ResponseWriter, data ...string) bool {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for _, d := range data {
@@ -224,11 +226,11 @@ func TestHostileToolServer(t *testing.T) {
 		"gigabyte": func(w http.ResponseWriter, id string) bool {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", fmt.Sprint(1<<30))
-			return pour(w, `{"jsonrpc":"2.0","id":7,"result":{"content":"`)
+			return pour(w, `{"jsonrpc":"2.0","id":7,"result":{"content":"`, &poured)
 		},
 		"endless line": func(w http.ResponseWriter, id string) bool {
 			w.Header().Set("Content-Type", "text/event-stream")
-			return pour(w, "data: ")
+			return pour(w, "data: ", &poured)
 		},
 		"flood": func(w http.ResponseWriter, id string) bool {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -237,6 +239,7 @@ func TestHostileToolServer(t *testing.T) {
 				if _, err := w.Write(notice); err != nil {
 					break
 				}
+				poured.Add(int64(len(notice)))
 			}
 			return true
 		},
@@ -315,6 +318,9 @@ func TestHostileToolServer(t *testing.T) {
 		}
 	}
 	has(t, out, "done fine")
+	if most := int64(128 << 20); poured.Load() > most { // two replies, one stream, and what sockets hold
+		t.Errorf("%d bytes were taken", poured.Load())
+	}
 	<-gone // the server is left as soon as the program leaves
 	if strings.Contains(w.audit.String(), "gateway.lost") {
 		t.Error("the gateway is lost")
@@ -322,11 +328,12 @@ func TestHostileToolServer(t *testing.T) {
 }
 
 // pour writes until nobody takes it any more, a gigabyte at most.
-func pour(w io.Writer, first string) bool {
+func pour(w io.Writer, first string, poured *atomic.Int64) bool {
 	_, err := io.WriteString(w, first)
 	piece := []byte(strings.Repeat("x", 1<<20))
 	for i := 0; i < 1<<10 && err == nil; i++ {
 		_, err = w.Write(piece)
+		poured.Add(int64(len(piece)))
 	}
 	return true
 }

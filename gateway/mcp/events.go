@@ -12,11 +12,12 @@ import (
 type Events struct {
 	from *bufio.Reader
 	left int64 // bytes that may still come
+	one  int   // bytes of one event
 }
 
-// NewEvents reads a stream of at most so many bytes.
-func NewEvents(from io.Reader, most int64) *Events {
-	return &Events{bufio.NewReaderSize(from, 32<<10), most}
+// NewEvents reads a stream of at most so many bytes, and so many in one event.
+func NewEvents(from io.Reader, most int64, one int) *Events {
+	return &Events{bufio.NewReaderSize(from, 32<<10), most, one}
 }
 
 // ErrFlood says that a stream is over its bounds.
@@ -50,7 +51,7 @@ func (e *Events) Next() ([]byte, error) {
 		case "event":
 			other = len(value) > 0 && string(value) != "message"
 		}
-		if len(data) > MaxReply {
+		if len(data) > e.one {
 			return nil, ErrFlood
 		}
 	}
@@ -62,7 +63,7 @@ func (e *Events) line() ([]byte, error) {
 	var line []byte
 	for {
 		piece, err := e.from.ReadSlice('\n')
-		if e.left -= int64(len(piece)); e.left < 0 || len(line)+len(piece) > MaxReply+64 {
+		if e.left -= int64(len(piece)); e.left < 0 || len(line)+len(piece) > e.one+64 {
 			return nil, ErrFlood
 		}
 		line = append(line, piece...)

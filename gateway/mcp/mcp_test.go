@@ -58,7 +58,7 @@ func TestBounds(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	read := func(text string, most int64) (all []string, err error) {
-		e := NewEvents(strings.NewReader(text), most)
+		e := NewEvents(strings.NewReader(text), most, MaxReply)
 		for {
 			b, err := e.Next()
 			if err != nil {
@@ -126,7 +126,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("event: message\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"id\":1,\"error\":{\"code\":1,\"message\":\"no\"}}\n\n"))
 	f.Add([]byte(`data: {"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{}}` + "\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		events := NewEvents(bytes.NewReader(b), 1<<20)
+		events := NewEvents(bytes.NewReader(b), 1<<20, MaxReply)
 		for {
 			data, err := events.Next()
 			if err != nil {
