@@ -129,7 +129,8 @@ func (c *changed) replace(name, text string) {
 func freezable() bool {
 	l := cgroup.Detect()
 	_, v2 := l.Base[""]
-	return v2 && l.Problem() == nil
+	_, v1 := l.Base["freezer"]
+	return (v1 || v2) && l.Problem() == nil
 }
 
 // TestMasksUnderChange: what appears on the host with a blocked name is masked,
@@ -343,6 +344,27 @@ func TestGuardHeldOpen(t *testing.T) {
 	c.must(os.Rename(filepath.Join(dir, "sub/harmless"), filepath.Join(dir, ".git/config")))
 	if exit, err := box.Wait(); err != nil || exit.Reason != "blocked-name-appeared" {
 		t.Errorf("%+v, %v", exit, err)
+	}
+}
+
+// TestStoppedWhileFrozen: a sandbox that stands still can be stopped like any.
+func TestStoppedWhileFrozen(t *testing.T) {
+	if !freezable() {
+		t.Skip("needs control groups that freeze")
+	}
+	c := overProject(t, nacre.Write)
+	b := c.box.(*box)
+	file, value := "cgroup.freeze", "1"
+	if _, err := os.Stat(filepath.Join(b.group.Freezer(), "freezer.state")); err == nil {
+		file, value = "freezer.state", "FROZEN"
+	}
+	c.must(os.WriteFile(filepath.Join(b.group.Freezer(), file), []byte(value), 0))
+	c.must(c.box.Stop(0))
+	if exit, err := c.box.Wait(); err != nil || exit.Reason != "stopped" {
+		t.Errorf("%+v, %v", exit, err)
+	}
+	if _, err := os.Stat(b.group.Freezer()); err == nil {
+		t.Error("its group is left")
 	}
 }
 
