@@ -150,8 +150,8 @@ func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) strin
 			return nil, missing(id)
 		}
 		value, err := e.fetch(ctx, getenv)
-		if err == nil && (len(value) == 0 || len(value) > MaxValue || bytes.ContainsAny(value, "\x00\r\n")) {
-			err = fault.New(fault.Invalid, "expected one line of at most %d bytes, found %d bytes", MaxValue, len(value))
+		if err == nil && (len(value) == 0 || len(value) > MaxValue || bytes.IndexByte(value, 0) >= 0) {
+			err = fault.New(fault.Invalid, "expected text of at most %d bytes, found %d bytes", MaxValue, len(value))
 		}
 		if err != nil {
 			return nil, fault.Wrap(fault.NotFound, err, "secret %s", id)

@@ -102,6 +102,19 @@ func TestNothingInTheClear(t *testing.T) {
 	}
 }
 
+// TestLines: a private key has lines, and comes back as it was.
+func TestLines(t *testing.T) {
+	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	const key = "-----BEGIN KEY-----\nabc\n-----END KEY-----"
+	if err := v.Set("key", vault.Entry{Value: []byte(key)}, false); err != nil {
+		t.Fatal(err)
+	}
+	got, err := v.Get(context.Background(), []string{"key"}, noEnv)
+	if err != nil || string(got["key"].Reveal()) != key {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
 	for _, id := range []string{"", "*", "a b", "../x\x00", "-x", strings.Repeat("a", 129)} {
@@ -114,11 +127,11 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := v.Set("lines", vault.Entry{Value: []byte("a\r\nX-Evil: b")}, false); err != nil {
+	if err := v.Set("binary", vault.Entry{Value: []byte("a value\x00x")}, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Get(context.Background(), []string{"lines"}, noEnv); err == nil {
-		t.Error("a value that would be two headers")
+	if _, err := v.Get(context.Background(), []string{"binary"}, noEnv); err == nil {
+		t.Error("a value with a zero byte")
 	}
 	if err := os.Chmod(v.Dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -157,6 +157,17 @@ func TestSecretTooShort(t *testing.T) {
 	}
 }
 
+// TestSecretOfLines: a value that would be two headers is refused before
+// anything runs.
+func TestSecretOfLines(t *testing.T) {
+	w := newWorld(t)
+	w.grant("api.test", w.serve(t, echo, "api.test"), nil)
+	w.secret("token", "long enough\r\nX-Evil: b", "bearer", "api.test")
+	if _, err := w.launcher.secrets(w.plan, &wire.Config{}); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "several lines") {
+		t.Error(err)
+	}
+}
+
 // TestSecretReveal: the one exception, explicit.
 func TestSecretReveal(t *testing.T) {
 	w := newWorld(t)
