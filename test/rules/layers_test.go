@@ -60,6 +60,7 @@ var places = map[string]place{
 	"vault":  {layer: core, ceiling: 390, library: true},
 
 	"gateway":         {layer: engines},
+	"gateway/budget":  {layer: engines},
 	"gateway/capture": {layer: engines},
 	"gateway/launch":  {layer: engines},
 	"gateway/model":   {layer: engines},
