@@ -126,8 +126,9 @@ func read(dir *os.Root, name string) (s Day, err error) {
 	if _, err := time.Parse(time.DateOnly, s.Date); err != nil {
 		return s, err
 	}
-	if s.Used != s.Used.Most(model.Amount{}) {
-		return s, errors.New("less than nothing was used")
+	const beyond = 1 << 60 // what can still be added to
+	if s.Used != s.Used.Most(model.Amount{}).Least(model.Amount{Requests: beyond, Tokens: beyond, Money: beyond}) {
+		return s, errors.New("more or less was used than can be")
 	}
 	return s, nil
 }

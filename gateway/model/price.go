@@ -27,6 +27,9 @@ func (r *Rate) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// MarshalText writes them.
+func (r Rate) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%d.%05d", r/1e5, r%1e5), nil }
+
 // Price is what models cost.
 type Price struct {
 	Provider    string   `yaml:"provider,required" about:"whose they are"`

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -44,6 +46,10 @@ func TestParsePrices(t *testing.T) {
 	list, err := ParsePrices("p", []byte(good))
 	if err != nil || len(list) != 1 || list[0].In != 7500 || list[0].Out != 200000 || list[0].WrittenHour != 7500 || list[0].Dated != "2027-01-02" {
 		t.Fatalf("%+v %v", list, err)
+	}
+	var again Price
+	if b, err := json.Marshal(list[0]); err != nil || json.Unmarshal(b, &again) != nil || !reflect.DeepEqual(again, list[0]) {
+		t.Errorf("%s: %+v %v", b, again, err)
 	}
 	for _, bad := range []string{"0.000001", "-1", "1e3", ".5", "5.", "''", "1,5", "10001", "99999999999999999999", "0x10", "~"} {
 		if _, err := ParsePrices("p", []byte(strings.Replace(good, "0.075", bad, 1))); err == nil {
