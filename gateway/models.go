@@ -47,7 +47,6 @@ func (g *Gateway) serveModel(desk *wire.Model, proxy http.Handler, w http.Respon
 		event: nacre.Event{Kind: "usage", Decision: nacre.Allow, Rule: d.Rule, Reason: "what a request for a model used", Detail: map[string]string{"to": d.Subject}}}
 	g.till.opened(1)
 	defer g.till.opened(-1)
-	r.URL.RawQuery = passed(r.URL.RawQuery, desk.Query)
 	if err := b.order(r, detail); err != nil {
 		if b.reserved.Requests > 0 {
 			b.settle(model.Usage{}, true)
@@ -73,7 +72,7 @@ func (b *bill) order(r *http.Request, detail map[string]string) error {
 	if r.Method != http.MethodPost {
 		return b.reserve(model.Want{Requests: 1})
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if encoded(r.Header) != "" {
 		return errors.New("the request is compressed, and cannot be read")
 	}
 	asked, err := model.Read(b.desk.API, b.path, r.URL.RawQuery, r.Body)
@@ -121,6 +120,13 @@ func (b *bill) quote(asked *model.Request) error {
 		w.Most, w.Fewer = longest, true
 	}
 	return b.reserve(w)
+}
+
+// narrow takes out of a request's query what its provider is not to see.
+func (g *Gateway) narrow(r *http.Request) {
+	if desk := g.deskOf(r); desk != nil {
+		r.URL.RawQuery = passed(r.URL.RawQuery, desk.Query)
+	}
 }
 
 // passed are the parameters of a query that a provider is to see.
