@@ -30,7 +30,7 @@ func TestRead(t *testing.T) {
 		`{"model":"a","model":"b"}`: "", `{"model":"a","Model":"b"}`: "", `{"model":"a","MODEL":"b"}`: "", `{"model":"a","max_tokens":-1}`: "", `{"model":"a","max_tokens":"many"}`: "",
 		`{"model":"a","max_tokens":1e99}`: "", `{"model":"a","stream":"yes"}`: "", `{"model":"a","\u006dodel":"b"}`: "", `{"model":"a","stream":false,"\u017ftream":true}`: "",
 		"{\"model\":\"a\",\"x\":\"\xff\"}": "", `{"model":"a","MAX_TOKENS":1}`: "", `{"model":"a","maxtokens":1}`: "", `{"model":"a","max_tokens":1,"maxTokens":9}`: "",
-		`{"model":"a","Stream":true}`: "", `{"Model":"a"}`: "", `{"model":"a","n":1000}`: "", `{"model":"a","n":-1}`: "", `{"model":"a","max_completion_tokens":9}`: "a",
+		`{"model":"a","Stream":true}`: "", `{"model":"` + strings.Repeat("a", 257) + `"}`: "", `{"Model":"a"}`: "", `{"model":"a","n":1000}`: "", `{"model":"a","n":-1}`: "", `{"model":"a","max_completion_tokens":9}`: "a",
 	} {
 		r, err := Read(OpenAI, "/v1/chat/completions", "", strings.NewReader(body))
 		if (err == nil) != (want != "") || err == nil && r.Model != want {

@@ -13,6 +13,9 @@ import (
 // MaxRequest bounds a request, in bytes. A longer one is refused, never cut.
 const MaxRequest = 32 << 20
 
+// maxName bounds a model's name.
+const maxName = 256
+
 // Request is what a program asks of a model.
 type Request struct {
 	Model    string
@@ -46,7 +49,7 @@ func Read(api API, path, query string, from io.Reader) (*Request, error) {
 	if api == Gemini {
 		return r, r.gemini(query)
 	}
-	if err := r.fields.get("model", &r.Model); err != nil || r.Model == "" {
+	if err := r.fields.get("model", &r.Model); err != nil || r.Model == "" || len(r.Model) > maxName {
 		return nil, errors.New("the request names no model")
 	}
 	if err := r.fields.get("stream", &r.Stream); err != nil {
@@ -91,7 +94,7 @@ var geminiPath = regexp.MustCompile(`^/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9
 // anything, must be the same.
 func (r *Request) gemini(query string) error {
 	found := geminiPath.FindStringSubmatch(r.path)
-	if found == nil {
+	if found == nil || len(found[1]) > maxName {
 		return errors.New("of a model can be asked generateContent, streamGenerateContent and countTokens")
 	}
 	r.Model, r.Stream, r.Counting = found[1], found[2] == "streamGenerateContent", found[2] == "countTokens"
