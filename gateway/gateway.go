@@ -29,8 +29,10 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks map[string]wire.Model // by the name that they have inside
-	till  *till
+	desks   map[string]wire.Model // by the name that they have inside
+	till    *till
+	benches map[string]*bench // of tools, likewise
+	outside *http.Transport   // for what is asked on behalf of programs
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -118,6 +120,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks = newDialer(config), newDesks(config.Models)
 	g.till = newTill(control)
+	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil
 }

@@ -18,8 +18,8 @@ import (
 	"nacre/test/fakemodel"
 )
 
-// post makes a request from inside, at an address that the shell there knows.
-func post(address, body string, more ...string) string {
+// askModel makes a request from inside, at an address that the shell there knows.
+func askModel(address, body string, more ...string) string {
 	return `curl -sS -m 20 -w ' %{http_code}\n' -H 'X-Goog-Api-Key: own' -H 'Authorization: Bearer own' -H 'Content-Type: application/json' ` + strings.Join(more, " ") + ` -d '` + body + `' "` + address + `"; `
 }
 
@@ -57,9 +57,9 @@ func TestModelInterfaces(t *testing.T) {
 			w.modelsAt(d.provider, plain(t, fake), map[string]string{"models": d.model, "cents": "100"})
 			script := ""
 			for _, stream := range []bool{false, true} {
-				script += post(asked(d.address, d.body, stream))
+				script += askModel(asked(d.address, d.body, stream))
 			}
-			script += post(asked(strings.Replace(d.address, d.model, "other", 1), strings.Replace(d.body, d.model, "other", 1), false))
+			script += askModel(asked(strings.Replace(d.address, d.model, "other", 1), strings.Replace(d.body, d.model, "other", 1), false))
 			out := w.run("sh", "-c", script+"env")
 			if strings.Count(out, " 200\n") != 2 || !strings.Contains(out, "is not among "+d.model) || strings.Contains(out, canary) {
 				t.Error("not two answers and a refusal, or the key is inside")
@@ -98,10 +98,10 @@ func TestModelMoney(t *testing.T) {
 	w.models(plain(t, fake), map[string]string{"models": "*", "cents": "1"})
 	// 1 cent is 2,000 tokens of an answer.
 	ask := func(most int, more string) string {
-		return post("$ANTHROPIC_BASE_URL/v1/messages", fmt.Sprintf(`{"model":"claude-haiku-4-5","max_tokens":%d,"messages":[]%s}`, most, more))
+		return askModel("$ANTHROPIC_BASE_URL/v1/messages", fmt.Sprintf(`{"model":"claude-haiku-4-5","max_tokens":%d,"messages":[]%s}`, most, more))
 	}
 	out := w.run("sh", "-c", ask(1900, "")+ask(1900, "")+ask(2100, "")+ask(10, `,"service_tier":"priority"`)+ask(10, `,"speed":"fast"`)+
-		post("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-unheard-of","max_tokens":1,"messages":[]}`))
+		askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-unheard-of","max_tokens":1,"messages":[]}`))
 	if strings.Count(out, " 200\n") != 2 || len(fake.Requests()) != 2 {
 		t.Error("two fit")
 	}
@@ -133,7 +133,7 @@ func TestModelStreamEnds(t *testing.T) {
 				endless(event).ServeHTTP(rw, r)
 				gone <- struct{}{}
 			})), map[string]string{"models": "*", "tokens": "500"})
-			out := w.run("sh", "-c", post(asked(d.address, d.body, true)))
+			out := w.run("sh", "-c", askModel(asked(d.address, d.body, true)))
 			select {
 			case <-gone:
 			case <-time.After(10 * time.Second):
@@ -157,7 +157,7 @@ func TestModelStreamEnds(t *testing.T) {
 func TestModelClientLeaves(t *testing.T) {
 	w := newWorld(t)
 	w.models(plain(t, endless("data: {\"message\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n: wait\n\n")), map[string]string{"models": "*", "tokens": "100000"})
-	w.run("sh", "-c", strings.TrimSuffix(post("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","stream":true,"max_tokens":7777}`, "-N"), "; ")+" | head -c 200")
+	w.run("sh", "-c", strings.TrimSuffix(askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","stream":true,"max_tokens":7777}`, "-N"), "; ")+" | head -c 200")
 	e, ok := w.audit.find("network.usage", "")
 	if n, _ := strconv.Atoi(e.Detail["tokens"]); !ok || n < 7777 {
 		t.Errorf("charged %+v", e)
@@ -166,7 +166,7 @@ func TestModelClientLeaves(t *testing.T) {
 	w = newWorld(t)
 	w.models(l, map[string]string{"models": "*", "tokens": "1000"})
 	l.Close()
-	one := post("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":700}`)
+	one := askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":700}`)
 	if out := w.run("sh", "-c", one+one+one); strings.Count(out, " 502\n") != 3 {
 		t.Error("what nobody heard was charged")
 	}
@@ -183,7 +183,7 @@ func TestModelFlood(t *testing.T) {
 	w.models(plain(t, fake), map[string]string{"models": "*", "tokens-per-day": "1100"})
 	body := `{"model":"claude-x","max_tokens":100,"messages":[]}`
 	box, out := w.start("sh", "-c", fmt.Sprintf("seq %d | xargs -P %d -I{} sh -c '%s'", all, all,
-		strings.ReplaceAll(post("$ANTHROPIC_BASE_URL/v1/messages", body), "'", `'\''`)))
+		strings.ReplaceAll(askModel("$ANTHROPIC_BASE_URL/v1/messages", body), "'", `'\''`)))
 	refused := func() int { return strings.Count(out.String(), " 403\n") }
 	for limit := time.Now().Add(30 * time.Second); refused() < all-9 && time.Now().Before(limit); {
 		time.Sleep(5 * time.Millisecond)
@@ -213,7 +213,7 @@ func TestModelDay(t *testing.T) {
 		w.models(l, map[string]string{"models": "*", "requests-per-day": "5", "tokens-per-day": "100000"})
 		return w
 	}
-	three := "for i in 1 2 3; do " + post("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":100,"messages":[]}`) + "done"
+	three := "for i in 1 2 3; do " + askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":100,"messages":[]}`) + "done"
 	answered := func(out string) int { return strings.Count(out, " 200\n") }
 	var both sync.WaitGroup
 	var outs [2]string
@@ -238,7 +238,7 @@ func TestModelDay(t *testing.T) {
 func TestModelKilled(t *testing.T) {
 	const variable = "NACRE_TEST_BUDGETS"
 	most := map[string]string{"models": "*", "tokens-per-day": "1000"}
-	one := post("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":600,"messages":[]}`)
+	one := askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":600,"messages":[]}`)
 	world := func(dir, at string) *world {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -288,6 +288,6 @@ func TestModelKilled(t *testing.T) {
 	close(release)
 	w := world(dir, at)
 	held <- struct{}{}
-	out := w.run("sh", "-c", one+post("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":300,"messages":[]}`))
+	out := w.run("sh", "-c", one+askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":300,"messages":[]}`))
 	has(t, out, "the day's budget of 1000 tokens is spent: 61", " 403\n", " 200\n")
 }

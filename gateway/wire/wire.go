@@ -30,6 +30,7 @@ type Config struct {
 	Secrets     []Secret
 	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
 	Models      []Model
+	Tools       []ToolServer
 	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
@@ -80,6 +81,18 @@ type Model struct {
 	Bound  string       // the field that bounds an answer
 	Prices model.Prices // at this provider
 	Money  bool         // its budget is in money too: what has no price does not go out
+}
+
+// ToolServer is where the tools of some grants are. The network grants for its name
+// inside are among the rules, with the same ids.
+type ToolServer struct {
+	Name   string
+	Inside string // its name inside
+	Host   string // where it is
+	Port   int
+	Plain  bool // without TLS outside: on this machine
+	Path   string
+	Grants []nacre.NamedGrant
 }
 
 // Zero forgets the values.
