@@ -137,6 +137,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		return
 	}
 	defer m.done()
+	g.narrow(r)
 	if err := g.used(i, r, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 		g.deny(w, r, d, detail)

@@ -89,13 +89,16 @@ type Secret struct {
 
 // Model is a model provider with models and budgets.
 type Model struct {
-	Provider string   `yaml:"provider,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the provider's name"`
-	Models   []string `yaml:"models,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
-	Requests int64    `yaml:"requests" match:"^[0-9]+$" about:"the most requests of one run"`
-	Tokens   int64    `yaml:"tokens" match:"^[0-9]+$" about:"the most tokens of one run, in and out"`
-	Cents    int64    `yaml:"cents" match:"^[0-9]+$" about:"the most money of one run, in hundredths of the provider's currency"`
-	Reason   string   `yaml:"reason" about:"why"`
-	Origin   nacre.Origin
+	Provider    string   `yaml:"provider,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the provider's name"`
+	Models      []string `yaml:"models,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
+	Requests    int64    `yaml:"requests" match:"^[0-9]+$" about:"the most requests of one run"`
+	Tokens      int64    `yaml:"tokens" match:"^[0-9]+$" about:"the most tokens of one run, in and out"`
+	Cents       int64    `yaml:"cents" match:"^[0-9]+$" about:"the most money of one run, in hundredths of the provider's currency"`
+	DayRequests int64    `yaml:"requests-per-day" match:"^[0-9]+$" about:"the most requests of all runs in a day"`
+	DayTokens   int64    `yaml:"tokens-per-day" match:"^[0-9]+$" about:"the most tokens of all runs in a day"`
+	DayCents    int64    `yaml:"cents-per-day" match:"^[0-9]+$" about:"the most money of all runs in a day"`
+	Reason      string   `yaml:"reason" about:"why"`
+	Origin      nacre.Origin
 }
 
 // Tool is a tool server with the tools that may be called.

@@ -36,7 +36,7 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 548},
+	"manifest":          {layer: core, ceiling: 551},
 	"policy":            {layer: core, ceiling: 520},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
@@ -60,6 +60,7 @@ var places = map[string]place{
 	"vault":  {layer: core, ceiling: 400, library: true},
 
 	"gateway":         {layer: engines},
+	"gateway/budget":  {layer: engines},
 	"gateway/capture": {layer: engines},
 	"gateway/launch":  {layer: engines},
 	"gateway/mcp":     {layer: engines},
