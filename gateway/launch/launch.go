@@ -64,7 +64,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 			return err
 		}
 	}
-	if err := bound(p); err != nil {
+	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
 	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
@@ -259,7 +259,7 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "usage":
+	case "connect", "request", "name", "packet", "usage", "token":
 		return kind
 	}
 	return "other"
