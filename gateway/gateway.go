@@ -29,7 +29,9 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks map[string]*desk // by the name that they have inside
+	desks  map[string]*desk // by the name that they have inside
+	tokens tokens
+	lures  lures
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -112,7 +114,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g := &Gateway{config: config, porter: porter, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
-	g.dialer, g.desks = newDialer(config), newDesks(config.Models)
+	g.dialer, g.desks, g.lures = newDialer(config), newDesks(config.Models), newLures(config.Secrets)
 	g.web = g.newServer()
 	return g, nil
 }

@@ -29,7 +29,7 @@ func (s Secret) Client() (c Client, err error) {
 // Pair is what the vault keeps for slot sigv4: ID:SECRET, or ID:SECRET:SESSION.
 type Pair struct{ ID, Secret, Session string }
 
-var pair = regexp.MustCompile(`^([A-Z0-9]{4,128}):([A-Za-z0-9/+=]{16,128})(?::([A-Za-z0-9/+=]{16,8192}))?$`)
+var pair = regexp.MustCompile(`^([A-Z0-9]{4,128}):([A-Za-z0-9/+=]{16,128})(?::([A-Za-z0-9/+=]+))?$`)
 
 // Pair reads the value of a secret for slot sigv4.
 func (s Secret) Pair() (Pair, error) {
