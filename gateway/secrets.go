@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"nacre/gateway/wire"
 	"nacre/manifest"
@@ -89,7 +90,7 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	// What comes back must be readable, to see whether it says a secret again.
 	out.Header.Set("Accept-Encoding", "identity")
 	out.Header.Del("Sec-Websocket-Extensions")
-	return sign(out)
+	return sign(out, time.Now())
 }
 
 // setQuery replaces a parameter and leaves the others as they are.

@@ -134,7 +134,7 @@ func payloadOf(r *http.Request) (string, error) {
 
 // sign signs a request as it goes out, in place of what its program signed. Of the
 // headers only those count that AWS asks for: others may change on the way.
-func sign(out *http.Request) error {
+func sign(out *http.Request, now time.Time) error {
 	ready := readiedOf(out)
 	if ready == nil || ready.sign == nil {
 		return nil
@@ -153,7 +153,7 @@ func sign(out *http.Request) error {
 	}
 	with := aws.Credentials{AccessKeyID: s.pair.ID, SecretAccessKey: s.pair.Secret, SessionToken: s.pair.Session}
 	err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = s.service == "s3" }).
-		SignHTTP(out.Context(), with, bare, s.payload, s.service, s.region, time.Now())
+		SignHTTP(out.Context(), with, bare, s.payload, s.service, s.region, now)
 	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
 		if value := bare.Header.Get(name); value != "" {
 			out.Header.Set(name, value)
