@@ -42,7 +42,7 @@ test-agents: ## real agents from npm, with a fake model; a gigabyte is downloade
 
 test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md
 	@scripts/need build vm
-	NACRE_VM=1 $(GO) test -count=1 -timeout 5h -v -skip '^TestOneBoot$$' ./test/vm/...
+	NACRE_VM=1 $(GO) test -count=1 -timeout 12h -v -skip '^TestOneBoot$$' ./test/vm/...
 
 test-vm-smoke: ## Debian 12's stock kernel, booted once
 	@scripts/need build vm

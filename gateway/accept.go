@@ -134,6 +134,14 @@ func reset(c net.Conn) {
 func (g *Gateway) splice(c net.Conn, d destination, i egress.Intent) {
 	ctx := context.Background()
 	decision, grant := g.rules().Decide(i)
+	m := g.meters.of(grant)
+	if decision.Effect == nacre.Allow {
+		if why := m.admit(0, time.Now()); why != "" {
+			decision.Effect, decision.Reason = nacre.Deny, why
+		} else {
+			defer m.done()
+		}
+	}
 	if err := g.intend(ctx, "connect", decision, nil); err != nil {
 		reset(c)
 		return
@@ -144,7 +152,7 @@ func (g *Gateway) splice(c net.Conn, d destination, i egress.Intent) {
 		reset(c)
 		return
 	}
-	relay(c, out, g.meters.of(grant))
+	relay(c, out, m)
 }
 
 // failed records that an allowed destination could not be reached.

@@ -18,8 +18,12 @@ type book struct {
 	last    uint64
 	waiting map[uint64]chan error
 	seen    map[denial]*repeats
-	allowed float64 // records of denials that may be written now
-	filled  time.Time
+	denials space
+
+	tallies   map[likeness]*tally // of what is allowed
+	permitted space
+	flushing  sync.WaitGroup
+	closed    bool
 }
 
 // denial is what makes two denials the same to a reader.
@@ -40,7 +44,8 @@ const (
 )
 
 func newBook(control *wire.Conn) *book {
-	return &book{control: control, waiting: map[uint64]chan error{}, seen: map[denial]*repeats{}, allowed: burst, filled: time.Now()}
+	return &book{control: control, waiting: map[uint64]chan error{}, seen: map[denial]*repeats{}, denials: newSpace(burst, steady),
+		tallies: map[likeness]*tally{}, permitted: newSpace(allowedBurst, allowedSteady)}
 }
 
 // record returns once the event is in the audit; an error means that it is not,
@@ -108,7 +113,7 @@ func (b *book) counted(e nacre.Event, now time.Time) (again int, written bool) {
 		return 0, false
 	}
 	b.forget(now)
-	if len(b.seen) >= maxSeen || !b.afford(now) {
+	if len(b.seen) >= maxSeen || !b.denials.afford(now) {
 		key = denial{kind: e.Kind, to: "many others"}
 	}
 	r := b.seen[key]
@@ -136,20 +141,9 @@ func (b *book) forget(now time.Time) {
 	}
 }
 
-// afford tells whether another denial may be written: how many there are is for
-// the program inside to choose.
-func (b *book) afford(now time.Time) bool {
-	b.allowed = min(burst, b.allowed+steady*now.Sub(b.filled).Seconds())
-	b.filled = now
-	if b.allowed < 1 {
-		return false
-	}
-	b.allowed--
-	return true
-}
-
 // close tells what was only counted.
 func (b *book) close(ctx context.Context) {
+	b.closeTallies()
 	b.mu.Lock()
 	left := map[denial]int{}
 	for key, r := range b.seen {

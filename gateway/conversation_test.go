@@ -161,10 +161,10 @@ func TestMeanings(t *testing.T) {
 	}
 }
 
-// TestDropQuery: parameters go by any spelling, the others stay as they are.
-func TestDropQuery(t *testing.T) {
-	for query, want := range map[string]string{"a=1&access_token=x&b=%20": "a=1&b=%20", "acces%73_token=x": "", "ACCESS_TOKEN=x;c": "c", "%zz=1&d": "d", "": ""} {
-		if got := dropQuery(query, credentialParameters...); got != want {
+// TestSetQuery: a parameter goes by any spelling, the others stay as they are.
+func TestSetQuery(t *testing.T) {
+	for query, want := range map[string]string{"a=1&access_token=x&b=%20": "a=1&b=%20&access_token=%26", "acces%73_token=x": "access_token=%26", "ACCESS_TOKEN=x;c": "c&access_token=%26", "%zz=1&d": "d&access_token=%26", "": "access_token=%26"} {
+		if got := setQuery(query, "access_token", "&"); got != want {
 			t.Errorf("%q: %q", query, got)
 		}
 	}

@@ -160,7 +160,7 @@ func (g *Gateway) intend(ctx context.Context, kind string, d nacre.Decision, det
 		g.book.denied(ctx, event)
 		return &refusal{d}
 	}
-	return g.book.record(ctx, event)
+	return g.book.allow(ctx, event)
 }
 
 // refusal is a decision that denied, as an error.

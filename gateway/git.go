@@ -36,7 +36,7 @@ func gitIntent(i egress.Intent, r *http.Request) (egress.Intent, bool, error) {
 	if i.Method == manifest.Fetch || r.Method == http.MethodGet {
 		return i, true, nil
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if encoded(r.Header) != "" {
 		return i, true, errors.New("a push whose refs are compressed")
 	}
 	refs, read, err := pushed(r.Body)

@@ -66,7 +66,7 @@ func (d *desk) order(r *http.Request, detail map[string]string) (*bill, error) {
 	if r.Method != http.MethodPost {
 		return b, d.budget.Reserve(0)
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if encoded(r.Header) != "" {
 		return nil, errors.New("the request is compressed, and cannot be read")
 	}
 	asked, err := model.Read(r.Body)

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -54,7 +56,15 @@ type meters struct {
 
 func newMeters() *meters { return &meters{grant: map[string]*meter{}} }
 
-// meter counts under one grant. Its limits are the grant's; 0 is none.
+// What a grant allows that does not say: more than honest programs ask for, and
+// not so much that the machine suffers.
+const (
+	usualRate        = 12000 // requests in a minute
+	usualConnections = 1024  // at once
+)
+
+// meter counts under one grant. Its limits are the grant's, or the usual; no limit
+// of bytes is 0.
 type meter struct {
 	mu                       sync.Mutex
 	limit, rate, most        int64
@@ -66,7 +76,7 @@ func (m *meters) of(g nacre.NetworkGrant) *meter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.grant[g.ID] == nil {
-		m.grant[g.ID] = &meter{limit: g.Bytes, rate: g.Rate, most: g.Connections}
+		m.grant[g.ID] = &meter{limit: g.Bytes, rate: cmp.Or(g.Rate, usualRate), most: cmp.Or(g.Connections, usualConnections)}
 	}
 	return m.grant[g.ID]
 }
@@ -96,4 +106,31 @@ func (c *counted) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// admit counts a request in, or says which limit of its grant forbids it.
+func (m *meter) admit(length int64, now time.Time) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.minute) >= time.Minute {
+		m.minute, m.requests = now, 0
+	}
+	switch {
+	case m.requests >= m.rate:
+		return fmt.Sprintf("the grant allows %d requests in a minute", m.rate)
+	case m.current >= m.most:
+		return fmt.Sprintf("the grant allows %d connections at once", m.most)
+	case m.limit > 0 && length > m.limit-m.bytes:
+		return fmt.Sprintf("the grant allows %d more bytes, and the request has %d", m.limit-m.bytes, length)
+	}
+	m.requests++
+	m.current++
+	return ""
+}
+
+// done counts it out.
+func (m *meter) done() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.current--
 }

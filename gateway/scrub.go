@@ -49,6 +49,9 @@ func (s *scrubber) Read(p []byte) (int, error) {
 		s.held = mask(append(s.held, piece[:n]...), s.needles)
 		keep := s.beginning()
 		if s.err != nil {
+			if s.err != io.EOF { // broken off: the rest might have made it a secret
+				s.held = s.held[:len(s.held)-keep]
+			}
 			keep = 0
 			maskAll(s.trailer, s.needles)
 		}

@@ -41,16 +41,6 @@ func (g *Gateway) boundTo(host string) (list []wire.Secret) {
 	return list
 }
 
-// credentials are the headers in which programs send who they are. On a host
-// that gets a secret, only ours go out: with one of its own a program could send
-// there what it has to somebody else's account.
-var credentials = []string{"Authorization", "Cookie", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-Goog-Api-Key",
-	"Private-Token", "Job-Token", "X-Amz-Security-Token", "X-Csrf-Token"}
-
-// credentialParameters are the parameters in which they do so (RFC 6750, 2.3, and
-// custom).
-var credentialParameters = []string{"access_token", "api_key", "apikey", "api-key", "auth_token", "oauth_token", "private_token", "job_token"}
-
 // inject puts a host's secrets into a request that is about to go out.
 func inject(secrets []wire.Secret, out *http.Request) error {
 	if len(secrets) == 0 {
@@ -61,12 +51,8 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 			return errors.New("a secret goes out through TLS only")
 		}
 	}
-	for _, name := range credentials {
-		out.Header.Del(name)
-	}
+	dropOwn(out.Header)
 	out.Trailer = nil
-	out.URL.RawQuery = dropQuery(out.URL.RawQuery, credentialParameters...)
-	out.URL.User = nil
 	for _, s := range secrets {
 		kind, name, _ := strings.Cut(s.Slot, ":")
 		switch kind {
@@ -93,27 +79,16 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	return sign(out, time.Now())
 }
 
-// setQuery replaces a parameter and leaves the others as they are.
+// setQuery replaces a parameter, however its name is spelled, and leaves the others
+// as they are. A part that cannot be read goes too.
 func setQuery(query, name, value string) string {
-	query = dropQuery(query, name)
-	if query != "" {
-		query += "&"
-	}
-	return query + url.QueryEscape(name) + "=" + url.QueryEscape(value)
-}
-
-// dropQuery takes parameters away, however their names are spelled. A part that
-// cannot be read goes too.
-func dropQuery(query string, names ...string) string {
 	var parts []string
-	for part := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
-		key, _, _ := strings.Cut(part, "=")
-		plain, err := url.QueryUnescape(key)
-		if err == nil && !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(plain, name) }) {
+	for part := range parameters(query) {
+		if plain, err := parameter(part); err == nil && !strings.EqualFold(plain, name) {
 			parts = append(parts, part)
 		}
 	}
-	return strings.Join(parts, "&")
+	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
 }
 
 // scrub takes what a reply says of the secrets out of it. What cannot be read is
@@ -122,8 +97,11 @@ func scrub(secrets []wire.Secret, r *http.Response) error {
 	if len(secrets) == 0 {
 		return nil
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if coding := encoded(r.Header); coding != "" {
 		return errors.New("the reply is compressed (" + coding + ") although it was not to be, and cannot be searched for the secret that was sent")
+	}
+	if partial(r) {
+		return errors.New("the reply is a part although the whole was asked for, and cannot be searched for the secret that was sent")
 	}
 	needles := needlesOf(secrets)
 	maskAll(r.Header, needles)
@@ -133,20 +111,29 @@ func scrub(secrets []wire.Secret, r *http.Response) error {
 	return nil
 }
 
-// shortest is the shortest secret that is looked for: a shorter one is found in
-// whatever is long enough.
-const shortest = 8
+// encoded is how a body is encoded, by whichever of its headers; empty: it is not.
+func encoded(h http.Header) string {
+	for coding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
+		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+			return coding
+		}
+	}
+	return ""
+}
+
+// partial tells whether a reply is less than the whole.
+func partial(r *http.Response) bool {
+	return r.StatusCode == http.StatusPartialContent || r.StatusCode == http.StatusIMUsed || r.Header.Get("Content-Range") != "" ||
+		strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Content-Type"), ",")), "byteranges")
+}
 
 // needlesOf are the forms in which a reply may say a secret.
 func needlesOf(secrets []wire.Secret) (needles [][]byte) {
 	for _, s := range secrets {
-		if len(s.Value) < shortest {
-			continue
-		}
 		value := string(s.Value)
 		forms := []string{value, url.QueryEscape(value), url.PathEscape(value), quoted(value), hexOf(value), strings.ToUpper(hexOf(value))}
 		_, password, both := strings.Cut(value, ":")
-		if both && len(password) >= shortest {
+		if both && len(password) >= wire.Shortest {
 			forms = append(forms, password)
 		}
 		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
@@ -161,7 +148,7 @@ func needlesOf(secrets []wire.Secret) (needles [][]byte) {
 			}
 		}
 		for _, f := range forms {
-			if len(f) >= shortest {
+			if len(f) >= wire.Shortest {
 				needles = append(needles, []byte(f))
 			}
 		}

@@ -51,7 +51,7 @@ func TestInject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range credentials {
+		for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Any-Token"} {
 			r.Header.Set(name, "own")
 		}
 		s := kept[0]

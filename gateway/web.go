@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"nacre"
 	"nacre/egress"
 	"nacre/gateway/wire"
-	"nacre/manifest"
 )
 
 // key is what is remembered with a connection or a request.
@@ -27,6 +27,7 @@ type key int
 const (
 	visitorKey key = iota
 	grantKey
+	intentKey
 	billKey
 )
 
@@ -55,6 +56,8 @@ func (g *Gateway) newServer() *http.Server {
 		ReadHeaderTimeout: headers, IdleTimeout: keep, MaxHeaderBytes: maxHeader,
 		ErrorLog:    log.New(io.Discard, "", 0),
 		ConnContext: remember,
+		// "OPTIONS *" is decided upon as well, and refused.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 
@@ -87,23 +90,21 @@ func (g *Gateway) transport() *http.Transport {
 }
 
 // rewrite makes the request that goes out: the same, but for what is only
-// between two neighbours, and for secrets.
+// between two neighbours, and for secrets. Where it goes is made anew, of what was
+// decided upon.
 func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
-	p.Out.URL.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
-	p.Out.URL.Scheme = "http"
-	if p.In.TLS != nil {
-		p.Out.URL.Scheme = "https"
-	}
+	i, ok := p.In.Context().Value(intentKey).(egress.Intent)
+	path, err := url.PathUnescape(i.Path)
+	p.Out.URL = &url.URL{Scheme: i.Scheme, Host: authorityOf(i.Scheme, i.Host, i.Port), Path: path, RawPath: i.Path, RawQuery: p.In.URL.RawQuery}
 	if desk := g.deskOf(p.In); desk != nil {
-		p.Out.URL.Host, p.Out.URL.Scheme = net.JoinHostPort(desk.Host, strconv.Itoa(desk.Port)), map[bool]string{true: "http", false: "https"}[desk.Plain]
-		if p.Out.Host = p.Out.URL.Host; desk.Port == 443 {
-			p.Out.Host = desk.Host
-		}
+		p.Out.URL.Scheme = map[bool]string{true: "http", false: "https"}[desk.Plain]
+		p.Out.URL.Host = authorityOf(p.Out.URL.Scheme, desk.Host, desk.Port)
 	}
+	p.Out.Host = p.Out.URL.Host
 	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection"} {
 		p.Out.Header.Del(name)
 	}
-	if err := inject(g.secretsOf(p.Out), p.Out); err != nil {
+	if !ok || err != nil || p.Out.URL.EscapedPath() != i.Path || inject(g.secretsOf(p.Out), p.Out) != nil {
 		p.Out.URL.Scheme = "none" // which the transport refuses: request has seen to it before
 	}
 }
@@ -124,9 +125,11 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		g.deny(w, r, d, nil)
 		return
 	}
+	r = r.WithContext(context.WithValue(r.Context(), intentKey, i))
 	d, grant, detail := g.decide(i, r)
+	m := g.meters.of(grant)
 	if d.Effect == nacre.Allow {
-		if why := g.meters.of(grant).admit(r.ContentLength, time.Now()); why != "" {
+		if why := m.admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
 		}
 	}
@@ -134,9 +137,8 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		g.deny(w, r, d, detail)
 		return
 	}
-	m := g.meters.of(grant)
 	defer m.done()
-	if err := g.used(i, detail); err != nil {
+	if err := g.used(i, r, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 		g.deny(w, r, d, detail)
 		return
@@ -165,13 +167,20 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 }
 
 // used says which secrets go out with a request, by name and fingerprint.
-func (g *Gateway) used(i egress.Intent, detail map[string]string) error {
+func (g *Gateway) used(i egress.Intent, r *http.Request, detail map[string]string) error {
 	var names []string
-	for _, s := range g.secretsFor(i.Host) {
-		if i.Scheme != "https" && !s.Plain {
+	secrets := g.secretsFor(i.Host)
+	for _, s := range secrets {
+		switch {
+		case i.Scheme != "https" && !s.Plain:
 			return fmt.Errorf("the secret %s goes out through TLS only", s.Name)
+		case !s.Maskable():
+			return fmt.Errorf("the secret %s is too short to be found again in replies: it needs %d bytes, a password alone too", s.Name, wire.Shortest)
 		}
 		names = append(names, s.Name+" "+s.Fingerprint)
+	}
+	if name := ownParameter(secrets, r.URL.RawQuery); name != "" {
+		return fmt.Errorf("the parameter %.60q may hold a credential, and where the owner's secret goes out no other does", name)
 	}
 	if names != nil {
 		detail["secrets"] = strings.Join(names, ", ")
@@ -204,57 +213,6 @@ func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacr
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 	}
 	return d, grant, detail
-}
-
-// intentOf is what a request wants. Its connection, and nothing in it, says
-// where it goes.
-func intentOf(r *http.Request) (egress.Intent, error) {
-	v, ok := r.Context().Value(visitorKey).(*visitor)
-	if !ok {
-		return egress.Intent{}, errors.New("a request without a connection")
-	}
-	i := egress.Intent{Scheme: "http", Host: v.to.host, Port: v.to.port, Method: r.Method, Path: r.URL.EscapedPath(), Upgrade: upgrade(r)}
-	if r.TLS != nil {
-		i.Scheme = "https"
-	}
-	if i.Path == "" {
-		i.Path = "/"
-	}
-	switch {
-	case r.Method == manifest.Fetch || r.Method == manifest.Push:
-		return i, errors.New("there is no such method in HTTP")
-	case r.Method == http.MethodConnect:
-		return i, errors.New("the gateway is no proxy: programs connect to hosts themselves")
-	case r.ProtoMajor == 1 && r.RequestURI != "*" && !strings.HasPrefix(r.RequestURI, "/"):
-		return i, errors.New("the gateway is no proxy: a request names a path, not an address")
-	case !sameHost(r.Host, i):
-		return i, fmt.Errorf("the request is for %.200q and its connection is to %s", r.Host, i.Host)
-	}
-	return i, nil
-}
-
-// sameHost tells whether a request's host is where its connection goes.
-func sameHost(host string, i egress.Intent) bool {
-	port := map[string]int{"http": 80, "https": 443}[i.Scheme]
-	if bare, number, err := net.SplitHostPort(host); err == nil {
-		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil || strconv.Itoa(int(n)) != number {
-			return false
-		}
-		host, port = bare, int(n)
-	} else {
-		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	}
-	name, ok := egress.Name(host)
-	return ok && name == i.Host && port == i.Port
-}
-
-// upgrade is the protocol that a request asks to change to.
-func upgrade(r *http.Request) string {
-	if r.ProtoMajor == 2 && r.Header.Get(":protocol") != "" {
-		return strings.ToLower(r.Header.Get(":protocol"))
-	}
-	return strings.ToLower(r.Header.Get("Upgrade"))
 }
 
 // deny records and explains.
@@ -305,31 +263,4 @@ func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error)
 		g.failed(d, err)
 	}
 	explain(w, r, code, d, err.Error())
-}
-
-// admit counts a request in, or says which limit of its grant forbids it.
-func (m *meter) admit(length int64, now time.Time) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.Sub(m.minute) >= time.Minute {
-		m.minute, m.requests = now, 0
-	}
-	switch {
-	case m.rate > 0 && m.requests >= m.rate:
-		return fmt.Sprintf("the grant allows %d requests in a minute", m.rate)
-	case m.most > 0 && m.current >= m.most:
-		return fmt.Sprintf("the grant allows %d connections at once", m.most)
-	case m.limit > 0 && length > m.limit-m.bytes:
-		return fmt.Sprintf("the grant allows %d more bytes, and the request has %d", m.limit-m.bytes, length)
-	}
-	m.requests++
-	m.current++
-	return ""
-}
-
-// done counts it out.
-func (m *meter) done() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.current--
 }

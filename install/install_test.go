@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -31,6 +32,15 @@ func TestBeside(t *testing.T) {
 	}
 	if got, err := Beside(program, Init); fault.KindOf(err) != fault.Tampered {
 		t.Errorf("a program that others can change: %s, %v", got, err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give a program away")
+	}
+	if err := errors.Join(os.Chmod(filepath.Join(dir, "bin", Init), 0o755), os.Chown(filepath.Join(dir, "bin", Init), 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Beside(program, Init); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("a program of somebody else's: %s, %v", got, err)
 	}
 }
 

@@ -7,6 +7,7 @@ package install
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"nacre/fault"
 )
@@ -15,12 +16,17 @@ import (
 const Init = "nacre-init"
 
 // Beside returns another program of Nacre's: beside this one, or in
-// ../libexec/nacre. Errors: NotFound; Tampered where others could change it.
+// ../libexec/nacre. Errors: NotFound; Tampered where others own it or may write
+// to it. Who may replace what is in its folder could replace this program too.
 func Beside(program, name string) (string, error) {
 	dir := filepath.Dir(program)
 	for _, candidate := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "nacre", name)} {
 		if st, err := os.Stat(candidate); err == nil && st.Mode().IsRegular() {
-			if st.Mode().Perm()&0o022 != 0 {
+			switch of, ok := st.Sys().(*syscall.Stat_t); {
+			case !ok || of.Uid != 0 && int(of.Uid) != os.Geteuid():
+				return "", fault.New(fault.Tampered, "%s belongs to somebody who is neither root nor you", candidate).
+					WithHint("chown root %s, and see who put it there", candidate)
+			case st.Mode().Perm()&0o022 != 0:
 				return "", fault.New(fault.Tampered, "%s can be changed by others", candidate).
 					WithHint("chmod go-w %s", candidate)
 			}

@@ -70,8 +70,8 @@ type Network struct {
 	Push    []string `yaml:"push,some" match:"^refs/[A-Za-z0-9._/*-]{1,200}$" about:"git refs that may be pushed to, such as refs/heads/agent/*"`
 
 	Bytes       int64 `yaml:"bytes" match:"^[0-9]+$" about:"the most bytes sent there in one run"`
-	Rate        int64 `yaml:"rate" match:"^[0-9]+$" about:"the most requests in a minute"`
-	Connections int64 `yaml:"connections" match:"^[0-9]+$" about:"the most connections at once"`
+	Rate        int64 `yaml:"rate" match:"^[0-9]+$" about:"the most requests in a minute; default: 12000"`
+	Connections int64 `yaml:"connections" match:"^[0-9]+$" about:"the most connections, or requests, at once; default: 1024"`
 
 	Reason string `yaml:"reason" about:"why"`
 	Origin nacre.Origin

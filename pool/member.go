@@ -21,6 +21,7 @@ import (
 // what concerns the sandbox.
 type request struct {
 	Plan   *nacre.Plan   `json:"plan,omitempty"`
+	Caller nacre.Caller  `json:"caller"`       // with the plan
 	Do     string        `json:"do,omitempty"` // "start", "signal", "stop", "usage", "posture"
 	Signal int           `json:"signal,omitempty"`
 	Grace  time.Duration `json:"grace,omitempty"`
@@ -61,7 +62,7 @@ type member struct {
 }
 
 // newMember starts a process and has it build a plan's sandbox.
-func newMember(c *exec.Cmd, plan nacre.Plan) (*member, error) {
+func newMember(c *exec.Cmd, caller nacre.Caller, plan nacre.Plan) (*member, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func newMember(c *exec.Cmd, plan nacre.Plan) (*member, error) {
 		return nil, err
 	}
 	go m.listen()
-	r, err := m.ask(request{Plan: &plan})
+	r, err := m.ask(request{Plan: &plan, Caller: caller})
 	if m.id = r.ID; err != nil {
 		m.end()
 		return nil, err

@@ -21,6 +21,7 @@ import (
 
 // Pool is an engine for one plan at a time. Close it at the end.
 type Pool struct {
+	caller  nacre.Caller     // who asks for every start
 	command func() *exec.Cmd // starts a process that calls Serve
 	size    int
 
@@ -35,9 +36,9 @@ type Pool struct {
 }
 
 // Open keeps size sandboxes of a plan ready, each in a process that command
-// starts and in which Serve is called.
-func Open(plan nacre.Plan, size int, command func() *exec.Cmd) *Pool {
-	p := &Pool{command: command, size: max(size, 1), plan: plan}
+// starts and in which Serve is called. Their records name the caller.
+func Open(caller nacre.Caller, plan nacre.Plan, size int, command func() *exec.Cmd) *Pool {
+	p := &Pool{caller: caller, command: command, size: max(size, 1), plan: plan}
 	p.change = sync.NewCond(&p.mu)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +104,7 @@ func (p *Pool) fill() {
 	for ; !p.closed && len(p.ready)+p.making < p.size; p.making++ {
 		plan := p.plan
 		p.busy.Go(func() {
-			m, err := newMember(p.command(), plan)
+			m, err := newMember(p.command(), p.caller, plan)
 			p.add(plan.Digest, m, err)
 		})
 	}

@@ -110,9 +110,15 @@ func running(t *testing.T, dir string) (ids []string) {
 func TestStart(t *testing.T) {
 	dir := t.TempDir()
 	pl := plan(t, nil, "sh", "-c", "cat; echo to err >&2; exit 3")
-	p := Open(pl, 2, members(t, dir))
+	p := Open(nacre.Caller{UID: 4711, PID: 1, Name: "who asked"}, pl, 2, members(t, dir))
 	defer p.Close()
 	full(t, p)
+	p.mu.Lock()
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", p.ready[0].process.Process.Pid, Line))
+	p.mu.Unlock()
+	if err != nil || !strings.Contains(string(line), "flags:\t02") { // O_CLOEXEC is 02000000
+		t.Errorf("what a member starts has its line to the pool: %s %v", line, err)
+	}
 	waiting := running(t, dir)
 	var seen []string
 	for range 3 {
@@ -134,6 +140,10 @@ func TestStart(t *testing.T) {
 		t.Errorf("%v stood ready, %v were used", waiting, seen)
 	}
 	p.Close()
+	if text, err := os.ReadFile(filepath.Join(dir, "audit", "audit.jsonl")); err != nil || strings.Count(string(text), `"kind":"sandbox.start"`) == 0 ||
+		strings.Count(string(text), `"who asked"`) != strings.Count(string(text), `"kind":"`) {
+		t.Errorf("the record does not say who asked: %v\n%s", err, text)
+	}
 	if left := running(t, dir); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
@@ -157,7 +167,7 @@ func TestStale(t *testing.T) {
 	put("f", "old\n")
 	files := []nacre.FileGrant{{Host: work, Inside: "/work", Access: nacre.Read}}
 	first := plan(t, files, "cat", "/work/f")
-	p := Open(first, 1, members(t, dir))
+	p := Open(nacre.Caller{}, first, 1, members(t, dir))
 	defer p.Close()
 	for what, now := range map[string]struct {
 		plan   nacre.Plan
@@ -203,7 +213,7 @@ func TestStale(t *testing.T) {
 func TestMethods(t *testing.T) {
 	dir := t.TempDir()
 	pl := plan(t, nil, "sleep", "1000")
-	p := Open(pl, 1, members(t, dir))
+	p := Open(nacre.Caller{}, pl, 1, members(t, dir))
 	defer p.Close()
 	box, err := p.Start(context.Background(), pl, nacre.Streams{})
 	if err != nil {
@@ -237,7 +247,7 @@ func TestMethods(t *testing.T) {
 func TestPoolGone(t *testing.T) {
 	dir := t.TempDir()
 	pl := plan(t, nil, "sleep", "1000")
-	p := Open(pl, 1, members(t, dir))
+	p := Open(nacre.Caller{}, pl, 1, members(t, dir))
 	defer p.Close()
 	full(t, p)
 	m, err := p.take(pl)
@@ -260,7 +270,7 @@ func TestPoolGone(t *testing.T) {
 func TestCannot(t *testing.T) {
 	dir := t.TempDir()
 	pl := plan(t, []nacre.FileGrant{{Host: "/nonexistent", Inside: "/x", Access: nacre.Read}}, "true")
-	p := Open(pl, 2, members(t, dir))
+	p := Open(nacre.Caller{}, pl, 2, members(t, dir))
 	defer p.Close()
 	for range 2 {
 		if _, err := p.Start(context.Background(), pl, nacre.Streams{}); fault.KindOf(err) != fault.NotFound {

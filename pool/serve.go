@@ -22,6 +22,7 @@ const Line = 3
 // starts it when told, on this process's own streams, and returns when that has
 // ended, or the pool is gone.
 func Serve(e *native.Engine) error {
+	syscall.CloseOnExec(Line) // no program that is started here is the pool's
 	s := server{engine: e, line: os.NewFile(Line, "pool")}
 	defer s.line.Close()
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a pool that closes our output is no reason to leave the sandbox behind
@@ -31,6 +32,7 @@ func Serve(e *native.Engine) error {
 	if err := in.Decode(&first); err != nil || first.Plan == nil {
 		return err
 	}
+	e.Caller = first.Caller
 	if err := s.warm(*first.Plan); err != nil {
 		return err
 	}

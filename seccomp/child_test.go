@@ -160,13 +160,16 @@ func (o order) notify(filter Filter) error {
 	go func() { done <- o.probe() }()
 	for answered := 0; answered < len(o.Calls); {
 		var n notice
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n)))
+		if errno == unix.ENOENT { // a signal of Go's own took the caller away: it comes again
+			continue
+		} else if errno != 0 {
 			return fmt.Errorf("receive: %w", errno)
 		}
 		r := reply{id: n.id, errno: -int32(errnoOf(table.Judge(n.number, n.args)))}
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&r)))
+		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&r)))
 		switch {
-		case errno == unix.ENOENT: // a signal of Go's own took the caller away: it comes again
+		case errno == unix.ENOENT: // as above
 			continue
 		case errno != 0:
 			return fmt.Errorf("send: %w", errno)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"filippo.io/age"
 	"golang.org/x/sys/unix"
@@ -33,8 +34,8 @@ func (v *Vault) open() (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	var st unix.Stat_t
-	if err = unix.Stat(v.Dir, &st); err == nil && (int(st.Uid) != os.Geteuid() || st.Mode&0o077 != 0) {
+	st, err := dir.Stat(".") // what was opened, whatever has its name by now
+	if err == nil && !private(st) {
 		err = fault.New(fault.Tampered, "%s must be yours alone", v.Dir).WithHint("chmod 700 %s, and see who could look into it", v.Dir)
 	}
 	if err != nil {
@@ -42,6 +43,12 @@ func (v *Vault) open() (*os.Root, error) {
 		return nil, err
 	}
 	return dir, nil
+}
+
+// private tells whether only its owner, who is this process's, may use a folder.
+func private(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
 }
 
 // read decrypts what is there; a vault that is not there is empty.

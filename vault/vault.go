@@ -57,8 +57,12 @@ type Vault struct {
 // Name is what a secret may be called; in a manifest the same.
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$`)
 
-// MaxValue bounds a secret, in bytes.
-const MaxValue = 16 << 10
+// MaxValue bounds a secret, in bytes. MinValue is the shortest: a shorter one would
+// be guessed, and cannot be found again in what a server says.
+const (
+	MaxValue = 16 << 10
+	MinValue = 8
+)
 
 // Set keeps an entry. With rotate it must be there already, without it must not.
 func (v *Vault) Set(id string, e Entry, rotate bool) error {
@@ -67,6 +71,10 @@ func (v *Vault) Set(id string, e Entry, rotate bool) error {
 	}
 	if sources := count(len(e.Value) > 0, e.Env != "", len(e.Command) > 0); sources != 1 || len(e.Value) > MaxValue {
 		return fault.New(fault.Usage, "secret %s: expected a value of at most %d bytes, or where it is", id, MaxValue)
+	}
+	if n := len(e.Value); n > 0 && n < MinValue {
+		return fault.New(fault.Usage, "secret %s: %d bytes are too short", id, n).
+			WithHint("it takes %d: a reply that says a shorter one again could not be masked", MinValue)
 	}
 	return v.change(func(c *content) error {
 		if _, there := c.Secrets[id]; there != rotate {
@@ -142,8 +150,8 @@ func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) strin
 			return nil, missing(id)
 		}
 		value, err := e.fetch(ctx, getenv)
-		if err == nil && (len(value) == 0 || len(value) > MaxValue || bytes.ContainsAny(value, "\x00\r\n")) {
-			err = fault.New(fault.Invalid, "expected one line of at most %d bytes, found %d bytes", MaxValue, len(value))
+		if err == nil && (len(value) == 0 || len(value) > MaxValue || bytes.IndexByte(value, 0) >= 0) {
+			err = fault.New(fault.Invalid, "expected text of at most %d bytes, found %d bytes", MaxValue, len(value))
 		}
 		if err != nil {
 			return nil, fault.Wrap(fault.NotFound, err, "secret %s", id)

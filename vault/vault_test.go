@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,16 +54,16 @@ func TestKeepsAndForgets(t *testing.T) {
 	if err != nil || len(lines) != 3 || strings.Contains(fmt.Sprint(lines), canary) || lines[2].Fingerprint == "" {
 		t.Errorf("%v %v", lines, err)
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte("x")}, false); fault.KindOf(err) != fault.Conflict {
+	if err := v.Set("token", vault.Entry{Value: []byte("a value x")}, false); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("set twice: %v", err)
 	}
-	if err := v.Set("other", vault.Entry{Value: []byte("x")}, true); fault.KindOf(err) != fault.NotFound {
+	if err := v.Set("other", vault.Entry{Value: []byte("a value x")}, true); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("rotated what is not there: %v", err)
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte("new")}, true); err != nil {
+	if err := v.Set("token", vault.Entry{Value: []byte("a new one")}, true); err != nil {
 		t.Error(err)
 	}
-	if found, err := v.Get(context.Background(), []string{"token"}, noEnv); err != nil || string(found["token"].Reveal()) != "new" {
+	if found, err := v.Get(context.Background(), []string{"token"}, noEnv); err != nil || string(found["token"].Reveal()) != "a new one" {
 		t.Error(err)
 	}
 	if err := v.Remove("token"); err != nil {
@@ -101,23 +102,36 @@ func TestNothingInTheClear(t *testing.T) {
 	}
 }
 
+// TestLines: a private key has lines, and comes back as it was.
+func TestLines(t *testing.T) {
+	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	const key = "-----BEGIN KEY-----\nabc\n-----END KEY-----"
+	if err := v.Set("key", vault.Entry{Value: []byte(key)}, false); err != nil {
+		t.Fatal(err)
+	}
+	got, err := v.Get(context.Background(), []string{"key"}, noEnv)
+	if err != nil || string(got["key"].Reveal()) != key {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
 	for _, id := range []string{"", "*", "a b", "../x\x00", "-x", strings.Repeat("a", 129)} {
-		if err := v.Set(id, vault.Entry{Value: []byte("x")}, false); fault.KindOf(err) != fault.Usage {
+		if err := v.Set(id, vault.Entry{Value: []byte("a value x")}, false); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	for _, e := range []vault.Entry{{}, {Value: []byte("x"), Env: "A"}, {Value: make([]byte, vault.MaxValue+1)}} {
+	for _, e := range []vault.Entry{{}, {Value: []byte("a value x"), Env: "A"}, {Value: make([]byte, vault.MaxValue+1)}, {Value: []byte("7 bytes")}} {
 		if err := v.Set("x", e, false); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := v.Set("lines", vault.Entry{Value: []byte("a\r\nX-Evil: b")}, false); err != nil {
+	if err := v.Set("binary", vault.Entry{Value: []byte("a value\x00x")}, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Get(context.Background(), []string{"lines"}, noEnv); err == nil {
-		t.Error("a value that would be two headers")
+	if _, err := v.Get(context.Background(), []string{"binary"}, noEnv); err == nil {
+		t.Error("a value with a zero byte")
 	}
 	if err := os.Chmod(v.Dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -134,4 +148,46 @@ func TestRefuses(t *testing.T) {
 	if _, err := v.List(); fault.KindOf(err) != fault.Tampered {
 		t.Errorf("a file that is none: %v", err)
 	}
+}
+
+// TestFolderExchanged: what is looked at is the folder that was opened, not the one
+// that has its name a moment later.
+func TestFolderExchanged(t *testing.T) {
+	base := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"mine": 0o700, "everybodys": 0o755} {
+		if err := errors.Join(os.Mkdir(filepath.Join(base, name), mode), os.Chmod(filepath.Join(base, name), mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(base, "vault")
+	exchange := func(to string) {
+		if err := errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := (&vault.Vault{Dir: filepath.Join(base, "mine")}).Set("token", vault.Entry{Value: []byte(canary)}, false); err != nil {
+		t.Fatal(err)
+	}
+	exchange("mine")
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				exchange([]string{"mine", "everybodys"}[i%2])
+			}
+		}
+	}()
+	v := &vault.Vault{Dir: link}
+	for range 3000 {
+		if lines, err := v.List(); err == nil && len(lines) == 0 {
+			t.Error("everybody's folder was taken for the vault")
+			break
+		}
+	}
+	close(stop)
+	<-done
 }

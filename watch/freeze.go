@@ -20,29 +20,53 @@ import (
 // slow disk does so first.
 const patience = 3 * time.Second
 
+// control is how a kind of control group is frozen: its file for that, the one
+// that says whether all stand still, and its list of threads. Orders and answers
+// are first those to go on, then those to stand still.
+type control struct {
+	order, report, threads string
+	orders, answers        [2]string
+}
+
+// control is that of the sandbox's group: v2's, or v1's freezer, in which FREEZING
+// is not yet FROZEN.
+func (w *Watcher) control() control {
+	const state = "freezer.state"
+	if _, err := os.Lstat(filepath.Join(w.box.Freezer, state)); err == nil {
+		names := [2]string{"THAWED", "FROZEN"}
+		return control{state, state, "tasks", names, names}
+	}
+	return control{"cgroup.freeze", "cgroup.events", "cgroup.threads", [2]string{"0", "1"}, [2]string{"frozen 0", "frozen 1"}}
+}
+
 // freeze has the sandbox stand still, or go on, where that can be had. What is
-// frozen can still be killed.
+// frozen by v1's freezer dies only when it goes on.
 func (w *Watcher) freeze(still bool) error {
 	if w.still == still || w.box.Freezer == "" || !w.begun {
 		return nil
 	}
 	w.still = still
-	value := "0"
+	c, which := w.control(), 0
 	if still {
-		value = "1"
+		which = 1
 	}
-	err := os.WriteFile(filepath.Join(w.box.Freezer, "cgroup.freeze"), []byte(value), 0)
-	for end := time.Now().Add(patience); err == nil; time.Sleep(20 * time.Microsecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Microsecond) {
+		// Again and again: v1 may miss a thread that is just being made.
+		err := os.WriteFile(filepath.Join(w.box.Freezer, c.order), []byte(c.orders[which]), 0)
 		var now []byte
-		now, err = os.ReadFile(filepath.Join(w.box.Freezer, "cgroup.events"))
-		if strings.Contains(string(now), "frozen "+value) {
+		if err == nil {
+			now, err = os.ReadFile(filepath.Join(w.box.Freezer, c.report))
+		}
+		if err == nil && strings.Contains(string(now), c.answers[which]) {
 			return nil
 		}
 		if err == nil && time.Now().After(end) {
 			err = fault.New(fault.Exhausted, "its processes do not come to a halt")
 		}
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "the sandbox cannot be frozen")
+		}
 	}
-	return fault.Wrap(fault.Internal, err, "the sandbox cannot be frozen")
 }
 
 // unopened fails where a process in the sandbox has what is masked now open: no
@@ -66,7 +90,7 @@ func (w *Watcher) unopened(t *Tree, names []string) error {
 // opened tells whether a thread of the frozen sandbox has something open beneath
 // the entries of a folder. Those of the first process, which is ours, have not.
 func (w *Watcher) opened(folder string, names []string) (bool, error) {
-	list, err := os.ReadFile(filepath.Join(w.box.Freezer, "cgroup.threads"))
+	list, err := os.ReadFile(filepath.Join(w.box.Freezer, w.control().threads))
 	if err != nil {
 		return false, err
 	}

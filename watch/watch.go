@@ -73,10 +73,10 @@ type place struct {
 // Options say how the sandbox can be dealt with.
 type Options struct {
 	PID     int    // its first process
-	Freezer string // its control group in a v2 tree; empty: it can only be ended
+	Freezer string // its control group, of v2 or of v1's freezer; empty: it can only be ended
 	Nested  bool   // it may have made mount namespaces, which no mask reaches
 	Record  func(kind, reason string, detail map[string]string) error
-	End     func(reason string)
+	End     func(reason string) // also where it is frozen
 }
 
 // New makes a watcher. Accepted tells that where folders cannot be watched, a
@@ -236,12 +236,12 @@ func (w *Watcher) fail(err error) {
 	switch {
 	case limit && w.accepted:
 		kind = "mask.unwatched"
-		_ = w.freeze(false) // what stays frozen runs into its time limit
 	case limit:
 		w.box.End("folders-unwatched")
 	default:
 		w.box.End("blocked-name-appeared")
 	}
+	_ = w.freeze(false)                                                               // after its death, or for it to go on: frozen it would do neither
 	_ = w.box.Record(kind, err.Error(), map[string]string{"hint": fault.HintOf(err)}) // it has happened either way
 }
 

@@ -159,16 +159,18 @@ func TestDeepAndMany(t *testing.T) {
 
 // TestHurry: while there is much to look at, the agent stands still, or is ended.
 func TestHurry(t *testing.T) {
-	dir, freezer := t.TempDir(), t.TempDir()
+	dir, v2, v1 := t.TempDir(), t.TempDir(), t.TempDir()
 	for i := range much + 10 {
 		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(freezer, "cgroup.events"), []byte("frozen 1\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{v2 + "/cgroup.events": "frozen 1\n", v1 + "/freezer.state": "THAWED\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, group := range []string{freezer, ""} {
+	for _, group := range []string{v2, v1, ""} {
 		tree := &Tree{Scanner: scanner(t, dir), Inside: "/work"}
 		w := Watcher{trees: []*Tree{tree}, box: Options{Freezer: group}, begun: true, heard: time.Now().Add(-2 * long)}
 		w.hurry(tree)

@@ -174,7 +174,7 @@ func pathTricks(o *way) (list []attempt) {
 		list = append(list, o.says(p, o.request("GET", p+o.token, o.RawPort, "Connection: close")))
 	}
 	at := o.at(o.TLSPort)
-	for _, p := range []string{"/open/%2e%2e/closed/" + o.token, "closed/" + o.token, "/open/x HTTP/1.1\r\nX: " + o.token, "https://" + o.Other + "/" + o.token, "", "/open/ /../closed/" + o.token} {
+	for _, p := range []string{"/open/%2e%2e/closed/" + o.token, "closed/" + o.token, "/open/x HTTP/1.1\r\nX: " + o.token, "https://" + o.Other + "/" + o.token, "https:closed/" + o.token, "x:/closed/" + o.token, "https://user:own@" + at + "/closed/" + o.token, "/open/x#" + o.token, "", "/open/ /../closed/" + o.token} {
 		list = append(list, o.streams("HTTP/2 "+p, o.fields("GET", p, at)))
 	}
 	return append(list, o.says("a long one", o.request("GET", "/closed/"+strings.Repeat("a/../", 2000)+o.token, o.RawPort, "Connection: close")))
@@ -242,12 +242,14 @@ func upgrades(o *way) (list []attempt) {
 func ownKeys(o *way) (list []attempt) {
 	b := base64.StdEncoding.EncodeToString([]byte("user:" + o.token))
 	for _, h := range []string{"Authorization: Bearer " + o.token, "authorization: token " + o.token, "Authorization: Basic " + b, "Cookie: session=" + o.token, "X-Api-Key: " + o.token, "Api-Key: " + o.token,
-		"X-Auth-Token: " + o.token, "X-Goog-Api-Key: " + o.token, "Private-Token: " + o.token, "Proxy-Authorization: Basic " + b, "Connection: authorization\r\nAuthorization: " + o.token} {
+		"X-Auth-Token: " + o.token, "X-Goog-Api-Key: " + o.token, "Private-Token: " + o.token, "X-Figma-Token: " + o.token, "X-Any-Session-Key: " + o.token, "X-Signature-Input: " + o.token, "Proxy-Authorization: Basic " + b, "Connection: authorization\r\nAuthorization: " + o.token} {
 		list = append(list, o.says(h[:20], o.request("GET", "/open/x", o.RawPort, h, "Connection: close")), o.says("twice", o.request("GET", "/open/x", o.RawPort, h, h, "Connection: close")))
 	}
 	at := o.at(o.TLSPort)
 	return append(list, o.says("in the query", o.request("GET", "/open/x?access_token="+o.token, o.RawPort, "Connection: close")),
 		o.says("in the query, escaped", o.request("GET", "/open/x?a=b&acces%73_token="+o.token, o.RawPort, "Connection: close")),
+		o.says("in the query, by another name", o.request("GET", "/open/x?privateToken="+o.token, o.RawPort, "Connection: close")),
+		o.says("in the query, as a list", o.request("GET", "/open/x?a;key%5B%5D="+o.token, o.RawPort, "Connection: close")),
 		o.says("in a trailer", o.request("POST", "/open/x", o.RawPort, "Transfer-Encoding: chunked", "Trailer: Authorization, Cookie", "Connection: close")+"0\r\nAuthorization: "+o.token+"\r\nCookie: "+o.token+"\r\n\r\n"),
 		o.streams("HTTP/2", append(o.fields("GET", "/open/x", at), hpack.HeaderField{Name: "authorization", Value: "Bearer " + o.token}, hpack.HeaderField{Name: "cookie", Value: o.token}, hpack.HeaderField{Name: "cookie", Value: "b=" + o.token})))
 }

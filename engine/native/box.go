@@ -188,10 +188,13 @@ func (b *box) Stop(grace time.Duration) error {
 	return b.err
 }
 
-// end kills the sandbox.
+// end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
 	b.because(reason)
 	b.process.Kill()
+	if b.group != nil {
+		_ = b.group.Kill() // its end tells what is left
+	}
 }
 
 // because notes why the sandbox is ended from outside; the first reason given

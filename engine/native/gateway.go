@@ -41,7 +41,9 @@ func leaves(p nacre.Plan) bool {
 	return len(p.Network)+len(p.Secrets)+len(p.Models)+len(p.Tools) > 0
 }
 
-// open starts the gateway, so that it begins while the sandbox is prepared.
+// open starts the gateway, so that it begins while the sandbox is prepared. It
+// comes after the control groups: what a plain user started before, outside the
+// scope that systemd made, cannot be moved in (TestGatewayIsCharged).
 func (b *box) open(context.Context) error {
 	if !leaves(b.plan) {
 		return nil

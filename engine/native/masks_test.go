@@ -22,6 +22,9 @@ import (
 	"nacre/sandbox/cgroup"
 )
 
+// patience is for machines that are emulated.
+const patience = 3 * time.Minute
+
 // changed is a sandbox over a folder that is about to change.
 type changed struct {
 	*testing.T
@@ -34,7 +37,8 @@ func overProject(t *testing.T, access nacre.Access, change ...func(*nacre.Plan))
 	t.Helper()
 	c := &changed{T: t, dir: project(t)}
 	e, a := newEngine(t)
-	p := granted(t, c.dir, access, "sleep", "60")
+	p := granted(t, c.dir, access, "sleep", "600")
+	p.Limits.Time = 2 * patience
 	for _, f := range change {
 		f(&p)
 	}
@@ -65,7 +69,7 @@ func (c *changed) events(kind string) (text string, n int) {
 // end, and tells which.
 func (c *changed) until(names ...string) (masked bool) {
 	c.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		text, _ := c.events("mask.added")
 		all := true
 		for _, n := range names {
@@ -125,7 +129,8 @@ func (c *changed) replace(name, text string) {
 func freezable() bool {
 	l := cgroup.Detect()
 	_, v2 := l.Base[""]
-	return v2 && l.Problem() == nil
+	_, v1 := l.Base["freezer"]
+	return (v1 || v2) && l.Problem() == nil
 }
 
 // TestMasksUnderChange: what appears on the host with a blocked name is masked,
@@ -208,7 +213,7 @@ func TestOpenedBeforeItWasMasked(t *testing.T) {
 			go func() {
 				_, _ = c.box.Exec(context.Background(), []string{"sh", "-c", hold}, nacre.Streams{Out: &out, Err: &out})
 			}()
-			for end := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "held"); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(patience); !strings.Contains(out.String(), "held"); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal(out.String())
 				}
@@ -342,6 +347,27 @@ func TestGuardHeldOpen(t *testing.T) {
 	}
 }
 
+// TestStoppedWhileFrozen: a sandbox that stands still can be stopped like any.
+func TestStoppedWhileFrozen(t *testing.T) {
+	if !freezable() {
+		t.Skip("needs control groups that freeze")
+	}
+	c := overProject(t, nacre.Write)
+	b := c.box.(*box)
+	file, value := "cgroup.freeze", "1"
+	if _, err := os.Stat(filepath.Join(b.group.Freezer(), "freezer.state")); err == nil {
+		file, value = "freezer.state", "FROZEN"
+	}
+	c.must(os.WriteFile(filepath.Join(b.group.Freezer(), file), []byte(value), 0))
+	c.must(c.box.Stop(0))
+	if exit, err := c.box.Wait(); err != nil || exit.Reason != "stopped" {
+		t.Errorf("%+v, %v", exit, err)
+	}
+	if _, err := os.Stat(b.group.Freezer()); err == nil {
+		t.Error("its group is left")
+	}
+}
+
 // TestHarmlessChurn: what is not blocked costs an event and changes nothing.
 func TestHarmlessChurn(t *testing.T) {
 	c := overProject(t, nacre.Write)
@@ -437,7 +463,11 @@ func TestBeforeTheStart(t *testing.T) {
 func TestWatchLimit(t *testing.T) {
 	if os.Getenv("NACRE_TEST_FEW_WATCHES") == "" { // in a user namespace, which has limits of its own
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestWatchLimit$", "-test.v")
-		cmd.Env = append(os.Environ(), "NACRE_TEST_FEW_WATCHES=1", "NACRE_INIT="+initPath)
+		accept := string(nacre.TierWatchdog) // to systemd it is nobody that may have a group
+		for _, tier := range accepted() {
+			accept += " " + string(tier)
+		}
+		cmd.Env = append(os.Environ(), "NACRE_TEST_FEW_WATCHES=1", "NACRE_INIT="+initPath, "NACRE_TEST_ACCEPT="+accept)
 		cmd.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWUSER, AmbientCaps: []uintptr{unix.CAP_SYS_RESOURCE},
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Geteuid(), Size: 1}},
@@ -475,7 +505,7 @@ func TestWatchLimit(t *testing.T) {
 			c.must(os.MkdirAll(filepath.Join(c.dir, "many", strconv.Itoa(i)), 0o755))
 		}
 		if accepts {
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 				if _, n := c.events("mask.unwatched"); n > 0 {
 					break
 				} else if time.Now().After(end) {

@@ -52,7 +52,7 @@ func (b *box) loosen(n int) error {
 		return errors.New("there is nothing more to loosen")
 	}
 	if in, ok := strings.CutPrefix(list[n].Item, "member of "); ok {
-		return b.move(in)
+		return b.move(in, n)
 	}
 	for _, value := range []string{other(list[n].Found, 2), other(list[n].Found, 0.5), "max", "0", "1"} {
 		for _, dir := range b.entry.Record.Groups.Folders {
@@ -74,12 +74,12 @@ func other(value string, factor float64) string {
 	return strconv.FormatInt(int64(n*factor), 10)
 }
 
-// move takes init out of its leaf of a group.
-func (b *box) move(dir string) error {
+// move takes init out of its leaf of a group, which may be the group itself.
+func (b *box) move(dir string, n int) error {
 	pid, errs := []byte(strconv.Itoa(b.process.PID)), []error{}
 	for _, leaf := range []string{"supervisor", "", ".."} {
 		err := os.WriteFile(filepath.Join(dir, leaf, "cgroup.procs"), pid, 0)
-		if err == nil {
+		if err == nil && !b.group.Readback(b.process.PID)[n].OK {
 			return nil
 		}
 		errs = append(errs, err)

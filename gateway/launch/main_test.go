@@ -64,6 +64,13 @@ func (a *memory) Record(_ context.Context, e nacre.Event) error {
 	return nil
 }
 
+// forget drops what was recorded.
+func (a *memory) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.events = nil
+}
+
 // find returns the first event of a kind that goes somewhere.
 func (a *memory) find(kind, to string) (nacre.Event, bool) {
 	a.mu.Lock()
@@ -109,6 +116,12 @@ func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
+}
+
+func (b *buffer) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
 }
 
 func (b *buffer) String() string {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/sandbox/cgroup"
 )
 
 // gatewayOf finds the gateway of a running sandbox among this process's children.
@@ -65,6 +66,22 @@ func TestGatewayIsConfined(t *testing.T) {
 	}
 	if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid)); err == nil {
 		has(t, string(maps), "Max core file size        0")
+	}
+}
+
+// TestGatewayIsCharged: what the gateway uses counts as the sandbox's, as root and
+// as a plain user under systemd, whose processes only systemd can move.
+func TestGatewayIsCharged(t *testing.T) {
+	if err := cgroup.Detect().Problem(); err != nil {
+		t.Skipf("needs control groups: %v", err)
+	}
+	w := newWorld(t)
+	w.grant("api.test", w.serve(t, echo, "api.test"), nil)
+	box, _ := w.start("sleep", "60")
+	defer func() { _ = box.Stop(0) }()
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", gatewayOf(t)))
+	if err != nil || !strings.Contains(string(groups), "/nacre-"+box.ID()+"/supervisor\n") {
+		t.Errorf("the gateway is in %s, %v", groups, err)
 	}
 }
 

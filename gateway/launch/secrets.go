@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"bytes"
 	"crypto/rand"
 	"net/netip"
 	"regexp"
@@ -126,6 +127,17 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 	}
 	for _, value := range values {
 		value.Zero()
+	}
+	for _, s := range append(config.Secrets, wire.Secret{Name: l.ProxySecret, Value: config.ProxyLogin}) {
+		if !forSSH(s.Slot) && bytes.ContainsAny(s.Value, "\r\n") {
+			return nil, fault.New(fault.Usage, "the secret %s has several lines, and goes where there is one", s.Name)
+		}
+	}
+	for _, s := range config.Secrets {
+		if !s.Maskable() {
+			return nil, fault.New(fault.Usage, "the secret %s is too short: a reply that says it again could not be masked", s.Name).
+				WithHint("it takes %d bytes, and so does the password in USER:PASSWORD", wire.Shortest)
+		}
 	}
 	return revealed, nil
 }

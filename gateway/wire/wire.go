@@ -52,6 +52,17 @@ type Secret struct {
 	Shaped      []string // what the agent has in its place
 }
 
+// Shortest is the shortest secret that replies can be searched for: a shorter one
+// is found in whatever is long enough.
+const Shortest = 8
+
+// Maskable tells whether a reply can be searched for the secret, and for a password
+// in it.
+func (s Secret) Maskable() bool {
+	_, password, both := bytes.Cut(s.Value, []byte(":"))
+	return len(s.Value) >= Shortest && (s.Slot != "basic" || !both || len(password) >= Shortest)
+}
+
 // HostKey is one that an SSH server may have.
 type HostKey struct {
 	Host string // its name inside

@@ -90,6 +90,7 @@ func try(socket int, s blueprint.Socket) string {
 		found = "sent"
 	}
 	if err == nil && !s.Datagram {
+		arrive(socket)
 		var arrived int
 		if arrived, _, err = unix.Accept(socket); err == nil {
 			unix.Close(arrived)
@@ -99,6 +100,15 @@ func try(socket int, s blueprint.Socket) string {
 		found = err.Error()
 	}
 	return found
+}
+
+// arrive waits until a connection has arrived: whoever makes it hears so a packet
+// earlier, which on a busy machine can be seen. Where none comes, accept says so.
+func arrive(socket int) {
+	p := []unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}
+	for err := error(unix.EINTR); errors.Is(err, unix.EINTR); {
+		_, err = unix.Poll(p, 5000)
+	}
 }
 
 // converse sends messages to the kernel and hears that each was obeyed.

@@ -4,8 +4,9 @@
 // Each sandbox has a group, nacre-ID, with two leaves: "agent" is the sandbox,
 // and "supervisor" is what Nacre itself runs for it, so that work which the
 // agent causes outside is charged to it as well. Processes are only ever in
-// the leaves. Under systemd the group is alone in a scope, nacre-ID.scope,
-// whose own files stay systemd's.
+// the leaves; but in v1's freezer the group is all the agent's and has none.
+// Under systemd the group is alone in a scope, nacre-ID.scope, whose own files
+// stay systemd's.
 //
 // Where a group is follows from the id alone: Planned says it before anything
 // is made, so that Remove finds also what a killed process had half made.
@@ -125,17 +126,23 @@ func (g *Group) add(leaf string, pid int) error {
 	return nil
 }
 
-// Freezer is the agent's leaf in a v2 tree, which can be frozen; empty where
-// there is none.
+// Freezer is the agent's leaf in the v2 tree or in v1's freezer, which can be
+// frozen; empty where there is neither. What is frozen in the latter dies only
+// once it is thawed, as Kill does.
 func (g *Group) Freezer() string {
-	if _, ok := g.layout.Base[tree2]; !ok {
-		return ""
+	for _, c := range [...]string{tree2, freezer} {
+		if _, ok := g.layout.Base[c]; ok {
+			return g.dir(c, agent)
+		}
 	}
-	return g.dir(tree2, agent)
+	return ""
 }
 
 // dir is the folder of a leaf, or of the group itself, in a controller's tree.
 func (g *Group) dir(controller, leaf string) string {
+	if controller == freezer {
+		leaf = ""
+	}
 	return filepath.Join(g.layout.folder(controller, g.state.ID), leaf)
 }
 

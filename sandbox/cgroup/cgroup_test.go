@@ -93,8 +93,9 @@ func TestKillEndsAForkStorm(t *testing.T) {
 	if err := g.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range g.state.Folders {
-		if pids, err := cgroups.GetPids(filepath.Join(f, agent)); err != nil || len(pids) > 0 {
+	for c := range g.layout.Base {
+		f := g.dir(c, agent)
+		if pids, err := cgroups.GetPids(f); err != nil || len(pids) > 0 {
 			t.Errorf("%s: %v, %v", f, pids, err)
 		}
 	}
@@ -113,7 +114,7 @@ func TestDestroyLeavesNothing(t *testing.T) {
 	for _, f := range before {
 		within(t, f+" to go", func() bool { return !cgroups.PathExists(f) })
 	}
-	if cgroups.PathExists(filepath.Join(g.state.Folders[0], agent)) {
+	if cgroups.PathExists(g.dir("pids", agent)) {
 		t.Error("the agent's leaf is left")
 	}
 }
@@ -198,12 +199,21 @@ func TestSweepAfterTheOwnerWasKilled(t *testing.T) {
 }
 
 func TestKilledOwnerLeavesOnlyWhatIsSwept(t *testing.T) {
-	need(t)
+	for _, frozen := range []bool{false, true} {
+		t.Run(fmt.Sprint("frozen:", frozen), func(t *testing.T) { killedOwner(t, frozen) })
+	}
+}
+
+func killedOwner(t *testing.T, frozen bool) {
+	l := need(t)
 	c := start(t, "owner", nil, "NACRE_CGROUP_TEST_ID="+newID())
 	c.release()
 	var s State
 	if err := json.Unmarshal([]byte(c.line()), &s); err != nil {
 		t.Fatal(err)
+	}
+	if frozen {
+		halt(t, &Group{state: s, layout: l})
 	}
 	c.Process.Kill()
 	c.Wait()
@@ -218,6 +228,51 @@ func TestKilledOwnerLeavesOnlyWhatIsSwept(t *testing.T) {
 	}
 	for _, f := range s.Folders {
 		within(t, f+" to go", func() bool { return !cgroups.PathExists(f) })
+	}
+}
+
+// halt freezes the agent as the watch does, and waits until it stands still.
+func halt(t *testing.T, g *Group) {
+	t.Helper()
+	dir, order, report, value, answer := g.Freezer(), "freezer.state", "freezer.state", "FROZEN", "FROZEN"
+	switch {
+	case dir == "":
+		t.Skip("needs control groups that freeze")
+	case g.layout.Mode == V2:
+		order, report, value, answer = "cgroup.freeze", "cgroup.events", "1", "frozen 1"
+	}
+	if err := cgroups.WriteFile(dir, order, value); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "it to stand still", func() bool {
+		now, err := cgroups.ReadFile(dir, report)
+		return err == nil && strings.Contains(now, answer)
+	})
+}
+
+// TestFrozenDiesBeforeItGoesOn: what is frozen runs nothing more when it is killed.
+func TestFrozenDiesBeforeItGoesOn(t *testing.T) {
+	for range 20 { // it would be a race
+		t.Run("", func(t *testing.T) {
+			quick := small
+			quick.CPUs = 2
+			g, name := group(t, quick), filepath.Join(t.TempDir(), "count")
+			count := counter(name)
+			c := start(t, "count", nil, "NACRE_CGROUP_TEST_COUNT="+name)
+			if err := g.AddAgent(c.Process.Pid); err != nil {
+				t.Fatal(err)
+			}
+			c.release()
+			within(t, "it to count", func() bool { return count.Load() > 0 })
+			halt(t, g)
+			before := count.Load()
+			if err := g.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if after := count.Load(); after != before {
+				t.Errorf("it went on from %d to %d", before, after)
+			}
+		})
 	}
 }
 
@@ -278,8 +333,8 @@ func TestSameNameTwice(t *testing.T) {
 	if _, err := New(context.Background(), g.state.ID, small); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("got %v", err)
 	}
-	for _, f := range g.state.Folders {
-		if !cgroups.PathExists(filepath.Join(f, agent)) {
+	for c := range g.layout.Base {
+		if f := g.dir(c, agent); !cgroups.PathExists(f) {
 			t.Errorf("%s went with the refused one", f)
 		}
 	}
@@ -386,7 +441,7 @@ func TestWhoIsWhere(t *testing.T) {
 		t.Helper()
 		for tid, in := range threads(t) {
 			for c, path := range in {
-				if strings.HasSuffix(path, leaf+agent) || !strings.HasSuffix(path, leaf+supervisor) && g.layout.Mode != V2 && shared(c) {
+				if strings.HasSuffix(path+"/", leaf) || strings.HasSuffix(path, leaf+agent) || !strings.HasSuffix(path, leaf+supervisor) && g.layout.Mode != V2 && shared(c) {
 					t.Errorf("%s thread %s is in %s:%s", when, tid, c, path)
 				}
 			}

@@ -28,6 +28,9 @@ const (
 const (
 	root  = "/sys/fs/cgroup"
 	tree2 = "" // the v2 tree's name among the controllers, as in /proc/self/cgroup
+	// freezer is v1's, which is not needed: without it nothing is frozen. All in
+	// it is the agent's, so that the group itself is the leaf.
+	freezer = "freezer"
 )
 
 // needed are the controllers without which there are no limits.
@@ -56,10 +59,11 @@ func Detect() Layout {
 		return detect2(own[tree2])
 	}
 	l := Layout{Base: map[string]string{}}
-	for _, c := range append(needed[:], "cpuacct") {
+	for _, c := range append(needed[:], "cpuacct", freezer) {
 		if mnt, top, err := cgroups.FindCgroupMountpointAndRoot(root, c); err == nil {
-			if rel, err := filepath.Rel(top, outside(own[c])); err == nil {
-				l.Mode, l.Base[c], l.Controllers = V1, filepath.Join(mnt, rel), append(l.Controllers, c)
+			rel, err := filepath.Rel(top, outside(own[c]))
+			if dir := filepath.Join(mnt, rel); err == nil && (c != freezer || writable(dir)) {
+				l.Mode, l.Base[c], l.Controllers = V1, dir, append(l.Controllers, c)
 			}
 		}
 	}
@@ -135,12 +139,16 @@ func (l Layout) Problem() error {
 		}
 	}
 	for _, dir := range slices.Sorted(maps.Values(l.Base)) {
-		if l.Manager == "" && unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK, unix.AT_EACCESS) != nil { // else it makes the folder for us
+		if l.Manager == "" && !writable(dir) { // else it makes the folder for us
 			return unsupported(nil, "no control group can be made in "+dir,
 				"run as root where it is mounted writable, or boot with systemd.unified_cgroup_hierarchy=1 so that systemd can delegate one")
 		}
 	}
 	return nil
+}
+
+func writable(dir string) bool {
+	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK, unix.AT_EACCESS) == nil
 }
 
 func unsupported(cause error, reason, remedy string) *fault.Fault {

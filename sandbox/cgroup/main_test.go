@@ -14,9 +14,11 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +42,10 @@ func TestMain(m *testing.M) {
 		time.Sleep(time.Minute)
 	case "burn":
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		}
+	case "count":
+		for n := counter(os.Getenv("NACRE_CGROUP_TEST_COUNT")); ; {
+			n.Add(1)
 		}
 	case "fork":
 		fork(n)
@@ -65,6 +71,23 @@ func allocate(n int) {
 	}
 	fmt.Println("allocated")
 	time.Sleep(time.Minute)
+}
+
+// counter is a number that processes share by a file.
+func counter(name string) *atomic.Int64 {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = f.Truncate(4096)
+	}
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	b, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		panic(err)
+	}
+	return (*atomic.Int64)(unsafe.Pointer(&b[0]))
 }
 
 // fork starts sleepers until the kernel refuses, at most n.

@@ -110,7 +110,7 @@ func (g *Group) Readback(pid int) []nacre.Expectation {
 	}
 	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	for _, c := range slices.Sorted(maps.Keys(g.layout.Base)) {
-		want := "/nacre-" + g.state.ID + "/" + agent
+		want := strings.TrimPrefix(g.dir(c, agent), g.layout.Base[c])
 		add("member of "+g.dir(c, ""), want, in[c], err == nil && strings.HasSuffix(in[c], want))
 	}
 	return out

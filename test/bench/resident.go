@@ -102,7 +102,7 @@ func resident(args []string) error {
 		}
 		start = func() (nacre.Sandbox, error) { return e.Start(context.Background(), p, streams) }
 	case "pool":
-		ready := pool.Open(p, 2, func() *exec.Cmd { return exec.Command("/proc/self/exe", "member", dir) })
+		ready := pool.Open(nacre.Caller{UID: os.Geteuid(), PID: os.Getpid(), Name: "bench"}, p, 2, func() *exec.Cmd { return exec.Command("/proc/self/exe", "member", dir) })
 		defer ready.Close()
 		start = func() (nacre.Sandbox, error) { return ready.Start(context.Background(), p, streams) }
 		settle = func() {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
 
 	"nacre/test/programs"
@@ -48,6 +49,9 @@ func TestKiller(t *testing.T) {
 	k := newKiller(t, bin)
 	before := k.machine()
 	defer k.appearing()()
+	if k.frozen() {
+		k.check(before)
+	}
 	start := time.Now()
 	for i := range k.kills {
 		k.once()
@@ -177,6 +181,40 @@ func (k *killer) once() {
 		k.end(supervisor, ended)
 	}
 	k.note()
+}
+
+// frozen kills a supervisor while its sandbox stands still, as the watch has it
+// do: in v1's freezer the death of its first process has to wait for the sweep.
+func (k *killer) frozen() (can bool) {
+	run := k.nacre("run", "-q", "--", "sh", "-c", "(setsid sleep 4242.1 &); sleep 4242.2")
+	if err := run.Start(); err != nil {
+		k.Fatal(err)
+	}
+	supervisor, ended := run.Process.Pid, make(chan struct{})
+	go func() { _ = run.Wait(); close(ended) }()
+	first := await(func() int { return initOf(supervisor, "reap") }, ended)
+	await(func() int { return childOf(first, "sh\x00") }, ended)
+	k.note()
+	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", first))
+	if err != nil {
+		k.Fatal(err)
+	}
+	file, value := filepath.Join("/sys/fs/cgroup", in[""], "cgroup.freeze"), "1"
+	if group, v1 := in["freezer"]; v1 {
+		file, value = filepath.Join("/sys/fs/cgroup/freezer", group, "freezer.state"), "FROZEN"
+	}
+	can = strings.Contains(file, "/nacre-")
+	if !can {
+		k.Log("nothing is killed while frozen: it needs control groups that freeze")
+	} else if err := os.WriteFile(file, []byte(value), 0); err != nil {
+		k.Fatal(err)
+	}
+	k.kill(supervisor, "frozen")
+	<-ended
+	if value == "FROZEN" && syscall.Kill(first, 0) != nil {
+		k.Error("what is frozen died by itself: nothing is proven")
+	}
+	return can
 }
 
 // end ends what the kill itself did not: half of the time as an owner does, else

