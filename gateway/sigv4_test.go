@@ -59,24 +59,23 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // FuzzSignature: whatever a program says that it signed, what is read of it is a
 // region and a service that a grant is compared with, and nothing else.
 func FuzzSignature(f *testing.F) {
-	f.Add("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("0", 64), "", "x=1")
-	f.Add("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/s3/aws4_request,SignedHeaders=host,Signature="+strings.Repeat("0", 64), "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-%53ignature=1")
-	f.Add("AWS4-HMAC-SHA256 Credential=a/b/20260101/*/s3/aws4_request, SignedHeaders=host, Signature=0", "UNSIGNED-PAYLOAD", "%zz")
-	f.Add("AWS4-ECDSA-P256-SHA256 Credential=AKID/20260101/s3/aws4_request", "x", "")
+	f.Add("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("0", 64), "")
+	f.Add("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/s3/aws4_request,SignedHeaders=host,Signature="+strings.Repeat("0", 64), "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
+	f.Add("AWS4-HMAC-SHA256 Credential=a/b/20260101/*/s3/aws4_request, SignedHeaders=host, Signature=0", "UNSIGNED-PAYLOAD")
+	f.Add("AWS4-ECDSA-P256-SHA256 Credential=AKID/20260101/s3/aws4_request", "x")
 	s := wire.Secret{Name: "aws", Slot: "sigv4:eu-*/s3", Value: []byte("AKIAEXAMPLE:0123456789abcdefghij")}
-	f.Fuzz(func(t *testing.T, authorization, payload, query string) {
+	f.Fuzz(func(t *testing.T, authorization, payload string) {
 		r, err := http.NewRequest("PUT", "https://s3.test/", strings.NewReader("body"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.URL.RawQuery = query
 		r.Header["Authorization"], r.Header["X-Amz-Content-Sha256"] = []string{authorization}, []string{payload}
 		got, err := newSigning(s, r)
 		if err != nil {
 			return
 		}
-		if got.service != "s3" || !strings.HasPrefix(got.region, "eu-") || strings.ContainsAny(got.region, "*/ \r\n,") || strings.Contains(strings.ToLower(query), "x-amz-signature") {
-			t.Errorf("%q %q %q: %+v", authorization, payload, query, got.scope)
+		if got.service != "s3" || !strings.HasPrefix(got.region, "eu-") || strings.ContainsAny(got.region, "*/ \r\n,") {
+			t.Errorf("%q %q: %+v", authorization, payload, got.scope)
 		}
 		if strings.HasPrefix(got.payload, "STREAMING-") && got.payload != "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
 			t.Errorf("%q passes", got.payload)

@@ -65,6 +65,7 @@ var places = map[string]place{
 	"gateway/model":   {layer: engines},
 	"gateway/wire":    {layer: engines},
 
+	"vault/keyring":   {layer: engines},
 	"auditlog/export": {layer: engines},
 	"seccomp/replay":  {layer: core},
 
