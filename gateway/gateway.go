@@ -29,9 +29,11 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks  map[string]*desk // by the name that they have inside
-	tokens tokens
-	lures  lures
+	desks   map[string]*desk  // by the name that they have inside
+	benches map[string]*bench // of tools, likewise
+	outside *http.Transport   // for what is asked on behalf of programs
+	tokens  tokens
+	lures   lures
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -115,6 +117,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.lures = newDialer(config), newDesks(config.Models), newLures(config.Secrets)
+	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil
 }

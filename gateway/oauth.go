@@ -217,8 +217,8 @@ func (s strictly) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var (
-	problem = regexp.MustCompile(`^[a-z_]{1,40}$`)
-	visible = regexp.MustCompile(`^[\x21-\x7e]*$`)
+	problem   = regexp.MustCompile(`^[a-z_]{1,40}$`)
+	printable = regexp.MustCompile(`^[\x21-\x7e]*$`)
 )
 
 // shortestToken: a shorter one would be found in replies by accident.
@@ -258,7 +258,7 @@ func readToken(status int, b []byte) ([]byte, error) {
 		to.Life = int64(min(n, uint64(longestUse/time.Second)))
 	}
 	switch {
-	case len(to.Token) < shortestToken || !visible.MatchString(to.Token+to.Refresh):
+	case len(to.Token) < shortestToken || !printable.MatchString(to.Token+to.Refresh):
 		return nil, errors.New("its answer has no token of at least 16 visible characters")
 	case !strings.EqualFold(text("token_type"), "bearer"):
 		return nil, errors.New("its answer has a token that is not a bearer's")

@@ -150,6 +150,10 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		g.serveModel(desk, proxy, w, r, d, grant, detail)
 		return
 	}
+	if b := g.benchOf(r); b != nil {
+		g.serveTools(&talk{g, b, w, r, d, grant, detail})
+		return
+	}
 	if err := g.intend(r.Context(), "request", d, detail); err != nil {
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return

@@ -52,11 +52,11 @@ type Launcher struct {
 // Supports refuses what no gateway can do yet: granted but not enforced would
 // be worse than refused.
 func (l *Launcher) Supports(p nacre.Plan) error {
-	if len(p.Tools) > 0 {
-		return fault.New(fault.Unsupported, "the plan grants tools, which the gateway of this version cannot enforce").
-			WithHint("leave it out of the manifest")
-	}
 	if _, err := l.providers(p); err != nil {
+		return err
+	}
+	servers, err := toolServers(p)
+	if err != nil {
 		return err
 	}
 	for _, n := range p.Network {
@@ -64,6 +64,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 			return err
 		}
 	}
+	p.Network = slices.Concat(p.Network, towards(servers)) // what secrets may be bound to
 	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
@@ -74,12 +75,17 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 	return nil
 }
 
+// reserved is the end of the names by which models and tools are reached inside.
+const reserved = ".nacre.internal"
+
 // sensible refuses a grant that would not do what it says.
 func sensible(n nacre.NetworkGrant) error {
 	a, err := netip.ParseAddr(n.Host)
 	switch {
 	case err == nil && a.IsLoopback() && n.As == "":
 		return fault.New(fault.Unsupported, "%s is the sandbox's own loopback to programs inside", n.Host).WithHint("give it a name inside: as: db.internal")
+	case strings.HasSuffix(n.Host, reserved) || strings.HasSuffix(n.As, reserved):
+		return fault.New(fault.Unsupported, "%s is a name of Nacre's own inside", n.Summary).WithHint("give it another name inside: as: db.internal")
 	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
 		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
 	case n.Bytes > 0 && len(n.Upgrade) > 0:
@@ -130,11 +136,15 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if err != nil {
 		return nil, err
 	}
+	where, err := tools(&p, &config)
+	if err != nil {
+		return nil, err
+	}
 	revealed, err := l.secrets(p, &config)
 	if err != nil {
 		return nil, err
 	}
-	revealed = append(revealed, told...)
+	revealed = slices.Concat(revealed, told, where)
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
@@ -259,7 +269,7 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "usage", "token":
+	case "connect", "request", "name", "packet", "usage", "token", "tool":
 		return kind
 	}
 	return "other"

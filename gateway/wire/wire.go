@@ -30,6 +30,7 @@ type Config struct {
 	Secrets     []Secret
 	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
 	Models      []Model
+	Tools       []ToolServer
 	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
@@ -81,6 +82,18 @@ type Model struct {
 	Models   []string
 	Requests int64
 	Tokens   int64
+}
+
+// ToolServer is where the tools of some grants are. The network grants for its name
+// inside are among the rules, with the same ids.
+type ToolServer struct {
+	Name   string
+	Inside string // its name inside
+	Host   string // where it is
+	Port   int
+	Plain  bool // without TLS outside: on this machine
+	Path   string
+	Grants []nacre.NamedGrant
 }
 
 // Zero forgets the values.

@@ -36,8 +36,8 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 533},
-	"policy":            {layer: core, ceiling: 514},
+	"manifest":          {layer: core, ceiling: 560},
+	"policy":            {layer: core, ceiling: 520},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
 	"sandbox":           {layer: core, ceiling: 705},
@@ -62,6 +62,7 @@ var places = map[string]place{
 	"gateway":         {layer: engines},
 	"gateway/capture": {layer: engines},
 	"gateway/launch":  {layer: engines},
+	"gateway/mcp":     {layer: engines},
 	"gateway/model":   {layer: engines},
 	"gateway/wire":    {layer: engines},
 
@@ -70,6 +71,7 @@ var places = map[string]place{
 	"seccomp/replay":  {layer: core},
 
 	"explain":       {layer: core},
+	"tools":         {layer: core},
 	"remedy":        {layer: core},
 	"grant":         {layer: core},
 	"mountlist":     {layer: core},
@@ -129,7 +131,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7904
+	coreCeiling = 7937
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -231,7 +233,7 @@ func oneOf(names ...string) func(string) bool {
 func trusted(name string) bool { return places[name].ceiling > 0 }
 
 var bans = []ban{
-	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp", "settings", "remedy"),
+	{oneOf("strict", "manifest", "policy", "grant", "compile", "explain", "schema", "seccomp", "settings", "remedy", "tools"),
 		[]string{"os/...", "net", "net/http/...", "syscall", "path/filepath", "io/fs", "io/ioutil", "crypto/rand", "math/rand/...", "runtime/..."},
 		"it decides, and does no input or output: the same question always has the same answer"},
 	{trusted, []string{"log/...", "flag", "net/http/...", "plugin", "testing", "html/template", "text/template", "database/sql", "net/rpc", "encoding/gob", "os/user"},
