@@ -33,6 +33,8 @@ type Gateway struct {
 	till    *till
 	benches map[string]*bench // of tools, likewise
 	outside *http.Transport   // for what is asked on behalf of programs
+	tokens  tokens
+	lures   lures
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -118,8 +120,8 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g := &Gateway{config: config, porter: porter, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
-	g.dialer, g.desks = newDialer(config), newDesks(config.Models)
-	g.till = newTill(control)
+	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
+	g.lures = newLures(config.Secrets)
 	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil

@@ -81,7 +81,10 @@ type Network struct {
 type Secret struct {
 	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its name in the vault"`
 	Hosts  []string `yaml:"hosts,some" about:"the hosts it may be sent to"`
-	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64}|ssh(:[a-z_][a-z0-9_-]{0,31})?)$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME; ssh or ssh:USER: a private key to log in with as git, or USER"`
+	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64}|ssh(:[a-z_][a-z0-9_-]{0,31})?|sigv4:[a-z0-9*-]{1,32}/[a-z0-9*-]{1,32}|oauth)$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME; sigv4:REGION/SERVICE: AWS's signature; oauth: a bearer token fetched with it; ssh or ssh:USER: a private key to log in with as git, or USER"`
+	Token  string   `yaml:"token" match:"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?/[A-Za-z0-9._~/-]{0,200}$" about:"with slot oauth: where tokens are fetched"`
+	Scopes []string `yaml:"scopes,some" match:"^[!#-\\[\\]-~]{1,200}$" about:"with slot oauth: what tokens are asked for; default: default, which is whatever the server gives"`
+	Shaped []string `yaml:"placeholder,some" match:"^([a-z]+|[A-Z_][A-Z0-9_]{0,63}=[A-Za-z0-9._-]{0,32}[*#]{16,200}[A-Za-z0-9._-]{0,32})$" about:"what the agent has in its place: VARIABLE=TEXT with * for any letter or digit, # for an upper-case one, or anthropic, openai, github, slack, aws"`
 	Reveal bool     `yaml:"reveal" about:"true: the agent gets the value itself, with a warning"`
 	Reason string   `yaml:"reason" about:"why"`
 	Origin nacre.Origin

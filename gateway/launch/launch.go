@@ -68,7 +68,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 		}
 	}
 	p.Network = slices.Concat(p.Network, towards(servers)) // what secrets may be bound to
-	if err := bound(p); err != nil {
+	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
 	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
@@ -284,7 +284,7 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "usage", "tool":
+	case "connect", "request", "name", "packet", "usage", "token", "tool":
 		return kind
 	}
 	return "other"

@@ -130,3 +130,10 @@ func (o object) set(name string, value any) {
 }
 
 func (o object) write() ([]byte, error) { return json.Marshal(o.values) }
+
+// Object reads the outermost object of a text, in which no key may be there twice,
+// in whatever case.
+func Object(b []byte) (map[string]json.RawMessage, error) {
+	o, err := readObject(b)
+	return o.values, err
+}

@@ -46,8 +46,11 @@ type Secret struct {
 	Value       []byte
 	Fingerprint string // for the audit
 	Hosts       []string
-	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER
+	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER, sigv4:REGION/SERVICE, oauth
 	Plain       bool   // its hosts are on this machine: without TLS too
+	Token       string // with oauth: where tokens are fetched
+	Scopes      []string
+	Shaped      []string // what the agent has in its place
 }
 
 // Shortest is the shortest secret that replies can be searched for: a shorter one
