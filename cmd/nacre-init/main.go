@@ -12,8 +12,8 @@ import (
 	"nacre/sandbox/reap"
 )
 
-// init runs on the process's first thread, and keeps main there: package build
-// needs it.
+// init runs on the process's first thread, and keeps main there: packages build
+// and reap need it.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -21,7 +21,6 @@ func main() {
 	case len(os.Args) == 2 && os.Args[1] == "build":
 		build.Main([]string{"nacre-init", "reap"})
 	case len(os.Args) == 2 && os.Args[1] == "reap":
-		runtime.UnlockOSThread()
 		os.Exit(reap.Main())
 	default:
 		_, _ = os.Stderr.WriteString("nacre-init is started by nacre, not by hand; see: nacre run --help\n")

@@ -22,7 +22,8 @@ import (
 )
 
 // Main runs until the first job has ended and returns the exit status for
-// nacre-init itself.
+// nacre-init itself. The calling goroutine must be locked to the process's first
+// thread; see unhandle.
 func Main() int {
 	runtime.GOMAXPROCS(1) // few threads, however large the machine
 	facts := ask()
@@ -41,13 +42,17 @@ func Main() int {
 	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
 		return 1
 	}
-	return r.serve()
+	ended := make(chan int)
+	go func() { ended <- r.serve() }()
+	return <-ended
 }
 
 // unhandle leaves the signals that would end a Go program to the kernel, which
 // drops those that the first process of a namespace does not handle (sigaction(2),
 // pid_namespaces(7)): the agent may signal its init like any other process of its
-// own. None stays ignored, because that is inherited by every job.
+// own. None stays ignored, because that is inherited by every job. The kernel looks
+// at the first thread: a signal that is blocked there, as Go does it around a fork,
+// is not dropped but ends the process at another thread. So that one only waits.
 func unhandle() error {
 	var byDefault [4]uint64 // struct sigaction
 	for s := unix.Signal(1); s <= lastSignal; s++ {
