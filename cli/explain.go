@@ -94,7 +94,7 @@ func noCapability(args []string) error {
 	if slices.Contains(explained, nacre.Capability(args[1])) {
 		return nil
 	}
-	if _, err := os.Stat(args[0]); err == nil {
+	if _, err := os.Stat(args[0]); err == nil || strings.HasSuffix(args[0], ".yaml") {
 		args = args[1:]
 	}
 	var known []string
