@@ -45,7 +45,7 @@ func (e *talk) outward(ctx context.Context, method string, body []byte) (*http.R
 			out.Header.Set(name, value)
 		}
 	}
-	return out, inject(e.secretsFor(e.at.Inside), out)
+	return out, inject(e.secretsOf(e.r), out)
 }
 
 // send makes a request and takes what the reply says of secrets out of it.
@@ -58,7 +58,7 @@ func (e *talk) send(out *http.Request) (*http.Response, error) {
 		reply.Body.Close()
 		return nil, errors.New("the reply is compressed although it was not to be")
 	}
-	if err := scrub(e.secretsFor(e.at.Inside), reply); err != nil {
+	if err := scrub(e.secretsOf(e.r), reply); err != nil {
 		reply.Body.Close()
 		return nil, err
 	}

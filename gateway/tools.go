@@ -269,5 +269,11 @@ func (e *talk) answer(status int, b []byte) {
 		e.w.Header().Set("Connection", "close") // the body may not be read to its end
 	}
 	e.w.WriteHeader(status)
-	_, _ = e.w.Write(b)
+	_, _ = e.w.Write(e.masked(b))
+}
+
+// masked is a message without the server's secrets: written anew, it may say plainly
+// what was escaped in the reply that was searched.
+func (e *talk) masked(b []byte) []byte {
+	return mask(b, needlesOf(e.secretsFor(e.at.Inside)))
 }

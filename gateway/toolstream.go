@@ -77,7 +77,7 @@ func (e *talk) events(asked *mcp.Request, events *mcp.Events) error {
 // say writes one event.
 func (e *talk) say(b []byte) {
 	if b != nil {
-		_, _ = fmt.Fprintf(e.w, "event: message\ndata: %s\n\n", b)
+		_, _ = fmt.Fprintf(e.w, "event: message\ndata: %s\n\n", e.masked(b))
 	}
 	_ = http.NewResponseController(e.w).Flush() // a program that has left is noticed by its context
 }

