@@ -100,7 +100,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 func selected(specs []wire.Spec, o Options) ([]wire.Spec, error) {
 	for _, pattern := range o.Probes {
 		if !slices.ContainsFunc(specs, func(s wire.Spec) bool { return matches(pattern, s.ID) }) {
-			return nil, fault.New(fault.Usage, "no probe is called %q", pattern).WithHint("nacre-attack --list-json lists them")
+			return nil, fault.New(fault.Usage, "no probe is called %q", pattern).WithHint("nacre attack --list lists them")
 		}
 	}
 	var keep []wire.Spec

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os/signal"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/attack"
@@ -88,7 +90,13 @@ func (o *attackOptions) run(ctx context.Context, app *App) error {
 		target.Progress = func(attack.Entry) { judged++; fmt.Fprintf(app.Err, "\r%d probes judged ", judged) }
 		defer fmt.Fprintln(app.Err)
 	}
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	defer stop()
 	report, err := attack.Run(ctx, target)
+	if ctx.Err() != nil {
+		app.note("interrupted: there is no score")
+		return status(exitFault)
+	}
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func newAudit(app *App) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.follow(cmd.Context()) },
 	}
 	for _, c := range []*cobra.Command{show, follow} {
-		c.Flags().BoolVar(&o.asJSON, "json", false, "print as JSON")
+		c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON, one record on each line")
 		o.filterFlags(c)
 	}
 	cmd.AddCommand(show, follow, newAuditVerify(o), newAuditCheckpoint(o), newAuditKey(o), newAuditProve(o), newAuditExport(o),

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"nacre/auditlog"
@@ -22,8 +23,11 @@ func (o *auditOptions) print(r auditlog.Record) error {
 		}{r, note, r.Problem})
 	}
 	line := fmt.Sprintf("%6d  %s  %-16s  %-8s  %-5s  %s", r.Seq, r.Time.Local().Format(time.DateTime), r.Kind, r.Sandbox, r.Decision, r.Reason)
-	if command := r.Detail["command"]; command != "" {
-		line += ": " + command
+	// What is told besides: the command, what a request was for, how it ended.
+	for _, told := range []string{r.Detail["command"], r.Detail["to"], strings.TrimPrefix(r.Detail["code"], "0")} {
+		if told != "" {
+			line += ": " + told
+		}
 	}
 	if note != "" {
 		line += "  [" + note + "]"

@@ -50,6 +50,8 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.Version = app.version().line()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
 	})
@@ -79,7 +81,7 @@ func takes(least, most int, usage string) cobra.PositionalArgs {
 		if len(args) >= least && (most < 0 || len(args) <= most) {
 			return nil
 		}
-		return fault.New(fault.Usage, "%s: expected %s, found %d arguments", cmd.CommandPath(), usage, len(args)).
+		return fault.New(fault.Usage, "%s: expected %s, found %s", cmd.CommandPath(), usage, counted(len(args), "argument")).
 			WithHint("%s --help has examples", cmd.CommandPath())
 	}
 }

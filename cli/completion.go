@@ -10,7 +10,7 @@ import (
 
 func newCompletion(app *App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "completion bash|zsh|fish",
+		Use:   "completion [flags] bash|zsh|fish",
 		Short: "Print the completion script of a shell",
 		Example: `  source <(nacre completion bash)
   nacre completion zsh > "${fpath[1]}/_nacre"

@@ -9,6 +9,7 @@ import (
 	"nacre/explain"
 	"nacre/fault"
 	"nacre/grant"
+	"nacre/policy"
 	"nacre/seccomp"
 )
 
@@ -44,6 +45,10 @@ func decide(c grant.Input, q explain.Query) (nacre.Decision, error) {
 	}
 	would, err := explain.Would(whole, q)
 	if err != nil || would.Effect != nacre.Allow {
+		// A name alone is no rule where one says more: hosts, a budget.
+		if _, bad := policy.Parse("remedy", []byte("version: 1\n"+would.Remedy)); bad != nil {
+			would.Remedy = "declare it in a manifest: nacre plan --agent then shows the policy's line"
+		}
 		return would, err
 	}
 	would.Effect = nacre.Deny

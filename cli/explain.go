@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"nacre/explain"
 	"nacre/fault"
 	"nacre/policy"
+	"nacre/remedy"
 )
 
 type explainOptions struct {
@@ -51,6 +53,9 @@ the one that a run is decided by. Ends with 0 if it is allowed, 1 if not.`,
 
 func (o *explainOptions) run(args []string) error {
 	if !slices.Contains(explained, nacre.Capability(args[0])) && o.agent == "" {
+		if err := noCapability(args); err != nil {
+			return err
+		}
 		o.agent, args = args[0], args[1:]
 	}
 	who, err := o.app.owner()
@@ -83,10 +88,34 @@ func (o *explainOptions) run(args []string) error {
 	return statusOf(d.Effect == nacre.Allow)
 }
 
+// noCapability is the fault of a first word that is neither a capability nor a
+// manifest before one.
+func noCapability(args []string) error {
+	if slices.Contains(explained, nacre.Capability(args[1])) {
+		return nil
+	}
+	if _, err := os.Stat(args[0]); err == nil || strings.HasSuffix(args[0], ".yaml") {
+		args = args[1:]
+	}
+	var known []string
+	for _, c := range explained {
+		known = append(known, string(c))
+	}
+	f := fault.New(fault.Usage, "nacre explain: there is no capability %q", args[0])
+	if near := remedy.Near(args[0], known); near != "" {
+		return f.WithHint("did you mean %q?", near)
+	}
+	return f.WithHint("the capabilities are %s", strings.Join(known, " "))
+}
+
 func (o *explainOptions) query(who owner, args []string) (q explain.Query, err error) {
 	if len(args) < 2 || len(args) > 3 || !slices.Contains(explained, nacre.Capability(args[0])) {
 		return q, fault.New(fault.Usage, "nacre explain: expected CAPABILITY SUBJECT [read|write], found %q", strings.Join(args, " ")).
 			WithHint("the capabilities are %s", strings.Trim(fmt.Sprint(explained), "[]"))
+	}
+	if nacre.Capability(args[0]) == nacre.CapNetwork && !strings.Contains(args[1], "://") {
+		return q, fault.New(fault.Usage, "nacre explain network: expected METHOD https://HOST/PATH or tcp://HOST:PORT, found %q", args[1]).
+			WithHint("such as 'GET https://example.com/'")
 	}
 	q = explain.Query{Capability: nacre.Capability(args[0]), Subject: args[1], Inside: o.inside, Syscall: lookup}
 	if q.Capability == nacre.CapFiles {

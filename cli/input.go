@@ -29,7 +29,7 @@ func (in *input) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&in.env, "env", nil, "give a variable: `NAME=VALUE`, or NAME for your own value; may be repeated")
 	f.StringArrayVar(&in.limits, "limit", nil, "set a limit, such as `memory=1GiB`; may be repeated")
 	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
-	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:…`, directory:PATH, layout:PATH or archive:PATH")
+	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:DIGEST`, directory:PATH, layout:PATH or archive:PATH")
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
 	in.completions(cmd, "accept", "limit", "image")

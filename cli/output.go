@@ -56,15 +56,23 @@ func (app *App) note(format string, args ...any) {
 	fmt.Fprintln(app.Err, "nacre:", terminal.Clean(fmt.Sprintf(format, args...)))
 }
 
+// counted is a number of things, each of them called one.
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
 // whyEnded says in words why a run ended where that was not its own doing.
 func whyEnded(e nacre.Exit, l nacre.Limits) string {
 	switch e.Reason {
 	case "timeout":
 		return fmt.Sprintf("ended: its time of %v is over (timeout)", l.Time)
 	case "output-limit":
-		return fmt.Sprintf("ended: it wrote more than %d bytes (output-limit)", l.Output)
+		return fmt.Sprintf("ended: it wrote more than %s (output-limit)", formatSize(l.Output))
 	case "memory-limit":
-		return fmt.Sprintf("ended: it needed more than %d bytes of memory (memory-limit)", l.Memory)
+		return fmt.Sprintf("ended: it needed more than %s of memory (memory-limit)", formatSize(l.Memory))
 	case "blocked-name-appeared":
 		return "ended: a name that is to be masked appeared in a granted folder, and what is in it may have been read (blocked-name-appeared)"
 	case "folders-unwatched":

@@ -41,7 +41,7 @@ administrator's policy in /etc/nacre/policy.yaml bounds both.`,
 		Example: "  nacre policy init", Args: takes(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.init(cmd.Context()) },
 	}, &cobra.Command{
-		Use: "check [FILE]", Short: "Check a policy's text, and that nobody else can change it",
+		Use: "check [flags] [FILE]", Short: "Check a policy's text, and that nobody else can change it",
 		Example: "  nacre policy check\n  nacre policy check ./policy.yaml", Args: takes(0, 1, "at most one file"),
 		RunE: func(_ *cobra.Command, args []string) error { return o.check(args) },
 	}, newPolicyAllow(o), newPolicyImport(o))
@@ -78,7 +78,7 @@ func (o *policyOptions) check(args []string) error {
 		_, err = fmt.Fprintf(o.app.Out, "%s: there is none, so that nothing is allowed beyond your command lines\n", path)
 		return err
 	}
-	_, err = fmt.Fprintf(o.app.Out, "%s: fine, %d rules\n", path, len(rulesOf("policy", p)))
+	_, err = fmt.Fprintf(o.app.Out, "%s: fine, %s\n", path, counted(len(rulesOf("policy", p)), "rule"))
 	return err
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,7 +24,7 @@ type allowOptions struct {
 func newPolicyAllow(p *policyOptions) *cobra.Command {
 	o := &allowOptions{policyOptions: p}
 	cmd := &cobra.Command{
-		Use:   "allow CAPABILITY WHAT | LINE",
+		Use:   "allow [flags] CAPABILITY WHAT | LINE",
 		Short: "Add a rule to the policy; its comments stay",
 		Long: `Add a rule to the policy file, which is made where there is none. The rule is for
 every agent, or with --agent for one manifest, by its path. What is added is
@@ -81,8 +82,19 @@ func (o *allowOptions) line(who owner, args []string) (string, error) {
 	case slices.Contains(lists, kind):
 		return kind + ": [" + remedy.Quote(what) + "]", nil
 	}
-	return "", fault.New(fault.Usage, "nacre policy allow: there is no short form for %q", kind).
-		WithHint("give the policy line itself, in quotes: 'network: [{host: example.com}]'")
+	f := fault.New(fault.Usage, "nacre policy allow: there is no short form for %q", kind)
+	if near := remedy.Near(kind, append([]string{"files", "limits"}, lists...)); near != "" {
+		return "", f.WithHint("did you mean %q?", near)
+	}
+	example := cmp.Or(lines[kind], lines["network"])
+	return "", f.WithHint("give the policy line itself, in quotes: '%s'", example)
+}
+
+// lines are examples of rules that are more than a name.
+var lines = map[string]string{
+	"network": "network: [{host: example.com}]",
+	"secrets": "secrets: [{name: github-token, hosts: [api.example.com]}]",
+	"models":  `models: [{provider: anthropic, models: ["*"], requests: 100}]`,
 }
 
 func (o *allowOptions) run(ctx context.Context, args []string) error {

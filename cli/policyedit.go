@@ -82,7 +82,7 @@ func (e policyEdit) merge(old []byte) (text []byte, changed bool, err error) {
 	// What is to be added must be a policy by itself: then a fault names it, and
 	// nothing can hide in it.
 	const given = "the line"
-	if _, err := policy.Parse(given, []byte("version: 1\n"+e.line)); err != nil {
+	if _, err := policy.Parse(given, []byte(e.line+"\nversion: 1\n")); err != nil {
 		return nil, false, err
 	}
 	var document, added yaml.Node

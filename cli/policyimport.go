@@ -22,7 +22,7 @@ type importOptions struct {
 func newPolicyImport(p *policyOptions) *cobra.Command {
 	o := &importOptions{policyOptions: p}
 	cmd := &cobra.Command{
-		Use:   "import FILE",
+		Use:   "import [flags] FILE",
 		Short: "Say NanoClaw's mount allow-list as a policy",
 		Long: `Read a mount-allowlist.json of NanoClaw and print a policy with the same meaning,
 or a stricter one. What cannot be carried over, and what differs, is said line by

@@ -9,7 +9,7 @@ import (
 func newPosture(app *App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "posture ID",
+		Use:   "posture [flags] ID",
 		Short: "Read back from a running sandbox what holds, beside what must",
 		Long: `Read back from the kernel what holds for a running sandbox, beside what its plan
 says must hold. Ends with 1 if anything differs.`,

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,7 +39,7 @@ func (app *App) ps(asJSON bool) error {
 	}
 	t := table{heading: []string{"ID", "NAME", "AGE", "PID", "AGENT", "COMMAND"}}
 	for _, r := range list {
-		t.add(r.ID, cmp.Or(r.Name, r.Agent), since(r.Started), r.Init, r.Subject, strings.Join(r.Command, " "))
+		t.add(r.ID, r.Name, since(r.Started), r.Init, r.Subject, strings.Join(r.Command, " "))
 	}
 	return t.print(app)
 }

@@ -87,7 +87,11 @@ func (l *lister) rules(r *policy.Rules) {
 
 func (l *lister) denials(d *policy.Deny) {
 	for _, h := range d.Network {
-		l.add("deny", nacre.CapNetwork, h.Origin, fmt.Sprint(h.Host, " ", h.Ports))
+		rule := h.Host
+		if len(h.Ports) > 0 {
+			rule += fmt.Sprint(" ", h.Ports)
+		}
+		l.add("deny", nacre.CapNetwork, h.Origin, rule)
 	}
 	for _, named := range []struct {
 		capability nacre.Capability

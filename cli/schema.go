@@ -11,7 +11,7 @@ import (
 
 func newSchema(app *App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "schema agent|policy",
+		Use:     "schema [flags] agent|policy",
 		Short:   "Print the JSON Schema of agent.yaml or policy.yaml, for editors",
 		Example: "  nacre schema agent > agent.schema.json\n  nacre schema policy",
 		Args:    takes(1, 1, "agent or policy"), ValidArgs: []string{"agent", "policy"},

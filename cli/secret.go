@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"nacre/fault"
 	"nacre/vault"
 	"nacre/vault/keyring"
 )
@@ -99,7 +100,12 @@ func (o *secretOptions) value(name string) ([]byte, error) {
 		return term.ReadPassword(int(o.app.In.Fd()))
 	}
 	b, err := io.ReadAll(io.LimitReader(o.app.In, vault.MaxValue+1))
-	return bytes.TrimRight(b, "\r\n"), err
+	b = bytes.TrimRight(b, "\r\n")
+	if err == nil && len(b) == 0 {
+		err = fault.New(fault.Usage, "secret %s: expected a value on the standard input, found nothing", name).
+			WithHint("such as: printf %%s \"$TOKEN\" | nacre secret %s %s; or --env, or --command", map[bool]string{false: "set", true: "rotate"}[o.rotate], name)
+	}
+	return b, err
 }
 
 func newSecretList(app *App) *cobra.Command {
@@ -119,7 +125,7 @@ func newSecretList(app *App) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return app.printJSON(lines)
+				return app.printJSON(append([]vault.Line{}, lines...))
 			}
 			t := table{heading: []string{"NAME", "KIND", "FROM", "FINGERPRINT", "CHANGED"}}
 			for _, l := range lines {

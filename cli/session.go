@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"nacre"
+	"nacre/compile"
+	"nacre/fault"
 	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
@@ -74,7 +76,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	if err != nil {
 		s.close()
 		s.log.discard()
-		return signals.interrupted(err)
+		return signals.interrupted(notStarted(err, s.plan))
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
 	signals.forward(box)
@@ -88,6 +90,19 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	exit, err := s.wait()
 	s.tellDenied()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
+}
+
+// notStarted says which command was not found, and that its folder may be what is
+// lacking: the kernel's answer is the same.
+func notStarted(err error, p nacre.Plan) error {
+	if fault.KindOf(err) != fault.Missing {
+		return err
+	}
+	hint := fault.HintOf(err)
+	if p.Workdir != compile.Home {
+		hint += "; or there is no folder " + p.Workdir + " to start in"
+	}
+	return fault.New(fault.Missing, "%s: %s", p.Command[0], err).WithHint("%s", hint)
 }
 
 // settling is how long a run takes to be one that stays: from then on it is to

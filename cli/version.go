@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,12 +30,17 @@ func newVersion(app *App) *cobra.Command {
 			if asJSON {
 				return app.printJSON(v)
 			}
-			_, err := fmt.Fprintln(app.Out, "nacre", v.Version, v.Platform, v.Go, v.Revision)
+			_, err := fmt.Fprintln(app.Out, v.line())
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
+}
+
+// line is the version for people; nacre --version prints it as well.
+func (v version) line() string {
+	return strings.TrimSpace(strings.Join([]string{"nacre", v.Version, v.Platform, v.Go, v.Revision}, " "))
 }
 
 func (app *App) version() version {

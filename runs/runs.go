@@ -209,7 +209,11 @@ func (s *Store) Find(name string) (Record, error) {
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	return Record{}, fault.New(fault.NotFound, "%d running sandboxes are called %q", len(found), name).
+	what := fmt.Sprintf("%d running sandboxes have ids that begin with %q", len(found), name)
+	if len(found) == 0 {
+		what = fmt.Sprintf("no running sandbox is called %q", name)
+	}
+	return Record{}, fault.New(fault.NotFound, "%s", what).
 		WithHint("nacre ps lists them")
 }
 

@@ -3,8 +3,12 @@ package boundary
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"nacre/test/programs"
 )
@@ -44,5 +48,37 @@ func TestAttackExamples(t *testing.T) {
 	}
 	if ran < 2 {
 		t.Errorf("only %d examples:\n%s", ran, help)
+	}
+}
+
+// TestAttackInterrupted: Ctrl-C in an attack says that there is no score, and what
+// was planted goes.
+func TestAttackInterrupted(t *testing.T) {
+	o := newOwner(t)
+	planted := t.TempDir()
+	if err := os.Chmod(planted, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(bin, "nacre"), append([]string{"attack"}, programs.Tiers()...)...)
+	cmd.Dir = o.home
+	cmd.Env = []string{"HOME=" + o.home, "PATH=" + bin + ":" + os.Getenv("PATH"), "LANG=C.UTF-8", "TMPDIR=" + planted}
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3000 { // half a minute, where nothing is planted
+		if found, _ := filepath.Glob(planted + "/nacre-attack-*"); len(found) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = cmd.Process.Signal(unix.SIGINT)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 125 || !strings.Contains(out.String(), "interrupted: there is no score") {
+		t.Errorf("ended with %d: %s", code, &out)
+	}
+	if left, err := os.ReadDir(planted); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
