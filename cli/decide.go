@@ -33,7 +33,8 @@ func decide(c grant.Input, q explain.Query) (nacre.Decision, error) {
 	if err == nil {
 		d := explain.Decide(p, q)
 		single := q.Capability == nacre.CapSyscalls && c.Owner.Groups[q.Subject] == ""
-		if d.Effect == nacre.Allow || q.Inside || single || strings.HasPrefix(d.Rule, "blocked.") {
+		conditions := q.Capability == nacre.CapTools && d.Rule != "default" // a declared tool, with other arguments
+		if d.Effect == nacre.Allow || q.Inside || single || conditions || strings.HasPrefix(d.Rule, "blocked.") {
 			return d, nil
 		}
 	}

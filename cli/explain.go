@@ -37,6 +37,7 @@ the one that a run is decided by. Ends with 0 if it is allowed, 1 if not.`,
   nacre explain agent.yaml syscalls mount
   nacre explain agent.yaml limits memory=4GiB
   nacre explain agent.yaml network 'GET https://example.com/'
+  nacre explain agent.yaml tools 'github/create_issue repo=acme/site'
   nacre explain --files . files .git/config write
   nacre explain environment TERM`,
 		Args: takes(2, 4, "[agent.yaml] CAPABILITY SUBJECT [read|write]"),
@@ -90,7 +91,7 @@ func (o *explainOptions) query(who owner, args []string) (q explain.Query, err e
 	q = explain.Query{Capability: nacre.Capability(args[0]), Subject: args[1], Inside: o.inside, Syscall: lookup}
 	if q.Capability == nacre.CapFiles {
 		q.Subject, err = policy.Resolve(args[1], who.cwd, who.home, nacre.Origin{File: nacre.OriginCommandLine})
-	} else if q.Capability != nacre.CapNetwork && q.Capability != nacre.CapImage {
+	} else if call := q.Capability == nacre.CapTools && strings.Contains(args[1], "/"); !call && q.Capability != nacre.CapNetwork && q.Capability != nacre.CapImage {
 		q.Subject, q.Value, _ = strings.Cut(args[1], "=")
 	}
 	if len(args) == 3 && err == nil {

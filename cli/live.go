@@ -42,7 +42,7 @@ const glance = 250 * time.Millisecond
 // watch looks at the policies until ctx is done.
 func (l *live) watch(ctx context.Context, box any) {
 	r, ok := box.(reacher)
-	if !ok || len(l.plan.Network)+len(l.plan.Secrets)+len(l.plan.Models) == 0 {
+	if !ok || len(l.plan.Network)+len(l.plan.Secrets)+len(l.plan.Models)+len(l.plan.Tools) == 0 {
 		return
 	}
 	for tick := time.NewTicker(glance); ; {
@@ -95,22 +95,28 @@ func (l *live) allowed() (ids []string) {
 	if err != nil {
 		return nil
 	}
-	given := map[nacre.Capability][]string{}
+	given := map[nacre.Capability][]nacre.NamedGrant{}
 	for _, n := range l.plan.Network {
-		given[nacre.CapNetwork] = append(given[nacre.CapNetwork], n.ID)
+		given[nacre.CapNetwork] = append(given[nacre.CapNetwork], nacre.NamedGrant{Grant: n.Grant})
 	}
 	for capability, list := range compile.Named(&l.plan) {
-		for _, g := range *list {
-			given[capability] = append(given[capability], g.ID)
-		}
+		given[capability] = *list
 	}
 	seen := map[nacre.Capability]int{}
 	for _, asked := range manifest.Entries(whole.Manifest.Capabilities) { // the plan has them in this order
 		n := seen[asked.Capability]
 		seen[asked.Capability]++
-		if d, _ := auth.Named(asked); d.Effect == nacre.Allow && n < len(given[asked.Capability]) {
-			ids = append(ids, given[asked.Capability][n])
+		d, now := auth.Named(asked)
+		if d.Effect == nacre.Allow && n < len(given[asked.Capability]) && bound(given[asked.Capability][n], now) {
+			ids = append(ids, given[asked.Capability][n].ID)
 		}
 	}
 	return ids
+}
+
+// bound tells whether a grant has the conditions that hold now. A running sandbox
+// keeps to those of its plan, so where they differ it has the grant no more.
+func bound(g nacre.NamedGrant, now manifest.Named) bool {
+	detail := now.Detail()
+	return g.Capability != nacre.CapTools || g.Detail["arguments"] == detail["arguments"] && g.Detail["pins"] == detail["pins"]
 }

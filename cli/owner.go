@@ -13,6 +13,7 @@ import (
 	"nacre/fault"
 	"nacre/gateway/launch"
 	"nacre/install"
+	"nacre/load"
 	"nacre/policy"
 	"nacre/runs"
 	"nacre/strict"
@@ -66,6 +67,7 @@ func (o owner) own(program, runtimeDir string) []string {
 func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yaml") }
 func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
 func (o owner) logDir() string      { return filepath.Join(o.state, "logs") }
+func (o owner) budgetDir() string   { return filepath.Join(o.state, "budgets") }
 func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }
 func (o owner) auditKey() string    { return filepath.Join(o.state, "audit.key") }
 
@@ -86,7 +88,7 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
 	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
-		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o)}
+		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o), Budgets: o.budgetDir()}
 	}
 	return e, log, nil
 }
@@ -101,6 +103,10 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 	l, ok := e.Gateways.(*launch.Launcher)
 	if !ok {
 		return nil
+	}
+	var err error
+	if l.Prices, err = load.Prices(filepath.Join(o.config, "prices.yaml"), o.uid); err != nil {
+		return err
 	}
 	l.KnownHosts = []string{filepath.Join(o.home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"}
 	for _, p := range slices.Backward(policies) { // the administrator's last: it counts

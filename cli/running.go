@@ -9,6 +9,7 @@ import (
 	"nacre"
 	"nacre/client"
 	"nacre/fault"
+	"nacre/gateway/budget"
 	"nacre/runs"
 )
 
@@ -91,4 +92,5 @@ type usageRow struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	nacre.Usage
+	Budgets []budget.Day `json:"budgets,omitempty"` // of models, what all runs of the agent used
 }

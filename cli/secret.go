@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"nacre/vault"
+	"nacre/vault/keyring"
 )
 
 func newSecret(app *App) *cobra.Command {
@@ -29,7 +30,7 @@ a plan allows; the agent gets no value. No command prints one.`,
 
 // vault is the owner's.
 func (app *App) vault(o owner) *vault.Vault {
-	v := &vault.Vault{Dir: filepath.Join(o.state, "vault")}
+	v := &vault.Vault{Dir: filepath.Join(o.state, "vault"), Keyring: keyring.Keyring{Bus: app.getenv("DBUS_SESSION_BUS_ADDRESS")}}
 	if term.IsTerminal(int(app.In.Fd())) {
 		v.Passphrase = func() ([]byte, error) {
 			app.note("the vault's key has a passphrase:")
@@ -44,6 +45,7 @@ type secretOptions struct {
 	rotate       bool
 	env, command string
 	passphrase   bool
+	keyring      bool
 }
 
 func newSecretSet(app *App, rotate bool) *cobra.Command {
@@ -54,7 +56,8 @@ func newSecretSet(app *App, rotate bool) *cobra.Command {
 		Example: `  nacre secret set github-token
   printf %s "$TOKEN" | nacre secret set github-token
   nacre secret set github-token --env GITHUB_TOKEN
-  nacre secret set github-token --command 'pass show github'`,
+  nacre secret set github-token --command 'pass show github'
+  nacre secret set github-token --keyring`,
 		Args: takes(1, 1, "one NAME"),
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0]) },
 	}
@@ -65,6 +68,7 @@ func newSecretSet(app *App, rotate bool) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.env, "env", "", "it is in this `VARIABLE` of yours, when a run needs it")
 	f.StringVar(&o.command, "command", "", "this `PROGRAM` with arguments prints it, when a run needs it")
+	f.BoolVar(&o.keyring, "keyring", false, "keep the value in your desktop's keyring, and only a note of it here")
 	if !rotate {
 		f.BoolVar(&o.passphrase, "passphrase", false, "for a new vault: protect its key with a passphrase")
 	}
@@ -76,7 +80,7 @@ func (o *secretOptions) run(name string) error {
 	if err != nil {
 		return err
 	}
-	e := vault.Entry{Env: o.env, Command: strings.Fields(o.command)}
+	e := vault.Entry{Env: o.env, Command: strings.Fields(o.command), Keyring: o.keyring}
 	if o.env == "" && o.command == "" {
 		if e.Value, err = o.value(name); err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre/client"
+	"nacre/gateway/budget"
+	"nacre/gateway/model"
 	"nacre/runs"
 )
 
@@ -65,11 +67,25 @@ func (o *statsOptions) show(rows []usageRow) error {
 	if o.watch && isTerminal(o.app.Out) {
 		fmt.Fprint(o.app.Out, "\x1b[H\x1b[J")
 	}
-	return t.print(o.app)
+	models := table{heading: []string{"ID", "MODELS OF", "DAY", "REQUESTS", "TOKENS", "CENTS"}}
+	for _, r := range rows {
+		for _, b := range r.Budgets {
+			models.add(r.ID, b.Provider, b.Date, b.Used.Requests, b.Used.Tokens, model.Cents(b.Used.Money))
+		}
+	}
+	if err := t.print(o.app); err != nil || len(models.rows) == 0 || !isTerminal(o.app.Out) { // programs have --json
+		return err
+	}
+	fmt.Fprintln(o.app.Out)
+	return models.print(o.app)
 }
 
 // usage asks one sandbox, or all; of all, those that end meanwhile are left out.
 func (app *App) usage(ids []string) ([]usageRow, error) {
+	who, err := app.owner()
+	if err != nil {
+		return nil, err
+	}
 	store, err := app.store()
 	if err != nil {
 		return nil, err
@@ -90,7 +106,11 @@ func (app *App) usage(ids []string) ([]usageRow, error) {
 		u, err := client.Client{Socket: store.Socket(r)}.Usage()
 		switch {
 		case err == nil:
-			rows = append(rows, usageRow{r.ID, r.Name, u})
+			row := usageRow{ID: r.ID, Name: r.Name, Usage: u}
+			if row.Budgets, err = budget.Days(who.budgetDir(), r.Subject); err != nil {
+				app.note("what was used of models cannot be read: %v", err)
+			}
+			rows = append(rows, row)
 		case len(ids) > 0 || !ended(err):
 			return nil, err
 		}

@@ -202,6 +202,14 @@ func TestAllowedAndDenied(t *testing.T) {
 		{"model", "models: [{provider: p, models: [m]}]", "models: [{provider: p, models: [\"m*\"], tokens: 5}]", "", ""},
 		{"model over budget", "models: [{provider: p, models: [m], tokens: 6}]", "models: [{provider: p, models: [m], tokens: 5}]", "", "models p"},
 		{"tool", "tools: [{server: s, tools: [a, b]}]", "tools: [{server: s, tools: [a]}]", "", "tools s"},
+		{"tool at its place", "tools: [{server: s, url: https://a.io/mcp, tools: [a]}]", "tools: [{server: s, url: https://a.io/mcp, tools: [\"*\"]}]", "", ""},
+		{"tool elsewhere", "tools: [{server: s, url: https://b.io/mcp, tools: [a]}]", "tools: [{server: s, url: https://a.io/mcp, tools: [\"*\"]}]", "", "tools s"},
+		{"tool anywhere", "tools: [{server: s, url: https://b.io/mcp, tools: [a]}]", "tools: [{server: s, tools: [\"*\"]}]", "", "tools s"},
+		{"tool at a denied host", "tools: [{server: s, url: https://b.a.io/mcp, tools: [a]}]", "tools: [{server: s, url: https://b.a.io/mcp, tools: [a]}]\ndeny: {network: [\"*.a.io\"]}", "", "denies it"},
+		{"tool at a denied port", "tools: [{server: s, url: \"https://a.io:8443/mcp\", tools: [a]}]", "tools: [{server: s, url: \"https://a.io:8443/mcp\", tools: [a]}]\ndeny: {network: [{host: a.io, ports: [8443]}]}", "", "denies it"},
+		{"tool beside a denied port", "tools: [{server: s, url: https://a.io/mcp, tools: [a]}]", "tools: [{server: s, url: https://a.io/mcp, tools: [a]}]\ndeny: {network: [{host: a.io, ports: [8443]}]}", "", ""},
+		{"tool denied", "tools: [{server: s, url: https://a.io/mcp, tools: [a]}]", "tools: [{server: s, url: https://a.io/mcp, tools: [a]}]\ndeny: {tools: [s]}", "", "denies it"},
+		{"tool with conditions", "tools: [{server: s, tools: [a], arguments: [x=1]}]", "tools: [{server: s, tools: [a], arguments: [y=2]}]", "", ""},
 		{"message", "messages: [{with: f, access: [send]}]", "messages: [{with: f, access: [receive]}]", "", "messages f"},
 		{"schedule", "schedule: [{name: n, when: [\"0 7 * * *\"]}]", "schedule: [{name: n, when: [\"0 8 * * *\"]}]", "", "schedule n"},
 		{"device", "devices: [kvm]", "devices: [dri]", "", "devices kvm"},
@@ -407,5 +415,25 @@ func TestManifestInAWritableFolder(t *testing.T) {
 	in.Policy = rules(t, "agents: [{manifest: ~/a/agent.yaml, files: {roots: [{path: ~/a, access: write}]}}]")
 	if _, err := compile.Compile(in); fault.KindOf(err) != fault.Denied || err == nil {
 		t.Errorf("an agent that can rewrite the manifest its rules are bound to: %v", err)
+	}
+}
+
+// TestConditionsOfAllSides: whoever states a condition of a tool, every call must
+// keep to it.
+func TestConditionsOfAllSides(t *testing.T) {
+	in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [a]\ntools: [{server: s, tools: [a], arguments: [mine=1, only]}]"), Owner: owner(),
+		Policy:  rules(t, "tools: [{server: s, tools: [a], arguments: [owner=2, only], pins: [a@sha256:"+strings.Repeat("0", 64)+"]}]"),
+		Ceiling: rules(t, "tools: [{server: s, tools: [\"*\"], arguments: [top<=3]}]")}
+	p, err := compile.Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := p.Tools[0].Detail
+	if d["arguments"] != "mine=1; only; owner=2; top<=3" || d["pins"] != "a@sha256:"+strings.Repeat("0", 64) {
+		t.Errorf("%v", d)
+	}
+	in.Manifest.Tools[0].Arguments = nil
+	if p, err = compile.Compile(in); err != nil || p.Tools[0].Detail["arguments"] != "only; owner=2; top<=3" {
+		t.Errorf("%v %v", p.Tools, err)
 	}
 }

@@ -14,12 +14,14 @@ import (
 	"nacre/egress"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/tools"
 )
 
 // Query is a question about a plan or a policy.
 type Query struct {
 	Capability nacre.Capability
 	// Subject is an absolute path; "GET https://host/path" or "tcp://host:22";
+	// "server/tool", perhaps with arguments;
 	// the name of a system call, group, limit, variable or named capability.
 	Subject string
 	Access  nacre.Access // of a file; none asks for read
@@ -60,10 +62,29 @@ func Decide(p nacre.Plan, q Query) nacre.Decision {
 		if q.Subject == string(p.Image.Kind) || q.Subject == p.Image.Reference && q.Subject != "" {
 			return yes(no, p.Image.Grant)
 		}
+	case nacre.CapTools:
+		if call, ok := tools.Ask(q.Subject); ok {
+			return decideCall(p, call, no)
+		}
+		return decideNamed(p, q, no)
 	default:
 		return decideNamed(p, q, no)
 	}
 	return no
+}
+
+// decideCall asks the evaluator that the gateway asks.
+func decideCall(p nacre.Plan, call tools.Call, no nacre.Decision) nacre.Decision {
+	var grants []tools.Grant
+	for _, n := range p.Tools {
+		g, err := tools.Read(n)
+		if err != nil {
+			no.Reason = err.Error()
+			return no
+		}
+		grants = append(grants, g)
+	}
+	return tools.Decide(grants, call)
 }
 
 func yes(d nacre.Decision, g nacre.Grant) nacre.Decision {

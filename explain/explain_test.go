@@ -109,6 +109,11 @@ func TestDecide(t *testing.T) {
 		{Query{Capability: "secrets", Subject: "github-token", Value: "evil.com"}, false, "default"},
 		{Query{Capability: "tools", Subject: "github", Value: "search"}, true, "tools.1"},
 		{Query{Capability: "tools", Subject: "github", Value: "delete"}, false, "default"},
+		{Query{Capability: "tools", Subject: "github/search"}, true, "tools.1"},
+		{Query{Capability: "tools", Subject: "github/search q=x n=5"}, true, "tools.1"},
+		{Query{Capability: "tools", Subject: "github/search x"}, false, "default"},
+		{Query{Capability: "tools", Subject: "github/delete"}, false, "default"},
+		{Query{Capability: "tools", Subject: "other/search"}, false, "default"},
 		{Query{Capability: "colours", Subject: "red"}, false, "default"},
 		{Query{}, false, "default"},
 	} {

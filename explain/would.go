@@ -7,6 +7,7 @@ import (
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/remedy"
+	"nacre/tools"
 )
 
 // Would answers whether the policy would allow something if it were declared,
@@ -47,6 +48,9 @@ func would(auth *policy.Authority, owner compile.Owner, q Query) (d nacre.Decisi
 			}
 		}
 		return d, nil, nil
+	}
+	if call, ok := tools.Ask(q.Subject); ok && q.Capability == nacre.CapTools {
+		q.Subject, q.Value = call.Server, call.Tool
 	}
 	named := manifest.Named{Capability: q.Capability, Name: q.Subject}
 	if list := narrowing[q.Capability]; list != "" && q.Value != "" {

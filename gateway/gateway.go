@@ -29,7 +29,12 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks map[string]*desk // by the name that they have inside
+	desks   map[string]wire.Model // by the name that they have inside
+	till    *till
+	benches map[string]*bench // of tools, likewise
+	outside *http.Transport   // for what is asked on behalf of programs
+	tokens  tokens
+	lures   lures
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -84,6 +89,8 @@ func Main(config wire.Config, control *wire.Conn) error {
 			go g.stop()
 		case m.Ack != nil:
 			g.book.acknowledged(*m.Ack)
+		case m.Reserved != nil:
+			g.till.answered(*m.Reserved)
 		}
 	}
 }
@@ -96,6 +103,7 @@ func (g *Gateway) stop() {
 		g.drain()
 	}
 	g.book.close(context.Background())
+	g.till.close()
 	os.Exit(0)
 }
 
@@ -112,7 +120,9 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g := &Gateway{config: config, porter: porter, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
-	g.dialer, g.desks = newDialer(config), newDesks(config.Models)
+	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
+	g.lures = newLures(config.Secrets)
+	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil
 }

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"nacre"
 	"nacre/gateway/model"
@@ -18,134 +18,141 @@ import (
 	"nacre/manifest"
 )
 
-// desk is one grant of models: where requests go, and what they may use.
-type desk struct {
-	wire.Model
-	budget *model.Budget
-}
-
-func newDesks(models []wire.Model) map[string]*desk {
-	desks := map[string]*desk{}
+func newDesks(models []wire.Model) map[string]wire.Model {
+	desks := map[string]wire.Model{}
 	for _, m := range models {
-		desks[m.Inside] = &desk{m, &model.Budget{Requests: m.Requests, Tokens: m.Tokens, Bounded: m.Requests+m.Tokens > 0}}
+		desks[m.Inside] = m
 	}
 	return desks
 }
 
 // deskOf is where a request for a model arrives; nil: it is for something else.
-func (g *Gateway) deskOf(r *http.Request) *desk {
+func (g *Gateway) deskOf(r *http.Request) *wire.Model {
 	if v, ok := r.Context().Value(visitorKey).(*visitor); ok {
-		return g.desks[v.to.host]
+		if desk, ok := g.desks[v.to.host]; ok {
+			return &desk
+		}
 	}
 	return nil
-}
-
-// bill is what one request has reserved.
-type bill struct {
-	desk     *desk
-	reserved int64
-	path     string
-	once     sync.Once
-	tell     func(model.Usage, int64)
-}
-
-// settle charges what was used, once.
-func (b *bill) settle(u model.Usage, charge int64) {
-	b.once.Do(func() { b.tell(u, b.desk.budget.Settle(b.reserved, charge)) })
 }
 
 // longest is how many tokens an answer may have for which nobody asked for a
 // bound.
 const longest = 32 << 10
 
-// order reads a request for a model, says what it is for, and reserves what it
-// may use. Its body becomes what was understood, written anew.
-func (d *desk) order(r *http.Request, detail map[string]string) (*bill, error) {
-	path := r.URL.EscapedPath()
-	b := &bill{desk: d, path: path, tell: func(model.Usage, int64) {}}
-	if r.Method != http.MethodPost {
-		return b, d.budget.Reserve(0)
-	}
-	if encoded(r.Header) != "" {
-		return nil, errors.New("the request is compressed, and cannot be read")
-	}
-	asked, err := model.Read(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	detail["model"] = asked.Model
-	if !slices.ContainsFunc(d.Models, func(pattern string) bool { return manifest.Wild(pattern, asked.Model) }) {
-		return nil, fmt.Errorf("the model %.100q is not among %s", asked.Model, strings.Join(d.Models, ", "))
-	}
-	counting := strings.HasSuffix(path, "/count_tokens")
-	if !counting {
-		input := model.Estimate(int(max(r.ContentLength, 0)))
-		most := d.budget.Left(longest + input)
-		body, err := asked.Bound(d.API, path, max(1, most-input))
-		if err != nil {
-			return nil, err
+// serveModel reserves what a request for a model may use, records it and passes
+// it on.
+func (g *Gateway) serveModel(desk *wire.Model, proxy http.Handler, w http.ResponseWriter, r *http.Request, d nacre.Decision, grant nacre.NetworkGrant, detail map[string]string) {
+	b := &bill{desk: desk, till: g.till, id: g.till.number(), path: r.URL.EscapedPath(),
+		event: nacre.Event{Kind: "usage", Decision: nacre.Allow, Rule: d.Rule, Reason: "what a request for a model used", Detail: map[string]string{"to": d.Subject}}}
+	g.till.opened(1)
+	defer g.till.opened(-1)
+	if err := b.order(r, detail); err != nil {
+		if b.reserved.Requests > 0 {
+			b.settle(model.Usage{}, true)
 		}
-		b.reserved = model.Estimate(len(body)) + asked.Most
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	} else {
-		body, err := asked.Bound("", path, 0)
-		if err != nil {
-			return nil, err
-		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	}
-	r.TransferEncoding = nil
-	r.Header.Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
-	r.Header.Set("Accept-Encoding", "identity")
-	detail["reserved"] = strconv.FormatInt(b.reserved, 10)
-	return b, d.budget.Reserve(b.reserved)
-}
-
-// serveModel records a request for a model and passes it on.
-func (g *Gateway) serveModel(desk *desk, proxy http.Handler, w http.ResponseWriter, r *http.Request, d nacre.Decision, grant nacre.NetworkGrant, detail map[string]string) {
-	b, err := desk.order(r, detail)
-	if err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 		g.deny(w, r, d, detail)
 		return
 	}
-	b.tell = func(u model.Usage, spent int64) { g.usage(d, b, u, spent) }
 	if err := g.intend(r.Context(), "request", d, detail); err != nil {
-		b.settle(model.Usage{}, 0)
+		b.settle(model.Usage{}, true)
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return
 	}
 	ctx := context.WithValue(context.WithValue(r.Context(), grantKey, grant), billKey, b)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { b.sent.Store(true) }})
 	proxy.ServeHTTP(mute{w}, r.WithContext(ctx))
-	b.settle(model.Usage{}, b.reserved) // the program left, or the reply never came whole
+	b.settle(model.Usage{}, !b.sent.Load()) // the program left, or the reply never came whole
 }
 
-// usage records what a request used.
-func (g *Gateway) usage(d nacre.Decision, b *bill, u model.Usage, spent int64) {
-	if b.reserved == 0 {
-		return
+// order reads a request for a model, says what it is for, and reserves what it
+// may use. Its body becomes what was understood, written anew.
+func (b *bill) order(r *http.Request, detail map[string]string) error {
+	if r.Method != http.MethodPost {
+		return b.reserve(model.Want{Requests: 1})
 	}
-	_ = g.book.record(context.Background(), nacre.Event{Kind: "usage", Decision: nacre.Allow, Rule: d.Rule, Reason: "what a request for a model used", // it is used
-		Detail: map[string]string{"to": d.Subject, "in": fmt.Sprint(u.In), "out": fmt.Sprint(u.Out), "spent": fmt.Sprint(spent)}})
+	if encoded(r.Header) != "" {
+		return errors.New("the request is compressed, and cannot be read")
+	}
+	asked, err := model.Read(b.desk.API, b.path, r.URL.RawQuery, r.Body)
+	if err != nil {
+		return err
+	}
+	detail["model"], b.event.Detail["model"] = asked.Model, asked.Model
+	if !slices.ContainsFunc(b.desk.Models, func(pattern string) bool { return manifest.Wild(pattern, asked.Model) }) {
+		return fmt.Errorf("the model %.100q is not among %s", asked.Model, strings.Join(b.desk.Models, ", "))
+	}
+	if err := b.quote(asked); err != nil {
+		return err
+	}
+	body, err := asked.Bound(b.desk.Bound, b.granted)
+	if err != nil {
+		return err
+	}
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	r.Header.Set("Accept-Encoding", "identity")
+	detail["reserved"] = strconv.FormatInt(b.reserved.Tokens, 10)
+	if b.priced {
+		detail["cents"] = model.Cents(b.reserved.Money)
+	}
+	return nil
 }
 
-// count wraps the reply to a request for a model. One that says nothing about
-// what it used is charged what was reserved; one that failed, nothing.
+// quote finds what a request may cost, and reserves it.
+func (b *bill) quote(asked *model.Request) error {
+	if asked.Counting {
+		return b.reserve(model.Want{Requests: 1})
+	}
+	b.input = asked.Input
+	b.price, b.priced = b.desk.Prices.Of(asked.Model, b.input)
+	if b.desk.Money {
+		if !b.priced {
+			return fmt.Errorf("nobody says what the model %.100q costs, and its budget is in money: the owner's prices.yaml has to", asked.Model)
+		}
+		if err := asked.Dear(); err != nil {
+			return err
+		}
+	}
+	w := model.Want{Requests: 1, Tokens: b.input, Money: b.price.Reserve(b.input), Most: asked.Most, Each: int64(b.price.Out)}
+	if asked.Most == 0 {
+		w.Most, w.Fewer = longest, true
+	}
+	return b.reserve(w)
+}
+
+// narrow takes out of a request's query what its provider is not to see.
+func (g *Gateway) narrow(r *http.Request) {
+	if desk := g.deskOf(r); desk != nil {
+		r.URL.RawQuery = passed(r.URL.RawQuery, desk.Query)
+	}
+}
+
+// passed are the parameters of a query that a provider is to see.
+func passed(query string, names []string) string {
+	var list []string
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if slices.Contains(names, name) {
+			list = append(list, part)
+		}
+	}
+	return strings.Join(list, "&")
+}
+
+// count wraps the reply to a request for a model.
 func count(r *http.Response) {
 	b, ok := r.Request.Context().Value(billKey).(*bill)
 	if !ok {
 		return
 	}
+	c := &model.Counter{From: r.Body, Stream: strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream"), Afford: b.afford}
+	c.Ending = func(why error, events int64) []byte { return model.Ending(b.desk.API, b.path, why, events) }
 	failed := r.StatusCode >= http.StatusBadRequest
-	stream := strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream")
-	r.Body = &model.Counter{From: r.Body, Stream: stream, Done: func(u model.Usage, told bool) {
-		switch {
-		case told:
-			b.settle(u, u.Sum())
-		case failed:
-			b.settle(u, 0)
-		default:
-			b.settle(u, b.reserved)
-		}
-	}}
+	c.Done = func(u model.Usage, said bool) { b.settle(u, said || failed) } // a failure costs what it says
+	if r.Body = c; c.Stream {
+		r.ContentLength = -1 // it may end otherwise
+		r.Header.Del("Content-Length")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"nacre/gateway/wire"
 	"nacre/manifest"
@@ -67,6 +68,7 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 			out.Header.Set(name, string(s.Value))
 		case "query":
 			out.URL.RawQuery = setQuery(out.URL.RawQuery, name, string(s.Value))
+		case "sigv4": // below, when all else is as it will be
 		default:
 			return errors.New("a secret without a place: " + s.Slot)
 		}
@@ -74,7 +76,7 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	// What comes back must be readable, to see whether it says a secret again.
 	out.Header.Set("Accept-Encoding", "identity")
 	out.Header.Del("Sec-Websocket-Extensions")
-	return nil
+	return sign(out, time.Now())
 }
 
 // setQuery replaces a parameter, however its name is spelled, and leaves the others

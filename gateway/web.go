@@ -47,6 +47,7 @@ func (g *Gateway) newServer() *http.Server {
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("Alt-Svc") // other ways to the host, which there are none of
 			count(r)
+			g.answered(r)
 			return scrub(g.secretsOf(r.Request), r)
 		},
 	}
@@ -110,8 +111,8 @@ func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 
 // secretsOf are the secrets that go out with a request.
 func (g *Gateway) secretsOf(r *http.Request) []wire.Secret {
-	if v, ok := r.Context().Value(visitorKey).(*visitor); ok {
-		return g.secretsFor(v.to.host)
+	if ready := readiedOf(r); ready != nil {
+		return ready.secrets
 	}
 	return nil
 }
@@ -137,13 +138,21 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		return
 	}
 	defer m.done()
+	g.narrow(r)
 	if err := g.used(i, r, detail); err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 		g.deny(w, r, d, detail)
 		return
 	}
+	if r = g.ready(w, r, d, detail); r == nil {
+		return // it has answered
+	}
 	if desk := g.deskOf(r); desk != nil {
 		g.serveModel(desk, proxy, w, r, d, grant, detail)
+		return
+	}
+	if b := g.benchOf(r); b != nil {
+		g.serveTools(&talk{g, b, w, r, d, grant, detail})
 		return
 	}
 	if err := g.intend(r.Context(), "request", d, detail); err != nil {
@@ -246,6 +255,10 @@ func explain(w http.ResponseWriter, r *http.Request, code int, d nacre.Decision,
 func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error) {
 	i, _ := intentOf(r)
 	d, _ := g.rules().Decide(i)
+	if readiedOf(r).strayed() {
+		explain(w, r, http.StatusForbidden, d, errStray.Error()) // it is recorded
+		return
+	}
 	code := http.StatusBadGateway
 	if errors.Is(err, errQuota) {
 		code = http.StatusRequestEntityTooLarge

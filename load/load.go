@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/gateway/model"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/preset"
@@ -67,23 +68,42 @@ func File(path string) (data []byte, real string, err error) {
 	return read(path, file)
 }
 
+// Prices reads and parses the owner's list of what models cost, which only the
+// owner (or root) may be able to change. Of a missing one there are none.
+func Prices(path string, owner int) (model.Prices, error) {
+	data, path, _, err := owned(path, owner)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	return model.ParsePrices(path, data)
+}
+
+// owned reads a file that nobody but its owner can change; nil: there is none. It
+// returns the path as it was and as it is.
+func owned(path string, owner int) (data []byte, absolute, real string, err error) {
+	if absolute, err = filepath.Abs(path); err != nil {
+		return nil, "", "", fault.Wrap(fault.Invalid, err, "%s", path)
+	}
+	if _, err := os.Lstat(absolute); errors.Is(err, os.ErrNotExist) {
+		return nil, absolute, "", nil
+	}
+	file, err := walk(absolute, owner)
+	if err != nil {
+		return nil, "", "", err
+	}
+	data, real, err = read(absolute, file)
+	if data == nil && err == nil {
+		data = []byte{}
+	}
+	return data, absolute, real, err
+}
+
 // Policy reads and parses a policy, which only the owner (or root) may be able
 // to change: by the file, by any folder above it, or from within a folder
 // granted to an agent. A missing policy is nil, and allows nothing.
 func Policy(path string, owner int, granted []string) (*policy.Policy, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "%s", path)
-	}
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	file, err := walk(path, owner)
-	if err != nil {
-		return nil, err
-	}
-	data, real, err := read(path, file)
-	if err != nil {
+	data, path, real, err := owned(path, owner)
+	if err != nil || data == nil {
 		return nil, err
 	}
 	for _, folder := range granted {

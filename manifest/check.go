@@ -71,11 +71,19 @@ func One(texts ...string) bool {
 	return len(slices.DeleteFunc(texts, func(s string) bool { return s == "" })) == 1
 }
 
+// DefaultScope asks for none: a token may do whatever its server gives. A rule
+// that names scopes does not allow it.
+const DefaultScope = "default"
+
 // Check completes the defaults and refuses what cannot be meant.
 func (s *Secret) Check() error {
 	switch {
-	case s.Reveal != (s.Hosts == nil) || s.Reveal && s.Slot != "":
-		return strict.Invalid(s.Origin, "secrets: expected either hosts, or reveal (to the agent itself: no hosts, no slot)")
+	case s.Reveal != (s.Hosts == nil) || s.Reveal && (s.Slot != "" || s.Shaped != nil):
+		return strict.Invalid(s.Origin, "secrets: expected either hosts, or reveal (to the agent itself: no hosts, no slot, no placeholder)")
+	case (s.Slot == "oauth") != (s.Token != "") || s.Token == "" && s.Scopes != nil:
+		return strict.Invalid(s.Origin, "secrets: slot: oauth and token go together, and scopes with them")
+	case s.Token != "" && s.Scopes == nil:
+		s.Scopes = []string{DefaultScope}
 	case !s.Reveal && s.Slot == "":
 		s.Slot = "bearer"
 	}

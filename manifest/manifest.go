@@ -81,7 +81,10 @@ type Network struct {
 type Secret struct {
 	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its name in the vault"`
 	Hosts  []string `yaml:"hosts,some" about:"the hosts it may be sent to"`
-	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64}|ssh(:[a-z_][a-z0-9_-]{0,31})?)$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME; ssh or ssh:USER: a private key to log in with as git, or USER"`
+	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64}|ssh(:[a-z_][a-z0-9_-]{0,31})?|sigv4:[a-z0-9*-]{1,32}/[a-z0-9*-]{1,32}|oauth)$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME; sigv4:REGION/SERVICE: AWS's signature; oauth: a bearer token fetched with it; ssh or ssh:USER: a private key to log in with as git, or USER"`
+	Token  string   `yaml:"token" match:"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?/[A-Za-z0-9._~/-]{0,200}$" about:"with slot oauth: where tokens are fetched"`
+	Scopes []string `yaml:"scopes,some" match:"^[!#-\\[\\]-~]{1,200}$" about:"with slot oauth: what tokens are asked for; default: default, which is whatever the server gives"`
+	Shaped []string `yaml:"placeholder,some" match:"^([a-z]+|[A-Z_][A-Z0-9_]{0,63}=[A-Za-z0-9._-]{0,32}[*#]{16,200}[A-Za-z0-9._-]{0,32})$" about:"what the agent has in its place: VARIABLE=TEXT with * for any letter or digit, # for an upper-case one, or anthropic, openai, github, slack, aws"`
 	Reveal bool     `yaml:"reveal" about:"true: the agent gets the value itself, with a warning"`
 	Reason string   `yaml:"reason" about:"why"`
 	Origin nacre.Origin
@@ -89,21 +92,27 @@ type Secret struct {
 
 // Model is a model provider with models and budgets.
 type Model struct {
-	Provider string   `yaml:"provider,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the provider's name"`
-	Models   []string `yaml:"models,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
-	Requests int64    `yaml:"requests" match:"^[0-9]+$" about:"the most requests of one run"`
-	Tokens   int64    `yaml:"tokens" match:"^[0-9]+$" about:"the most tokens of one run, in and out"`
-	Cents    int64    `yaml:"cents" match:"^[0-9]+$" about:"the most money of one run, in hundredths of the provider's currency"`
-	Reason   string   `yaml:"reason" about:"why"`
-	Origin   nacre.Origin
+	Provider    string   `yaml:"provider,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the provider's name"`
+	Models      []string `yaml:"models,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the models; * stands for anything"`
+	Requests    int64    `yaml:"requests" match:"^[0-9]+$" about:"the most requests of one run"`
+	Tokens      int64    `yaml:"tokens" match:"^[0-9]+$" about:"the most tokens of one run, in and out"`
+	Cents       int64    `yaml:"cents" match:"^[0-9]+$" about:"the most money of one run, in hundredths of the provider's currency"`
+	DayRequests int64    `yaml:"requests-per-day" match:"^[0-9]+$" about:"the most requests of all runs in a day"`
+	DayTokens   int64    `yaml:"tokens-per-day" match:"^[0-9]+$" about:"the most tokens of all runs in a day"`
+	DayCents    int64    `yaml:"cents-per-day" match:"^[0-9]+$" about:"the most money of all runs in a day"`
+	Reason      string   `yaml:"reason" about:"why"`
+	Origin      nacre.Origin
 }
 
 // Tool is a tool server with the tools that may be called.
 type Tool struct {
-	Server string   `yaml:"server,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the tool server's name"`
-	Tools  []string `yaml:"tools,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
-	Reason string   `yaml:"reason" about:"why"`
-	Origin nacre.Origin
+	Server    string   `yaml:"server,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the tool server's name"`
+	URL       string   `yaml:"url" match:"^https?://[a-z0-9.:\\[\\]-]{1,255}(/[A-Za-z0-9._~/-]*)?$" about:"where its MCP is, such as https://mcp.example.com/mcp; http to this machine only"`
+	Tools     []string `yaml:"tools,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
+	Arguments []string `yaml:"arguments,some" match:"^(only|[A-Za-z_][A-Za-z0-9_.-]{0,63}[?]?(=[^;\\x00-\\x1f]{0,300}|<=-?[0-9]{1,15}))$" about:"what every call must keep to: repo=acme/*, state=open|closed, limit<=50; body?=* may be missing; only: no other arguments"`
+	Pins      []string `yaml:"pins,some" match:"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}@sha256:[0-9a-f]{64}$" about:"the definition that a tool must have: NAME@sha256:…, as the audit names it"`
+	Reason    string   `yaml:"reason" about:"why"`
+	Origin    nacre.Origin
 }
 
 // Message is somebody to talk with.

@@ -1,8 +1,11 @@
 package manifest
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
+	"maps"
+	"net/url"
 	"path"
 	"reflect"
 	"slices"
@@ -98,6 +101,35 @@ func matches(key, rule, asked string) bool {
 	return Wild(rule, asked)
 }
 
+// binding are lists that narrow what else an entry says. Those of all sides hold
+// together; no side has to allow another's.
+var binding = []string{"arguments", "pins"}
+
+// Bound is n with what the rule narrows besides.
+func (n Named) Bound(rule Named) Named {
+	lists := map[string][]string{}
+	maps.Copy(lists, n.Lists)
+	for _, key := range binding {
+		if more := rule.Lists[key]; more != nil {
+			lists[key] = slices.Compact(slices.Sorted(slices.Values(slices.Concat(lists[key], more))))
+		}
+	}
+	n.Lists = lists
+	return n
+}
+
+// Place is the destination that an entry with a url leads to; none where it has no
+// url, or one that nothing can be reached by.
+func (n Named) Place() (at []Named) {
+	for _, text := range n.Lists["url"] {
+		if u, err := url.Parse(text); err == nil {
+			port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+			at = append(at, Named{Capability: nacre.CapNetwork, Name: u.Hostname(), Lists: map[string][]string{"ports": {port}}})
+		}
+	}
+	return at
+}
+
 // Covers tells whether the rule allows all that is asked. A list that the rule
 // leaves empty allows nothing, and nothing allows a list that is asked empty.
 func (rule Named) Covers(asked Named) bool {
@@ -105,8 +137,11 @@ func (rule Named) Covers(asked Named) bool {
 		return false
 	}
 	for key, items := range asked.Lists {
+		if key == "placeholder" {
+			continue // a text that is made up for the agent: no authority
+		}
 		for _, item := range items {
-			if !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) }) {
+			if !slices.Contains(binding, key) && !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) }) {
 				return false
 			}
 		}

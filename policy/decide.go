@@ -82,7 +82,8 @@ func (a *Authority) never(path string, access nacre.Access) string {
 }
 
 // Named decides about one entry of whatever is a list. Where it allows, the
-// amounts of what it returns are the least of what was asked and allowed.
+// amounts of what it returns are the least of what was asked and allowed, and the
+// conditions are everybody's.
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
 	granted := asked
 	granted.Amounts = map[string]int64{}
@@ -97,9 +98,15 @@ func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named)
 	}
 	return a.judge(d, func(r *Rules) rule {
 		_, deny := first(manifest.Entries(r.Deny, key), func(deny manifest.Named) bool { return deny.Touches(asked) })
+		for _, at := range asked.Place() { // who is denied is so by every way
+			if _, there := first(manifest.Entries(r.Deny, nacre.CapNetwork), func(deny manifest.Named) bool { return deny.Touches(at) }); deny.n == 0 {
+				deny = there
+			}
+		}
 		return deny
 	}, func(r *Rules) rule {
 		allowed, allow := first(manifest.Entries(*r, key), func(allow manifest.Named) bool { return allow.Covers(asked) })
+		granted = granted.Bound(allowed)
 		for name, most := range allowed.Amounts {
 			if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
 				granted.Amounts[name] = most

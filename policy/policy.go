@@ -137,8 +137,8 @@ func (r *Rules) Check() error {
 		}
 	}
 	for _, m := range r.Models {
-		if m.Requests+m.Tokens+m.Cents == 0 {
-			return strict.Invalid(m.Origin, "models: expected a budget: requests, tokens or cents")
+		if m.Requests+m.Tokens+m.Cents+m.DayRequests+m.DayTokens+m.DayCents == 0 {
+			return strict.Invalid(m.Origin, "models: expected a budget: requests, tokens or cents, of a run or per day")
 		}
 	}
 	return nil

@@ -195,3 +195,41 @@ func FuzzBlocked(f *testing.F) {
 		}
 	})
 }
+
+// TestOAuthRules: a rule for tokens allows neither another endpoint nor wider
+// scopes, nor what they are fetched with to be sent itself; placeholders need none.
+func TestOAuthRules(t *testing.T) {
+	parse := func(s string) manifest.Named {
+		m, err := manifest.Parse("m", []byte("version: 1\nname: a\nsecrets:\n  - "+s+"\n"))
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		return manifest.Entries(m.Capabilities, nacre.CapSecrets)[0]
+	}
+	rule := parse(`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token", scopes: [read]}`)
+	aws := parse(`{name: aws, hosts: ["*.s3.test"], slot: "sigv4:eu-*/s3"}`)
+	for asked, want := range map[string]bool{
+		`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token", scopes: [read], placeholder: [openai]}`: true,
+		`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token"}`:                                        false,
+		`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token", scopes: [read, write]}`:                 false,
+		`{name: login, hosts: [a.test], slot: oauth, token: "https://evil.test/token", scopes: [read]}`:                         false,
+		`{name: login, hosts: [a.test]}`:                                        false,
+		`{name: login, hosts: [a.test], slot: basic}`:                           false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:eu-west-1/s3"}`:           true,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:*/s3"}`:                   false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:us-east-1/s3"}`:           false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:eu-west-1/iam"}`:          false,
+		`{name: aws, hosts: [x.s3.test], slot: "header:x", placeholder: [aws]}`: false,
+	} {
+		if got := rule.Covers(parse(asked)) || aws.Covers(parse(asked)); got != want {
+			t.Errorf("%s: %v", asked, got)
+		}
+	}
+	for _, s := range []string{`{name: x, hosts: [a.test], slot: oauth}`, `{name: x, hosts: [a.test], token: "https://a.test/"}`, `{name: x, hosts: [a.test], scopes: [a]}`,
+		`{name: x, reveal: true, placeholder: [aws]}`, `{name: x, hosts: [a.test], slot: "sigv4:eu-west-1"}`, `{name: x, hosts: [a.test], placeholder: ["A=short***"]}`,
+		`{name: x, hosts: [a.test], slot: oauth, token: "https://*.test/token"}`, `{name: x, hosts: [a.test], slot: oauth, token: "https://u:p@a.test/token"}`} {
+		if _, err := manifest.Parse("m", []byte("version: 1\nname: a\nsecrets:\n  - "+s+"\n")); err == nil {
+			t.Errorf("%s parses", s)
+		}
+	}
+}

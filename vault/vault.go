@@ -20,13 +20,14 @@ type Entry struct {
 	Value   []byte    `json:"value,omitempty"`
 	Env     string    `json:"env,omitempty"`     // a variable of the owner's
 	Command []string  `json:"command,omitempty"` // a program that prints it
+	Keyring bool      `json:"keyring,omitempty"` // in the owner's keyring
 	Changed time.Time `json:"changed"`
 }
 
 // Line is what can be said about a secret.
 type Line struct {
 	Name        string    `json:"name"`
-	Kind        string    `json:"kind"` // value, env or command
+	Kind        string    `json:"kind"` // value, env, command or keyring
 	From        string    `json:"from,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of a value that is kept here
 	Changed     time.Time `json:"changed"`
@@ -52,6 +53,14 @@ type Vault struct {
 	// to ask.
 	Passphrase func() ([]byte, error)
 	Protect    bool // the key of a new vault, with a passphrase
+	Keyring    Keyring
+}
+
+// Keyring is where an owner's desktop keeps secrets.
+type Keyring interface {
+	Set(name string, value []byte) error
+	Get(name string) ([]byte, error)
+	Remove(name string) error
 }
 
 // Name is what a secret may be called; in a manifest the same.
@@ -69,7 +78,7 @@ func (v *Vault) Set(id string, e Entry, rotate bool) error {
 	if !name.MatchString(id) {
 		return fault.New(fault.Usage, "%q is no name for a secret", id).WithHint("letters, digits and . _ / : @ -, at most 128")
 	}
-	if sources := count(len(e.Value) > 0, e.Env != "", len(e.Command) > 0); sources != 1 || len(e.Value) > MaxValue {
+	if sources := count(len(e.Value) > 0, e.Env != "", len(e.Command) > 0); sources != 1 || len(e.Value) > MaxValue || e.Keyring && (len(e.Value) == 0 || v.Keyring == nil) {
 		return fault.New(fault.Usage, "secret %s: expected a value of at most %d bytes, or where it is", id, MaxValue)
 	}
 	if n := len(e.Value); n > 0 && n < MinValue {
@@ -81,9 +90,17 @@ func (v *Vault) Set(id string, e Entry, rotate bool) error {
 			return map[bool]error{true: fault.New(fault.Conflict, "there is a secret %s already", id).WithHint("nacre secret rotate %s replaces it", id),
 				false: missing(id)}[there]
 		}
+		var err error
+		switch {
+		case e.Keyring:
+			err = v.Keyring.Set(id, e.Value)
+			e.Value = nil
+		case c.Secrets[id].Keyring:
+			err = v.Keyring.Remove(id)
+		}
 		e.Changed = time.Now().UTC().Truncate(time.Second)
 		c.Secrets[id] = e
-		return nil
+		return err
 	})
 }
 
@@ -107,6 +124,11 @@ func (v *Vault) Remove(id string) error {
 		if !there {
 			return missing(id)
 		}
+		if e.Keyring {
+			if err := v.Keyring.Remove(id); err != nil {
+				return err
+			}
+		}
 		clear(e.Value)
 		delete(c.Secrets, id)
 		return nil
@@ -128,6 +150,8 @@ func (v *Vault) List() (lines []Line, err error) {
 			l.Kind, l.From = "env", e.Env
 		case len(e.Command) > 0:
 			l.Kind, l.From = "command", e.Command[0]
+		case e.Keyring:
+			l.Kind = "keyring"
 		default:
 			l.Fingerprint = New(e.Value).Fingerprint(c.Salt)
 		}
@@ -149,7 +173,7 @@ func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) strin
 		if !there {
 			return nil, missing(id)
 		}
-		value, err := e.fetch(ctx, getenv)
+		value, err := v.fetch(ctx, id, e, getenv)
 		if err == nil && (len(value) == 0 || len(value) > MaxValue || bytes.IndexByte(value, 0) >= 0) {
 			err = fault.New(fault.Invalid, "expected text of at most %d bytes, found %d bytes", MaxValue, len(value))
 		}
@@ -164,8 +188,10 @@ func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) strin
 // patience is how long a program may take to print a secret.
 const patience = 30 * time.Second
 
-func (e Entry) fetch(ctx context.Context, getenv func(string) string) ([]byte, error) {
+func (v *Vault) fetch(ctx context.Context, id string, e Entry, getenv func(string) string) ([]byte, error) {
 	switch {
+	case e.Keyring:
+		return v.Keyring.Get(id)
 	case e.Env != "":
 		if value := getenv(e.Env); value != "" {
 			return []byte(value), nil

@@ -131,6 +131,8 @@ func client(what string) {
 		said := make([]byte, 5)
 		_, err = io.ReadFull(b, said)
 		fmt.Printf("said %s: %s\n", said, kind(err))
+	case "tools": // tool, arguments; and so on
+		toolClient(args)
 	case "drip", "sequence", "halfclose", "until":
 		faultClient(what, args)
 	case "sni": // address, name in the handshake, host of the request

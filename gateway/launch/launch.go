@@ -21,6 +21,7 @@ import (
 	"nacre/egress"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/budget"
 	"nacre/gateway/capture"
 	"nacre/gateway/model"
 	"nacre/gateway/wire"
@@ -45,6 +46,8 @@ type Launcher struct {
 	KnownHosts []string
 	// Providers of models besides those that are known, or in their place.
 	Providers map[string]model.Provider
+	Budgets   string       // the folder in which it is kept what was used in a day
+	Prices    model.Prices // of models, before those that are known
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -52,11 +55,11 @@ type Launcher struct {
 // Supports refuses what no gateway can do yet: granted but not enforced would
 // be worse than refused.
 func (l *Launcher) Supports(p nacre.Plan) error {
-	if len(p.Tools) > 0 {
-		return fault.New(fault.Unsupported, "the plan grants tools, which the gateway of this version cannot enforce").
-			WithHint("leave it out of the manifest")
-	}
 	if _, err := l.providers(p); err != nil {
+		return err
+	}
+	servers, err := toolServers(p)
+	if err != nil {
 		return err
 	}
 	for _, n := range p.Network {
@@ -64,7 +67,8 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 			return err
 		}
 	}
-	if err := bound(p); err != nil {
+	p.Network = slices.Concat(p.Network, towards(servers)) // what secrets may be bound to
+	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
 	if len(p.Network)+len(p.Models) > 0 && !p.Loopback {
@@ -74,12 +78,17 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 	return nil
 }
 
+// reserved is the end of the names by which models and tools are reached inside.
+const reserved = ".nacre.internal"
+
 // sensible refuses a grant that would not do what it says.
 func sensible(n nacre.NetworkGrant) error {
 	a, err := netip.ParseAddr(n.Host)
 	switch {
 	case err == nil && a.IsLoopback() && n.As == "":
 		return fault.New(fault.Unsupported, "%s is the sandbox's own loopback to programs inside", n.Host).WithHint("give it a name inside: as: db.internal")
+	case strings.HasSuffix(n.Host, reserved) || strings.HasSuffix(n.As, reserved):
+		return fault.New(fault.Unsupported, "%s is a name of Nacre's own inside", n.Summary).WithHint("give it another name inside: as: db.internal")
 	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
 		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
 	case n.Bytes > 0 && len(n.Upgrade) > 0:
@@ -103,6 +112,7 @@ type link struct {
 	closing  chan struct{}
 	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
+	accounts map[string]*budget.Account
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -130,14 +140,22 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if err != nil {
 		return nil, err
 	}
+	where, err := tools(&p, &config)
+	if err != nil {
+		return nil, err
+	}
 	revealed, err := l.secrets(p, &config)
 	if err != nil {
 		return nil, err
 	}
-	revealed = append(revealed, told...)
+	revealed = slices.Concat(revealed, told, where)
 	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
+	if g.accounts, err = l.accounts(p); err != nil {
+		return nil, err
+	}
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+		closeAll(g.accounts)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
@@ -224,8 +242,15 @@ func (g *link) serve() {
 		case m.Record != nil:
 			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
+		case m.Reserve != nil:
+			g.writing <- struct{}{}
+			go g.reserve(*m.Reserve)
+		case m.Settle != nil:
+			g.writing <- struct{}{}
+			go g.settle(*m.Settle)
 		}
 	}
+	g.settled()
 	_ = g.process.Wait() // however it ended
 	select {
 	case <-g.closing:
@@ -259,7 +284,7 @@ func (g *link) record(r wire.Record) {
 
 func kindOf(kind string) string {
 	switch kind {
-	case "connect", "request", "name", "packet", "usage":
+	case "connect", "request", "name", "packet", "usage", "token", "tool":
 		return kind
 	}
 	return "other"

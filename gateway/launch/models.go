@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/gateway/budget"
 	"nacre/gateway/model"
 	"nacre/gateway/wire"
 	"nacre/manifest"
@@ -29,12 +31,12 @@ func (l *Launcher) providers(p nacre.Plan) (map[string]model.Provider, error) {
 		switch {
 		case !ok:
 			return nil, fault.New(fault.Unsupported, "no provider %q is known", m.Name).WithHint("known are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-		case m.Detail["cents"] != "":
-			return nil, fault.New(fault.Unsupported, "money at %s cannot be counted yet", m.Name).WithHint("bound requests or tokens in place of cents")
 		case seen[m.Name]:
 			return nil, fault.New(fault.Unsupported, "two grants for models at %s", m.Name).WithHint("put them into one entry, with the sum of their budgets")
-		case amount(m, "requests")+amount(m, "tokens") == 0:
-			return nil, fault.New(fault.Unsupported, "the grant for models at %s has no budget", m.Name).WithHint("say requests or tokens")
+		case limits(m) == budget.Limits{}:
+			return nil, fault.New(fault.Unsupported, "the grant for models at %s has no budget", m.Name).WithHint("say requests, tokens or cents, of a run or per day")
+		case limits(m).Day != model.Amount{} && l.Budgets == "":
+			return nil, fault.New(fault.Unsupported, "there is nowhere to keep what was used at %s in a day", m.Name)
 		}
 		seen[m.Name] = true
 	}
@@ -49,6 +51,17 @@ func amount(m nacre.NamedGrant, name string) int64 {
 	return n
 }
 
+// limits are a grant's budget.
+func limits(m nacre.NamedGrant) budget.Limits {
+	of := func(kind string) model.Amount {
+		return model.Amount{Requests: amount(m, "requests"+kind), Tokens: amount(m, "tokens"+kind), Money: min(amount(m, "cents"+kind), maxCents) * model.Cent}
+	}
+	return budget.Limits{Run: of(""), Day: of("-per-day")}
+}
+
+// maxCents bounds what is reckoned with.
+const maxCents = 1_000_000_000_000
+
 // models puts the plan's models into the configuration: a name inside, where it
 // leads, its budget and its key. It returns what tells programs of them.
 func (l *Launcher) models(p nacre.Plan, config *wire.Config) (told []nacre.Variable, err error) {
@@ -56,6 +69,11 @@ func (l *Launcher) models(p nacre.Plan, config *wire.Config) (told []nacre.Varia
 	if err != nil {
 		return nil, err
 	}
+	prices, err := model.KnownPrices()
+	if err != nil {
+		return nil, err
+	}
+	prices = slices.Concat(l.Prices, prices)
 	config.Rules.Grants = slices.Clone(config.Rules.Grants)
 	for _, m := range p.Models {
 		at := known[m.Name]
@@ -65,8 +83,8 @@ func (l *Launcher) models(p nacre.Plan, config *wire.Config) (told []nacre.Varia
 		}
 		g := nacre.NetworkGrant{Grant: m.Grant, Host: at.Host, As: inside, Scheme: "http", Ports: []int{80}, Methods: []string{"GET", "POST"}, Paths: at.Paths}
 		config.Rules.Grants = append(config.Rules.Grants, g)
-		config.Models = append(config.Models, wire.Model{Inside: inside, Host: at.Host, Port: at.Port, Plain: at.Plain, API: at.API,
-			Models: strings.Split(m.Detail["models"], manifest.Separator), Requests: amount(m, "requests"), Tokens: amount(m, "tokens")})
+		config.Models = append(config.Models, wire.Model{Inside: inside, Host: at.Host, Port: at.Port, Plain: at.Plain, API: at.API, Query: at.Query,
+			Models: strings.Split(m.Detail["models"], manifest.Separator), Bound: cmp.Or(at.Bound, "max_tokens"), Prices: prices.At(m.Name), Money: limits(m).Run.Money+limits(m).Day.Money > 0})
 		if at.Slot != "" { // inside it is in the clear, as far as the gateway
 			config.Secrets = append(config.Secrets, wire.Secret{Grant: m.ID, Name: m.Name, Hosts: []string{inside}, Slot: at.Slot, Plain: true})
 		}

@@ -39,18 +39,23 @@ var oracle = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	}
 })
 
-// models grants models at a provider that is really on this machine.
+// models grants models at Anthropic, which is really on this machine.
 func (w *world) models(l net.Listener, detail map[string]string) {
+	w.modelsAt("anthropic", l, detail)
+}
+
+// modelsAt grants models at a provider that is really on this machine.
+func (w *world) modelsAt(provider string, l net.Listener, detail map[string]string) {
 	known, err := model.Providers()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p := known["anthropic"]
+	p := known[provider]
 	p.Host, p.Port, p.Plain = "127.0.0.1", l.Addr().(*net.TCPAddr).Port, true
-	w.launcher.Providers = map[string]model.Provider{"anthropic": p}
-	w.plan.Models = []nacre.NamedGrant{{Grant: nacre.Grant{ID: "models.1"}, Name: "anthropic", Detail: detail}}
+	w.launcher.Providers = map[string]model.Provider{provider: p}
+	w.plan.Models = []nacre.NamedGrant{{Grant: nacre.Grant{ID: "models.1"}, Name: provider, Detail: detail}}
 	w.launcher.Secrets = func([]string) (map[string]*vault.Secret, error) {
-		return map[string]*vault.Secret{"anthropic": vault.New([]byte(canary))}, nil
+		return map[string]*vault.Secret{provider: vault.New([]byte(canary))}, nil
 	}
 }
 
@@ -109,7 +114,7 @@ func TestModelBudget(t *testing.T) {
 func TestModelsRefused(t *testing.T) {
 	for name, m := range map[string][]nacre.NamedGrant{
 		"unknown": {{Name: "nobody", Detail: map[string]string{"tokens": "1"}}},
-		"money":   {{Name: "anthropic", Detail: map[string]string{"tokens": "1", "cents": "1"}}},
+		"day":     {{Name: "anthropic", Detail: map[string]string{"tokens": "1", "tokens-per-day": "1"}}}, // with nowhere to keep it
 		"twice":   {{Name: "anthropic", Detail: map[string]string{"tokens": "1"}}, {Name: "anthropic", Detail: map[string]string{"tokens": "1"}}},
 		"endless": {{Name: "anthropic", Detail: map[string]string{"models": "*"}}},
 	} {

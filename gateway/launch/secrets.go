@@ -119,6 +119,11 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 		}
 		config.Secrets = append(config.Secrets, wire.Secret{Grant: s.ID, Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
 			Hosts: hosts, Slot: s.Detail["slot"], Plain: near(p, hosts)})
+		told, err := complete(s, &config.Secrets[len(config.Secrets)-1])
+		if err != nil {
+			return nil, err
+		}
+		revealed = append(revealed, told...)
 	}
 	for _, value := range values {
 		value.Zero()

@@ -2,10 +2,11 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 )
@@ -16,7 +17,7 @@ func TestProviders(t *testing.T) {
 		t.Fatalf("%v %v", all, err)
 	}
 	for name, p := range all {
-		if p.API != Anthropic && p.API != OpenAI || p.Host == "" || len(p.Paths) == 0 || len(p.Variables) == 0 || p.Plain != (p.Host == "127.0.0.1") {
+		if !slices.Contains([]API{Anthropic, OpenAI, Gemini}, p.API) || p.Host == "" || len(p.Paths) == 0 || len(p.Variables) == 0 || p.Plain != (p.Host == "127.0.0.1") {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
@@ -28,13 +29,15 @@ func TestRead(t *testing.T) {
 		``: "", `[]`: "", `{}`: "", `{"model":""}`: "", `{"model":5}`: "", `{"model":"a"`: "", `{"model":"a"}x`: "", `{"model":"a"}{"model":"b"}`: "",
 		`{"model":"a","model":"b"}`: "", `{"model":"a","Model":"b"}`: "", `{"model":"a","MODEL":"b"}`: "", `{"model":"a","max_tokens":-1}`: "", `{"model":"a","max_tokens":"many"}`: "",
 		`{"model":"a","max_tokens":1e99}`: "", `{"model":"a","stream":"yes"}`: "", `{"model":"a","\u006dodel":"b"}`: "", `{"model":"a","stream":false,"\u017ftream":true}`: "",
+		"{\"model\":\"a\",\"x\":\"\xff\"}": "", `{"model":"a","MAX_TOKENS":1}`: "", `{"model":"a","maxtokens":1}`: "", `{"model":"a","max_tokens":1,"maxTokens":9}`: "",
+		`{"model":"a","Stream":true}`: "", `{"model":"` + strings.Repeat("a", 257) + `"}`: "", `{"Model":"a"}`: "", `{"model":"a","n":1000}`: "", `{"model":"a","n":-1}`: "", `{"model":"a","max_completion_tokens":9}`: "a",
 	} {
-		r, err := Read(strings.NewReader(body))
+		r, err := Read(OpenAI, "/v1/chat/completions", "", strings.NewReader(body))
 		if (err == nil) != (want != "") || err == nil && r.Model != want {
 			t.Errorf("%s: %+v %v", body, r, err)
 		}
 	}
-	if _, err := Read(io.MultiReader(strings.NewReader(`{"model":"`), io.LimitReader(endless{}, MaxRequest+1))); err == nil {
+	if _, err := Read(Anthropic, "/v1/messages", "", io.MultiReader(strings.NewReader(`{"model":"`), io.LimitReader(endless{}, MaxRequest+1))); err == nil {
 		t.Error("a request over the limit")
 	}
 }
@@ -50,19 +53,61 @@ func (endless) Read(p []byte) (int, error) {
 
 // TestBound: what goes out bounds the answer and has it say what it used.
 func TestBound(t *testing.T) {
-	for _, c := range []struct{ path, body, want string }{
-		{"/v1/messages", `{"model":"a","max_tokens":7}`, `{"max_tokens":7,"model":"a"}`},
-		{"/v1/messages", `{"model":"a"}`, `{"max_tokens":100,"model":"a"}`},
-		{"/v1/chat/completions", `{"model":"a","stream":true,"stream_options":{"x":1}}`, `{"max_tokens":100,"model":"a","stream":true,"stream_options":{"include_usage":true,"x":1}}`},
-		{"/v1/responses", `{"model":"a","stream":true}`, `{"max_output_tokens":100,"model":"a","stream":true}`},
+	const stream = "/v1beta/models/g-1:streamGenerateContent"
+	for _, c := range []struct {
+		api        API
+		path, body string
+		most       int64
+		want       string
+	}{
+		{Anthropic, "/v1/messages", `{"model":"a","max_tokens":7}`, 7, `{"max_tokens":7,"model":"a"}`},
+		{Anthropic, "/v1/messages", `{"model":"a"}`, 100, `{"max_tokens":100,"model":"a"}`},
+		{Anthropic, "/v1/messages", `{"model":"a","max_tokens":null,"max_output_tokens":5}`, 100, `{"max_output_tokens":5,"max_tokens":100,"model":"a"}`},
+		{Anthropic, "/v1/messages/count_tokens", `{"model":"a"}`, 0, `{"model":"a"}`},
+		{OpenAI, "/v1/chat/completions", `{"model":"a","stream":true,"stream_options":{"x":1,"include_usage":false}}`, 100,
+			`{"max_completion_tokens":100,"model":"a","stream":true,"stream_options":{"include_usage":true,"x":1}}`},
+		{OpenAI, "/v1/chat/completions", `{"model":"a","n":4}`, 100, `{"max_completion_tokens":25,"model":"a","n":4}`},
+		{OpenAI, "/v1/chat/completions", `{"model":"a","n":4,"max_tokens":100}`, 400, `{"max_tokens":100,"model":"a","n":4}`},
+		{OpenAI, "/v1/chat/completions", `{"model":"a","max_tokens":5,"max_completion_tokens":50}`, 50, `{"max_completion_tokens":50,"max_tokens":5,"model":"a"}`},
+		{OpenAI, "/v1/responses", `{"model":"a","stream":true}`, 100, `{"max_output_tokens":100,"model":"a","stream":true}`},
+		{OpenAI, "/v1/responses", `{"model":"a","max_tokens":1}`, 100, `{"max_output_tokens":100,"max_tokens":1,"model":"a"}`}, // which there bounds nothing
+		{Gemini, stream, `{"contents":[]}`, 100, `{"contents":[],"generationConfig":{"maxOutputTokens":100}}`},
+		{Gemini, stream, `{"generationConfig":{"maxOutputTokens":5,"candidateCount":2},"model":"models/g-1"}`, 10, `{"generationConfig":{"maxOutputTokens":5,"candidateCount":2},"model":"models/g-1"}`},
+		{Gemini, stream, `{"generation_config":{"candidate_count":2}}`, 100, `{"generation_config":{"candidate_count":2,"maxOutputTokens":50}}`},
+		{Gemini, "/v1/models/g-1:countTokens", `{"generateContentRequest":{"model":"models/g-1"}}`, 0, `{"generateContentRequest":{"model":"models/g-1"}}`},
 	} {
-		r, err := Read(strings.NewReader(c.body))
+		r, err := Read(c.api, c.path, "alt=sse", strings.NewReader(c.body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := r.Bound(OpenAI, c.path, 100)
-		if err != nil || string(got) != c.want {
-			t.Errorf("%s: %s %v", c.body, got, err)
+		got, err := r.Bound("max_completion_tokens", 100)
+		if err != nil || string(got) != c.want || r.Most != c.most {
+			t.Errorf("%s: %s, at most %d, %v", c.body, got, r.Most, err)
+		}
+	}
+}
+
+// TestGeminiRead: the path says the model, and nothing in the body another.
+func TestGeminiRead(t *testing.T) {
+	for _, c := range []struct{ path, query, body, model string }{
+		{"/v1beta/models/gemini-2.5-pro:generateContent", "", `{}`, "gemini-2.5-pro"},
+		{"/v1/models/gemini-2.5-pro:streamGenerateContent", "alt=sse", `{"model":"gemini-2.5-pro"}`, "gemini-2.5-pro"},
+		{"/v1beta/models/g:streamGenerateContent", "", `{}`, ""}, // an array, which cannot be ended well
+		{"/v1beta/models/g:streamGenerateContent", "alt=sse&alt=json", `{}`, ""},
+		{"/v1beta/models/g:embedContent", "", `{}`, ""}, {"/v1beta/models/g:batchGenerateContent", "", `{}`, ""},
+		{"/v1beta/models/g%3AgenerateContent", "", `{}`, ""}, {"/v1beta/models/g", "", `{}`, ""}, {"/v1beta/models/:generateContent", "", `{}`, ""},
+		{"/v1beta/models/a:generateContent:generateContent", "", `{}`, ""}, {"/v1beta/tunedModels/a:generateContent", "", `{}`, ""},
+		{"/v1beta/models/g:generateContent", "", `{"model":"models/h"}`, ""}, {"/v1beta/models/g:generateContent", "", `{"Model":"models/g"}`, ""},
+		{"/v1beta/models/g:countTokens", "", `{"generateContentRequest":{"model":"models/h"}}`, ""},
+		{"/v1beta/models/g:countTokens", "", `{"generate_content_request":{"model":"models/h"}}`, ""},
+		{"/v1beta/models/g:generateContent", "", `{"generationConfig":{"maxOutputTokens":1},"generation_config":{"max_output_tokens":9}}`, ""},
+		{"/v1beta/models/g:generateContent", "", `{"generationConfig":{"maxOutputTokens":1,"max_output_tokens":9}}`, ""},
+		{"/v1beta/models/g:generateContent", "", `{"generationConfig":{"MaxOutputTokens":1}}`, ""},
+		{"/v1beta/models/g:generateContent", "", `{"generationConfig":[]}`, ""}, {"/v1beta/models/g:generateContent", "", `[]`, ""},
+	} {
+		r, err := Read(Gemini, c.path, c.query, strings.NewReader(c.body))
+		if (err == nil) != (c.model != "") || err == nil && r.Model != c.model {
+			t.Errorf("%+v: %+v %v", c, r, err)
 		}
 	}
 }
@@ -72,22 +117,30 @@ func TestCounter(t *testing.T) {
 		stream bool
 		text   string
 		want   Usage
+		said   bool
 	}{
-		"anthropic":        {false, `{"id":"x","usage":{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":7}}`, Usage{15, 7}},
-		"anthropic stream": {true, "event: message_start\ndata: {\"message\":{\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\ndata: {\"delta\":{}}\n\ndata: {\"usage\":{\"output_tokens\":9}}\n\n", Usage{10, 9}},
-		"openai":           {false, `{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}`, Usage{3, 4}},
-		"openai stream":    {true, "data: {\"choices\":[]}\n\ndata: {\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n", Usage{3, 4}},
-		"responses stream": {true, "data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}\r\n\r\n", Usage{3, 4}},
-		"nothing":          {false, `{"error":"x"}`, Usage{}},
-		"garbage":          {true, "data: {\"usage\":\ndata: usage\n", Usage{}},
+		"anthropic": {false, `{"id":"x","usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":8,"cache_creation":{"ephemeral_5m_input_tokens":6,"ephemeral_1h_input_tokens":2},"output_tokens":7}}`,
+			Usage{In: 10, Cached: 5, Written: 6, WrittenHour: 2, Out: 7}, true},
+		"anthropic stream": {true, "event: message_start\ndata: {\"message\":{\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\ndata: {\"delta\":{}}\n\ndata: {\"usage\":{\"output_tokens\":9}}\n\n", Usage{In: 10, Out: 9}, true},
+		"anthropic cut":    {true, "data: {\"message\":{\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\ndata: {\"delta\":{}}\n\nda", Usage{In: 10, Out: 1}, false},
+		"openai":           {false, `{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":4,"total_tokens":34,"prompt_tokens_details":{"cached_tokens":20}}}`, Usage{In: 10, Cached: 20, Out: 4}, true},
+		"openai stream":    {true, "data: {\"choices\":[{\"finish_reason\":null}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n", Usage{In: 3, Out: 4}, true},
+		"openai so far":    {true, "data: {\"choices\":[{\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n", Usage{In: 3, Out: 4}, false},
+		"responses stream": {true, "data: {\"type\":\"response.created\",\"response\":{\"usage\":null}}\r\n\r\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":30,\"input_tokens_details\":{\"cached_tokens\":10},\"output_tokens\":4}}}\r\n\r\n", Usage{In: 20, Cached: 10, Out: 4}, true},
+		"gemini":           {false, `{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":30,"cachedContentTokenCount":10,"candidatesTokenCount":4,"thoughtsTokenCount":6,"totalTokenCount":40}}`, Usage{In: 20, Cached: 10, Out: 10}, true},
+		"gemini stream":    {true, "data: {\"candidates\":[{}],\"usageMetadata\":{\"promptTokenCount\":3,\"totalTokenCount\":5}}\r\n\r\ndata: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":9}}\r\n\r\n", Usage{In: 3, Out: 9}, true},
+		"gemini cut":       {true, "data: {\"candidates\":[{}],\"usageMetadata\":{\"promptTokenCount\":3,\"totalTokenCount\":5}}\r\n\r\n", Usage{In: 3, Out: 2}, false},
+		"nothing":          {false, `{"error":"x"}`, Usage{}, false},
+		"absurd":           {false, `{"usage":{"input_tokens":-5,"output_tokens":9223372036854775807}}`, Usage{Out: Highest / 8}, true},
+		"garbage":          {true, "data: {\"usage\":\ndata: usage\n", Usage{}, false},
 	} {
 		for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.DataErrReader} {
 			var got Usage
 			calls := 0
-			counter := &Counter{From: io.NopCloser(wrap(strings.NewReader(c.text))), Stream: c.stream, Done: func(u Usage, told bool) {
+			counter := &Counter{From: io.NopCloser(wrap(strings.NewReader(c.text))), Stream: c.stream, Afford: func(Usage) error { return nil }, Done: func(u Usage, said bool) {
 				calls++
-				if got = u; told != (u != Usage{}) {
-					t.Errorf("%s: told %v", name, told)
+				if got = u; said != c.said {
+					t.Errorf("%s: said %v", name, said)
 				}
 			}}
 			b, err := io.ReadAll(counter)
@@ -99,44 +152,100 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// TestBudget: many at once never use more than there is.
-func TestBudget(t *testing.T) {
-	b := &Budget{Tokens: 1000, Requests: 50, Bounded: true}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var used int64
-	for range 200 {
-		all.Go(func() {
-			if b.Reserve(30) == nil {
-				mu.Lock()
-				used += 30
-				mu.Unlock()
-				b.Settle(30, 30)
+// TestEnding: a stream that can be paid no longer ends after a whole event, with
+// what its program understands.
+func TestEnding(t *testing.T) {
+	const one = "data: {\"delta\":\"x\"}\n\n"
+	for name, c := range map[string]struct {
+		api        API
+		path, want string
+	}{
+		"anthropic": {Anthropic, "/v1/messages", "event: error\ndata: {\"error\":{\"message\":\"Nacre, the sandbox that you run in, ends this: spent\",\"type\":\"billing_error\"},\"type\":\"error\"}\n\n"},
+		"chat":      {OpenAI, "/v1/chat/completions", "data: {\"error\":{\"code\":\"insufficient_quota\",\"message\":\"Nacre, the sandbox that you run in, ends this: spent\",\"param\":null,\"type\":\"insufficient_quota\"}}\n\ndata: [DONE]\n\n"},
+		"responses": {OpenAI, "/v1/responses", "event: error\ndata: {\"code\":\"insufficient_quota\",\"message\":\"Nacre, the sandbox that you run in, ends this: spent\",\"param\":null,\"sequence_number\":2,\"type\":\"error\"}\n\n" +
+			"event: response.failed\ndata: {\"response\":{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"Nacre, the sandbox that you run in, ends this: spent\"},\"id\":\"resp_ended\",\"object\":\"response\",\"output\":[],\"status\":\"failed\"},\"sequence_number\":3,\"type\":\"response.failed\"}\n\n"},
+		"gemini": {Gemini, "/v1beta/models/g:streamGenerateContent", "data: {\"error\":{\"code\":403,\"message\":\"Nacre, the sandbox that you run in, ends this: spent\",\"status\":\"PERMISSION_DENIED\"}}\n\n"},
+	} {
+		for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.HalfReader} {
+			closed, charged := false, Usage{}
+			from := io.MultiReader(strings.NewReader(strings.Repeat(one, 3)+"data: {\"half"), endless{})
+			counter := &Counter{From: closer{wrap(from), &closed}, Stream: true, Done: func(u Usage, said bool) { charged = u },
+				Afford: func(u Usage) error {
+					if u.Out > 1 {
+						return errors.New("spent")
+					}
+					return nil
+				},
+				Ending: func(why error, events int64) []byte { return Ending(c.api, c.path, why, events) }}
+			b, err := io.ReadAll(counter)
+			if err != nil || string(b) != one+one+c.want || !closed || charged.Out != 2 {
+				t.Errorf("%s: %v, closed %v, charged %+v\n%s", name, err, closed, charged, b)
 			}
-		})
+		}
 	}
-	all.Wait()
-	if used > 1000 || used < 900 {
-		t.Errorf("%d tokens used", used)
+	counter := &Counter{From: io.NopCloser(endless{}), Stream: true, Done: func(Usage, bool) {}}
+	if _, err := io.Copy(io.Discard, counter); err == nil {
+		t.Error("an event without an end")
 	}
-	if b.Reserve(1000) == nil || (&Budget{}).Reserve(0) == nil {
-		t.Error("over the budget, or without one")
-	}
-	few := &Budget{Requests: 2, Bounded: true}
-	if first, second := few.Reserve(1), few.Reserve(1); first != nil || second != nil || few.Reserve(1) == nil {
-		t.Error("requests are not counted")
-	}
+}
+
+type closer struct {
+	io.Reader
+	closed *bool
+}
+
+func (c closer) Close() error {
+	*c.closed = true
+	return nil
+}
+
+func FuzzCounter(f *testing.F) {
+	f.Add([]byte("data: {\"usage\":{\"output_tokens\":9}}\n\n: ping\r\n\r\ndata: x"))
+	f.Add([]byte("event: a\ndata: {\"usageMetadata\":{\"promptTokenCount\":-1,\"totalTokenCount\":5}}\n\n\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, stream := range []bool{false, true} {
+			counter := &Counter{From: io.NopCloser(iotest.HalfReader(strings.NewReader(string(b)))), Stream: stream, Afford: func(Usage) error { return nil },
+				Done: func(u Usage, _ bool) {
+					if min(u.In, u.Out, u.Cached, u.Written, u.WrittenHour) < 0 || u.Sum() > Highest {
+						t.Errorf("%+v", u)
+					}
+				}}
+			if out, err := io.ReadAll(counter); err != nil || string(out) != string(b) {
+				t.Errorf("%q became %q: %v", b, out, err)
+			}
+		}
+	})
+}
+
+// FuzzGemini: whatever is asked, the answer is bounded by what we read.
+func FuzzGemini(f *testing.F) {
+	f.Add([]byte(`{"generationConfig":{"maxOutputTokens":5,"candidateCount":2}}`))
+	f.Add([]byte(`{"generation_config":{"max_output_tokens":5},"model":"models/g"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Read(Gemini, "/v1/models/g:generateContent", "", strings.NewReader(string(b)))
+		if err != nil {
+			return
+		}
+		out, err := r.Bound("", 10)
+		if err != nil {
+			return
+		}
+		again, err := Read(Gemini, "/v1/models/g:generateContent", "", strings.NewReader(string(out)))
+		if err != nil || again.Most != r.Most || again.Most == 0 {
+			t.Errorf("%q is bounded by %d, and goes out as %q: %v", b, r.Most, out, err)
+		}
+	})
 }
 
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"model":"a","max_tokens":5,"stream":true}`))
 	f.Add([]byte(`{"model":"a","Model":"b"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Read(strings.NewReader(string(b)))
+		r, err := Read(OpenAI, "/v1/chat/completions", "", strings.NewReader(string(b)))
 		if err != nil {
 			return
 		}
-		out, err := r.Bound(OpenAI, "/v1/responses", 10)
+		out, err := r.Bound("max_tokens", 10)
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 // Package model knows as much of the APIs of language models as it takes to say
-// which model a request is for, to bound what it may use, and to count what it
-// did use. What it knows of single providers is data.
+// which model a request is for, to bound what it may use, to count what it did
+// use and what that cost, and to end a reply. What it knows of single providers
+// is data.
 package model
 
 import (
@@ -17,17 +18,20 @@ type API string
 const (
 	Anthropic API = "anthropic" // Messages
 	OpenAI    API = "openai"    // Chat Completions and Responses, and whatever is compatible
+	Gemini    API = "gemini"    // generateContent
 )
 
 // Provider is somebody who runs models.
 type Provider struct {
-	API       API               `yaml:"api,required" oneof:"anthropic openai" about:"the family of its requests"`
+	API       API               `yaml:"api,required" oneof:"anthropic openai gemini" about:"the family of its requests"`
 	Host      string            `yaml:"host,required" about:"where it is"`
 	Port      int               `yaml:"port" about:"default: 443"`
 	Plain     bool              `yaml:"plain" about:"without TLS: on this machine only"`
 	Slot      string            `yaml:"slot" about:"where its key goes; none: it has no key"`
 	Variables map[string]string `yaml:"variables" about:"what tells programs inside; {BASE} is the address there"`
 	Paths     []string          `yaml:"paths,required" about:"what may be asked"`
+	Query     []string          `yaml:"query" about:"parameters that are passed on; no other is"`
+	Bound     string            `yaml:"bound" about:"the field of Chat Completions that bounds an answer; default: max_tokens"`
 }
 
 //go:embed providers.yaml

@@ -1,139 +1,180 @@
 package model
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
 
 // MaxRequest bounds a request, in bytes. A longer one is refused, never cut.
 const MaxRequest = 32 << 20
 
+// maxName bounds a model's name.
+const maxName = 256
+
 // Request is what a program asks of a model.
 type Request struct {
-	Model  string
-	Stream bool
-	Most   int64 // tokens that the answer may have; 0: it does not say
-	fields map[string]json.RawMessage
+	Model    string
+	Stream   bool
+	Input    int64 // tokens that go in, about
+	Counting bool  // it only asks how many tokens something has
+	Most     int64 // tokens that all its answers together may have; 0: it does not say
+	api      API
+	path     string
+	answers  int64 // that are asked for at once
+	fields   object
+	settings object // Gemini's generationConfig
 }
 
 // Read reads a request strictly: an object in which no key is there twice, in
 // whatever case, so that nobody downstream reads another model than we do.
-func Read(from io.Reader) (*Request, error) {
+func Read(api API, path, query string, from io.Reader) (*Request, error) {
 	b, err := io.ReadAll(io.LimitReader(from, MaxRequest+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(b) > MaxRequest {
+	case len(b) > MaxRequest:
 		return nil, fmt.Errorf("the request is over %d bytes", MaxRequest)
+	case !utf8.Valid(b):
+		return nil, errors.New("the request is not UTF-8")
 	}
-	r := &Request{}
-	if r.fields, err = object(b); err != nil {
-		return nil, err
+	r := &Request{api: api, path: path, answers: 1, Input: estimate(b), Counting: strings.HasSuffix(path, "/count_tokens")}
+	if r.fields, err = readObject(b); err != nil {
+		return nil, fmt.Errorf("the request %w", err)
 	}
-	if err := r.field("model", &r.Model); err != nil || r.Model == "" {
+	if api == Gemini {
+		return r, r.gemini(query)
+	}
+	if err := r.fields.get("model", &r.Model); err != nil || r.Model == "" || len(r.Model) > maxName {
 		return nil, errors.New("the request names no model")
 	}
-	if err := r.field("stream", &r.Stream); err != nil {
+	if err := r.fields.get("stream", &r.Stream); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"max_tokens", "max_completion_tokens", "max_output_tokens"} {
-		var n int64
-		if err := r.field(name, &n); err != nil || n < 0 {
-			return nil, fmt.Errorf("%s is not a number of tokens", name)
-		}
-		r.Most = max(r.Most, n)
+	names := []string{"max_tokens"}
+	switch {
+	case strings.HasSuffix(path, "/responses"):
+		names = []string{"max_output_tokens"}
+	case r.chat():
+		names = append(names, "max_completion_tokens")
 	}
-	return r, nil
+	return r, r.bounds(r.fields, "n", names...)
 }
 
-func (r *Request) field(name string, into any) error {
-	raw, ok := r.fields[name]
-	if !ok || string(raw) == "null" {
-		return nil
+func (r *Request) chat() bool { return strings.HasSuffix(r.path, "/chat/completions") }
+
+// bounds reads how many answers there are to be, and the most that each may have.
+func (r *Request) bounds(from object, answers string, names ...string) error {
+	for _, name := range append(names, answers) {
+		var n int64
+		if err := from.get(name, &n); err != nil || n < 0 || n > Highest {
+			return fmt.Errorf("%s is not a number that can be", name)
+		}
+		if name == answers {
+			r.answers = max(1, n)
+		} else {
+			r.Most = max(r.Most, n)
+		}
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	if r.answers > 128 { // the most that any provider takes
+		return fmt.Errorf("%s is not a number that can be", answers)
+	}
+	r.Most *= r.answers
+	return nil
+}
+
+// geminiPath has the model and what is asked of it.
+var geminiPath = regexp.MustCompile(`^/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]*):(generateContent|streamGenerateContent|countTokens)$`)
+
+// gemini reads what is asked out of the path. What the body says of the model, if
+// anything, must be the same.
+func (r *Request) gemini(query string) error {
+	found := geminiPath.FindStringSubmatch(r.path)
+	if found == nil || len(found[1]) > maxName {
+		return errors.New("of a model can be asked generateContent, streamGenerateContent and countTokens")
+	}
+	r.Model, r.Stream, r.Counting = found[1], found[2] == "streamGenerateContent", found[2] == "countTokens"
+	if r.Stream && query != "alt=sse" {
+		return errors.New("a stream is passed on as events only: ask for it with alt=sse")
+	}
+	from := r.fields
+	for _, name := range []string{"", "generateContentRequest"} {
+		if name != "" {
+			var err error
+			if from, err = from.object(name); err != nil {
+				return err
+			}
+		}
+		var model string
+		if err := from.get("model", &model); err != nil || model != "" && strings.TrimPrefix(model, "models/") != r.Model {
+			return errors.New("the request names a model in its path and another one in its body")
+		}
+	}
+	var err error
+	if r.settings, err = r.fields.object("generationConfig"); err != nil {
+		return err
+	}
+	return r.bounds(r.settings, "candidateCount", "maxOutputTokens")
+}
+
+// Dear says what in a request costs more than the list of prices knows.
+func (r *Request) Dear() error {
+	for name, usual := range map[string][]string{"service_tier": {"", "auto", "default", "flex", "standard_only"}, "speed": {"", "standard"}} {
+		var value string
+		if err := r.fields.get(name, &value); err != nil || !slices.Contains(usual, value) {
+			return fmt.Errorf("%s may be dearer than the price that is known", name)
+		}
 	}
 	return nil
 }
 
-// object reads the outermost object, and sees to it that no key in it is there
-// twice.
-func object(b []byte) (map[string]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("the request is not a JSON object")
-	}
-	fields, folded := map[string]json.RawMessage{}, map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return nil, errors.New("the request is not JSON")
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, errors.New("the request is not JSON")
-		}
-		if folded[fold(name)] {
-			return nil, fmt.Errorf("the key %.40q is there twice", name)
-		}
-		folded[fold(name)], fields[name] = true, value
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("the request is not JSON")
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("something follows the request")
-	}
-	return fields, nil
-}
-
-// fold is the same for names that a reader might take for one another.
-func fold(name string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, name)
-}
-
 // Bound sees to it that an answer says what it used, and, where the request
-// bounds it not at all, that it has at most so many tokens.
-func (r *Request) Bound(api API, path string, most int64) ([]byte, error) {
-	number := func(n int64) json.RawMessage { return json.RawMessage(fmt.Sprint(n)) }
+// bounds it not at all, that all answers together have at most so many tokens.
+// The field is the one of Chat Completions. It returns the request, written anew.
+func (r *Request) Bound(field string, most int64) ([]byte, error) {
+	if r.Counting {
+		return r.fields.write()
+	}
 	if r.Most == 0 {
-		r.Most = most
+		each := max(1, most/r.answers)
+		r.Most = each * r.answers
 		switch {
-		case strings.HasSuffix(path, "/chat/completions"):
-			r.fields["max_tokens"] = number(most)
-		case strings.HasSuffix(path, "/responses"):
-			r.fields["max_output_tokens"] = number(most)
-		case strings.HasSuffix(path, "/messages"):
-			r.fields["max_tokens"] = number(most)
+		case r.api == Gemini:
+			r.settings.set("maxOutputTokens", each)
+			r.fields.set("generationConfig", r.settings.values)
+		case r.chat() && field != "":
+			r.fields.set(field, each)
+		case strings.HasSuffix(r.path, "/responses"):
+			r.fields.set("max_output_tokens", each)
+		default:
+			r.fields.set("max_tokens", each)
 		}
 	}
-	if api == OpenAI && r.Stream && strings.HasSuffix(path, "/chat/completions") {
-		options := map[string]json.RawMessage{}
-		if err := r.field("stream_options", &options); err != nil {
-			return nil, err
-		}
-		options["include_usage"] = json.RawMessage("true")
-		b, err := json.Marshal(options)
+	if r.chat() && r.Stream {
+		options, err := r.fields.object("stream_options")
 		if err != nil {
 			return nil, err
 		}
-		r.fields["stream_options"] = b
+		options.set("include_usage", true)
+		r.fields.set("stream_options", options.values)
 	}
-	return json.Marshal(r.fields)
+	return r.fields.write()
 }
 
-// Estimate is how many tokens a request has at least about: four bytes each.
-func Estimate(size int) int64 { return int64(size)/4 + 1 }
+// estimate is how many tokens a text has, about: four letters of English each, or
+// two bytes of other scripts. It may be too few, and is settled later.
+func estimate(body []byte) int64 {
+	plain, other := int64(0), int64(0)
+	for _, c := range body {
+		if c < utf8.RuneSelf {
+			plain++
+		} else {
+			other++
+		}
+	}
+	return plain/4 + other/2 + 1
+}

@@ -1,25 +1,47 @@
 package model
 
-import (
-	"bytes"
-	"encoding/json"
-	"io"
-)
+import "encoding/json"
 
 // Usage is what a request used, in tokens.
-type Usage struct{ In, Out int64 }
+type Usage struct {
+	In, Out              int64
+	Cached               int64 // went in, and the provider had kept it
+	Written, WrittenHour int64 // went in, and the provider keeps it
+}
 
-// Sum is both.
-func (u Usage) Sum() int64 { return u.In + u.Out }
+// Input is all that went in.
+func (u Usage) Input() int64 { return u.In + u.Cached + u.Written + u.WrittenHour }
+
+// Sum is all.
+func (u Usage) Sum() int64 { return u.Input() + u.Out }
 
 // counts are the ways in which providers say what was used.
 type counts struct {
-	Input      int64 `json:"input_tokens"`
+	Input      int64 `json:"input_tokens"` // Anthropic: besides what is kept; OpenAI: all
 	Output     int64 `json:"output_tokens"`
 	Written    int64 `json:"cache_creation_input_tokens"`
 	Read       int64 `json:"cache_read_input_tokens"`
 	Prompt     int64 `json:"prompt_tokens"`
 	Completion int64 `json:"completion_tokens"`
+	Creation   struct {
+		Hour int64 `json:"ephemeral_1h_input_tokens"`
+	} `json:"cache_creation"`
+	InDetails cachedOf `json:"input_tokens_details"`
+	PrDetails cachedOf `json:"prompt_tokens_details"`
+}
+
+type cachedOf struct {
+	Cached int64 `json:"cached_tokens"`
+}
+
+// metadata is how Gemini says it.
+type metadata struct {
+	Prompt     int64 `json:"promptTokenCount"` // all of it
+	Tools      int64 `json:"toolUsePromptTokenCount"`
+	Cached     int64 `json:"cachedContentTokenCount"`
+	Candidates int64 `json:"candidatesTokenCount"`
+	Thoughts   int64 `json:"thoughtsTokenCount"`
+	Total      int64 `json:"totalTokenCount"`
 }
 
 // said is a reply, or one event of a stream, as far as it says what was used.
@@ -27,78 +49,43 @@ type said struct {
 	Usage    *counts `json:"usage"`
 	Message  struct{ Usage *counts }
 	Response struct{ Usage *counts }
+	Metadata *metadata `json:"usageMetadata"`
+	Choices  []struct {
+		Finish *string `json:"finish_reason"`
+	} `json:"choices"`
+	Candidates []struct {
+		Finish string `json:"finishReason"`
+	} `json:"candidates"`
 }
 
-// note takes over what a document says.
-func (u *Usage) note(document []byte) {
+// note takes over what a document says. It tells whether nothing more is to come:
+// what is said at the beginning of a stream is not all.
+func (u *Usage) note(document []byte) (final bool) {
 	var s said
 	if json.Unmarshal(document, &s) != nil {
-		return
+		return false
 	}
 	for _, c := range []*counts{s.Usage, s.Message.Usage, s.Response.Usage} {
 		if c != nil { // later events of a stream count from its beginning
-			u.In = max(u.In, c.Input+c.Written+c.Read, c.Prompt)
-			u.Out = max(u.Out, c.Output, c.Completion)
+			cached := within(max(c.InDetails.Cached, c.PrDetails.Cached))
+			hour := within(c.Creation.Hour)
+			u.most(Usage{In: within(max(c.Input, c.Prompt)) - cached, Out: within(max(c.Output, c.Completion)), Cached: cached + within(c.Read),
+				Written: within(c.Written) - hour, WrittenHour: hour})
 		}
 	}
+	if m := s.Metadata; m != nil {
+		in, cached := within(m.Prompt)+within(m.Tools), within(m.Cached)
+		u.most(Usage{In: in - cached, Out: max(within(m.Candidates)+within(m.Thoughts), within(m.Total)-in), Cached: cached})
+		return len(s.Candidates) == 0 || s.Candidates[0].Finish != ""
+	}
+	return s.Response.Usage != nil || s.Usage != nil && (len(s.Choices) == 0 || s.Choices[0].Finish != nil)
 }
 
-// maxKept bounds what of a reply is kept to be understood.
-const maxKept = 16 << 20
-
-// Counter passes a reply on and counts what it used. Done is called once, when
-// the reply has ended or nobody wants it any more.
-type Counter struct {
-	From io.ReadCloser
-	// Stream tells that the reply is a stream of events.
-	Stream bool
-	Done   func(Usage, bool) // and whether it was said at all
-	kept   bytes.Buffer
-	usage  Usage
-	over   bool
+// most has the greater of each.
+func (u *Usage) most(v Usage) {
+	u.In, u.Out, u.Cached = max(u.In, v.In), max(u.Out, v.Out), max(u.Cached, v.Cached)
+	u.Written, u.WrittenHour = max(u.Written, v.Written), max(u.WrittenHour, v.WrittenHour)
 }
 
-func (c *Counter) Read(p []byte) (int, error) {
-	n, err := c.From.Read(p)
-	if c.kept.Len()+n <= maxKept {
-		c.kept.Write(p[:n])
-	}
-	if c.Stream {
-		c.events()
-	}
-	if err != nil {
-		c.end()
-	}
-	return n, err
-}
-
-// events takes in the lines that are whole.
-func (c *Counter) events() {
-	for {
-		line, _, whole := bytes.Cut(c.kept.Bytes(), []byte("\n"))
-		if !whole {
-			return
-		}
-		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok && bytes.Contains(data, []byte("usage")) {
-			c.usage.note(data)
-		}
-		c.kept.Next(len(line) + 1)
-	}
-}
-
-func (c *Counter) end() {
-	if c.over {
-		return
-	}
-	c.over = true
-	if !c.Stream {
-		c.usage.note(c.kept.Bytes())
-	}
-	c.Done(c.usage, c.usage != Usage{})
-}
-
-// Close ends the reply.
-func (c *Counter) Close() error {
-	c.end()
-	return c.From.Close()
-}
+// within is a number that can be reckoned with.
+func within(n int64) int64 { return max(0, min(n, Highest/8)) }

@@ -30,6 +30,7 @@ type Config struct {
 	Secrets     []Secret
 	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
 	Models      []Model
+	Tools       []ToolServer
 	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte       // user:password
 	Authorities []byte       // PEM: whom to trust outside
@@ -45,8 +46,11 @@ type Secret struct {
 	Value       []byte
 	Fingerprint string // for the audit
 	Hosts       []string
-	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER
+	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER, sigv4:REGION/SERVICE, oauth
 	Plain       bool   // its hosts are on this machine: without TLS too
+	Token       string // with oauth: where tokens are fetched
+	Scopes      []string
+	Shaped      []string // what the agent has in its place
 }
 
 // Shortest is the shortest secret that replies can be searched for: a shorter one
@@ -70,14 +74,28 @@ type HostKey struct {
 // Model is a grant of models at one provider. The network grant for its name
 // inside is among the rules.
 type Model struct {
-	Inside   string // its name inside
-	Host     string // where it is
-	Port     int
-	Plain    bool // without TLS outside
-	API      model.API
-	Models   []string
-	Requests int64
-	Tokens   int64
+	Inside string // its name inside
+	Host   string // where it is
+	Port   int
+	Plain  bool // without TLS outside
+	API    model.API
+	Models []string
+	Query  []string     // parameters that are passed on
+	Bound  string       // the field that bounds an answer
+	Prices model.Prices // at this provider
+	Money  bool         // its budget is in money too: what has no price does not go out
+}
+
+// ToolServer is where the tools of some grants are. The network grants for its name
+// inside are among the rules, with the same ids.
+type ToolServer struct {
+	Name   string
+	Inside string // its name inside
+	Host   string // where it is
+	Port   int
+	Plain  bool // without TLS outside: on this machine
+	Path   string
+	Grants []nacre.NamedGrant
 }
 
 // Zero forgets the values.
@@ -97,6 +115,10 @@ type Message struct {
 	Stop    bool    `json:",omitempty"` // to the gateway: say what is left to say, and end
 	Record  *Record `json:",omitempty"` // from the gateway: to be put into the audit
 	Ack     *Ack    `json:",omitempty"` // to the gateway: it is there, or will not be
+
+	Reserve  *Reserve  `json:",omitempty"` // from the gateway: before a request for a model goes out
+	Reserved *Reserved `json:",omitempty"` // to the gateway: it may, or may not
+	Settle   *Settle   `json:",omitempty"` // from the gateway: what it used
 }
 
 // Hello is what a gateway says about itself once it is locked in.

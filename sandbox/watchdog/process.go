@@ -57,12 +57,13 @@ func parseStat(dir string) process {
 }
 
 // proportional is the memory with shared pages divided among their sharers,
-// and what of it is shared memory; else the resident memory.
+// and what of it is shared memory; else the resident memory, which is none by now
+// where it has ended.
 func (p process) proportional() (all, shared int64) {
 	b, _ := os.ReadFile(p.dir + "/smaps_rollup")
 	_, rest, ok := strings.Cut(string(b), "\nPss:")
 	if !ok {
-		return p.resident, 0
+		return parseStat(p.dir).resident, 0
 	}
 	fmt.Sscan(rest, &all)
 	_, rest, _ = strings.Cut(rest, "\nPss_Shmem:")

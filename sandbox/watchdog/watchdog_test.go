@@ -173,3 +173,15 @@ func FuzzMaps(f *testing.F) {
 		process{dir: dir}.proportional()
 	})
 }
+
+// TestEndedMeanwhile: a process that ends while it is looked at holds nothing,
+// however much it had before.
+func TestEndedMeanwhile(t *testing.T) {
+	if all, shared := (process{dir: "/proc/0", resident: 1 << 30}).proportional(); all != 0 || shared != 0 {
+		t.Errorf("%d and %d bytes of what is not there", all, shared)
+	}
+	self := process{dir: "/proc/self", resident: 1 << 40}
+	if all, _ := self.proportional(); all == 0 || all == self.resident {
+		t.Errorf("%d bytes of this process", all)
+	}
+}

@@ -56,7 +56,7 @@ var agents = []agent{
 	{name: "codex", packages: map[string]string{"codex": "@openai/codex@0.169.0"}, secret: "openai", api: fakemodel.Responses,
 		provider: "http://openai.model.nacre.internal", quiet: []string{" -c, check_for_update_on_startup=false,", " -c, analytics.enabled=false,", " -c, features.plugins=false,", " -c, features.apps=false,"}},
 	{name: "gemini", packages: map[string]string{"node": node, "gemini": "@google/gemini-cli@0.61.0"}, secret: "gemini", api: fakemodel.Gemini,
-		provider: "https://generativelanguage.googleapis.com"},
+		provider: "http://gemini.model.nacre.internal"},
 	{name: "qwen", packages: map[string]string{"node": node, "qwen": "@qwen-code/qwen-code@0.24.4"}, secret: "openai", api: fakemodel.Chat,
 		provider: "http://openai.model.nacre.internal"},
 	{name: "opencode", packages: map[string]string{"opencode": "opencode-ai@1.18.33"}, secret: "openai", api: fakemodel.Chat,

@@ -1,0 +1,80 @@
+package launch
+
+import (
+	"cmp"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/gateway/wire"
+	calls "nacre/tools"
+)
+
+// label is what a tool server's name must be, to be part of a host's.
+var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// toolServers are those that the plan's tools are at, in its order.
+func toolServers(p nacre.Plan) (servers []wire.ToolServer, err error) {
+	place := map[string]int{}
+	for _, n := range p.Tools {
+		at, err := calls.Where(n)
+		if err == nil {
+			_, err = calls.Read(n)
+		}
+		switch {
+		case n.Detail["url"] == "":
+			return nil, fault.New(fault.Unsupported, "the grant for tools of %s has no url, and only servers with one can be reached yet", n.Name).
+				WithHint("say where it is: url: https://HOST/mcp")
+		case err != nil:
+			return nil, fault.Wrap(fault.Unsupported, err, "the grant for tools of %s", n.Name)
+		case !label.MatchString(n.Name):
+			return nil, fault.New(fault.Unsupported, "the tool server %s cannot have a name inside", n.Name).WithHint("lower-case letters, digits and hyphens, at most 63")
+		}
+		s := wire.ToolServer{Name: n.Name, Inside: calls.Inside(n.Name), Host: at.Hostname(), Plain: at.Scheme == "http", Path: cmp.Or(at.Path, "/")}
+		if s.Port, err = strconv.Atoi(at.Port()); err != nil {
+			s.Port = map[bool]int{true: 80, false: 443}[s.Plain]
+		}
+		i, known := place[n.Name]
+		if !known {
+			i = len(servers)
+			place[n.Name], servers = i, append(servers, s)
+		} else if old := servers[i]; old.Host != s.Host || old.Port != s.Port || old.Path != s.Path || old.Plain != s.Plain {
+			return nil, fault.New(fault.Unsupported, "the tool server %s has two places", n.Name).WithHint("give one of them another name")
+		}
+		servers[i].Grants = append(servers[i].Grants, n)
+	}
+	return servers, nil
+}
+
+// insidePath is where every server's MCP is, inside.
+const insidePath = "/mcp"
+
+// towards are the destinations by which programs reach tool servers: one for each
+// grant, so that what is revoked is known by its id.
+func towards(servers []wire.ToolServer) (list []nacre.NetworkGrant) {
+	for _, s := range servers {
+		for _, n := range s.Grants {
+			list = append(list, nacre.NetworkGrant{Grant: n.Grant, Host: s.Host, As: s.Inside, Scheme: "https", Ports: []int{443},
+				Methods: []string{"GET", "POST", "DELETE"}, Paths: []string{insidePath}})
+		}
+	}
+	return list
+}
+
+// tools puts the plan's tools into the configuration, and their servers among the
+// plan's destinations, where secrets are bound. It returns what tells programs of
+// them.
+func tools(p *nacre.Plan, config *wire.Config) (told []nacre.Variable, err error) {
+	if config.Tools, err = toolServers(*p); err != nil {
+		return nil, err
+	}
+	more := towards(config.Tools)
+	p.Network = append(p.Network[:len(p.Network):len(p.Network)], more...)
+	config.Rules.Grants = append(config.Rules.Grants[:len(config.Rules.Grants):len(config.Rules.Grants)], more...)
+	for _, s := range config.Tools {
+		told = append(told, nacre.Variable{Name: "NACRE_TOOLS_" + variable(strings.ToUpper(s.Name)), Value: "https://" + s.Inside + insidePath})
+	}
+	return told, nil
+}
