@@ -46,7 +46,7 @@ test-vm: ## stock machines booted in qemu; see docs/TESTING-VM.md
 
 test-vm-smoke: ## Debian 12's stock kernel, booted once
 	@scripts/need build vm
-	NACRE_VM=1 $(GO) test -count=1 -timeout 40m -v -run '^TestOneBoot$$' ./test/vm/matrix
+	NACRE_VM=1 $(GO) test -count=1 -timeout 60m -v -run '^TestOneBoot$$' ./test/vm/matrix
 
 race: ## the race detector on every package; needs a C compiler
 	@scripts/need build race

@@ -126,7 +126,7 @@ func boot(t *testing.T, s stock, p payloadFiles, steps []machine.Step) map[strin
 	spec := machine.Spec{Arch: s.arch, Release: s.release, Kernel: s.kernel, Variant: v,
 		Files: p.files, Steps: steps, Timeout: 3 * time.Hour, Progress: show{t}}
 	if s.once {
-		spec.Timeout = 15 * time.Minute // four times what it takes on two quiet cores
+		spec.Timeout = 25 * time.Minute // it takes four and a half on two quiet cores
 	}
 	results, err := machine.Run(t.Context(), spec)
 	if err != nil && strings.Contains(err.Error(), "Kernel panic") {
