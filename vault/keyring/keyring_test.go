@@ -56,11 +56,28 @@ func bus(t *testing.T) string {
 
 // fake is a Secret Service as small as can be.
 type fake struct {
-	mu     sync.Mutex
-	items  map[string][]byte
+	mu    sync.Mutex
+	items map[string][]byte
+	mood  mood
+}
+
+// mood is how a keyring may refuse.
+type mood struct {
 	locked bool
 	asks   bool // it wants to ask somebody before it does anything
 	none   bool // it has no default collection
+}
+
+func (f *fake) now() mood {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mood
+}
+
+func (f *fake) become(m mood) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mood = m
 }
 
 type value struct {
@@ -81,7 +98,7 @@ func (f *fake) OpenSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath,
 }
 
 func (f *fake) ReadAlias(string) (dbus.ObjectPath, *dbus.Error) {
-	if f.none {
+	if f.now().none {
 		return "/", nil
 	}
 	return place, nil
@@ -92,7 +109,7 @@ func (f *fake) SearchItems(a map[string]string) (open, shut []dbus.ObjectPath, _
 	defer f.mu.Unlock()
 	if _, there := f.items[a["name"]]; there && a["application"] == "nacre" {
 		found := []dbus.ObjectPath{place + dbus.ObjectPath("/"+a["name"])}
-		if f.locked {
+		if f.mood.locked {
 			return nil, found, nil
 		}
 		return found, nil, nil
@@ -101,7 +118,7 @@ func (f *fake) SearchItems(a map[string]string) (open, shut []dbus.ObjectPath, _
 }
 
 func (f *fake) CreateItem(p map[string]dbus.Variant, v value, _ bool) (dbus.ObjectPath, dbus.ObjectPath, *dbus.Error) {
-	if f.asks {
+	if f.now().asks {
 		return "/", prompt, nil
 	}
 	f.mu.Lock()
@@ -113,7 +130,7 @@ func (f *fake) CreateItem(p map[string]dbus.Variant, v value, _ bool) (dbus.Obje
 
 // Get answers for properties.
 func (f *fake) Get(_, name string) (dbus.Variant, *dbus.Error) {
-	return dbus.MakeVariant(f.locked), nil
+	return dbus.MakeVariant(f.now().locked), nil
 }
 
 // one is an item.
@@ -129,7 +146,7 @@ func (o one) GetSecret(s dbus.ObjectPath) (value, *dbus.Error) {
 }
 
 func (o one) Delete() (dbus.ObjectPath, *dbus.Error) {
-	if o.asks {
+	if o.now().asks {
 		return prompt, nil
 	}
 	o.mu.Lock()
@@ -275,18 +292,17 @@ func TestKeyringShut(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		k    keyring.Keyring
-		set  func()
+		mood mood
 		want string
 	}{
-		"no bus":        {keyring.Keyring{}, func() {}, "no keyring"},
-		"a dead bus":    {keyring.Keyring{Bus: "unix:path=/nonexistent"}, func() {}, "no keyring"},
-		"no service":    {keyring.Keyring{Bus: empty}, func() {}, "no keyring"},
-		"locked":        {k, func() { f.locked = true }, "locked"},
-		"asks":          {k, func() { f.locked, f.asks = false, true }, "locked"},
-		"no collection": {k, func() { f.none = true }, "no default collection"},
+		"no bus":        {keyring.Keyring{}, mood{}, "no keyring"},
+		"a dead bus":    {keyring.Keyring{Bus: "unix:path=/nonexistent"}, mood{}, "no keyring"},
+		"no service":    {keyring.Keyring{Bus: empty}, mood{}, "no keyring"},
+		"locked":        {k, mood{locked: true}, "locked"},
+		"asks":          {k, mood{asks: true}, "locked"},
+		"no collection": {k, mood{none: true}, "no default collection"},
 	} {
-		*f = fake{items: f.items}
-		c.set()
+		f.become(c.mood)
 		for what, err := range map[string]error{"set": c.k.Set("token", []byte(canary)), "remove": c.k.Remove("token")} {
 			if err == nil || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "" || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%s, %s: %v", name, what, err)
