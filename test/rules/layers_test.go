@@ -39,7 +39,7 @@ var places = map[string]place{
 	"manifest":          {layer: core, ceiling: 563},
 	"policy":            {layer: core, ceiling: 520},
 	"compile":           {layer: core, ceiling: 395},
-	"seccomp":           {layer: core, ceiling: 445},
+	"seccomp":           {layer: core, ceiling: 353},
 	"sandbox":           {layer: core, ceiling: 705},
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
