@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ type Gateway interface {
 	// Network is what init sets up.
 	Network() *blueprint.Network
 	// Furnish is what programs inside must know.
-	Furnish() ([]blueprint.File, []nacre.Variable, error)
+	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
 	// Serve takes what was opened inside, and returns once it answers there.
 	Serve([]*os.File) error
 	// Change leaves only the grants with these ids.
@@ -86,10 +85,11 @@ func (b *box) furnish(context.Context) error {
 		return err
 	}
 	for _, f := range files {
-		b.spec.Files = slices.DeleteFunc(b.spec.Files, func(old blueprint.File) bool { return old.Path == f.Path })
-		b.spec.Trees = slices.DeleteFunc(b.spec.Trees, func(t blueprint.Tree) bool { return t.FD == 0 && strings.HasPrefix(f.Path, path.Clean(t.Inside)+"/") })
+		b.spec.Entries = slices.DeleteFunc(b.spec.Entries, func(old blueprint.Entry) bool {
+			return old.Path == f.Path || old.Form == blueprint.Tree && old.FD == 0 && strings.HasPrefix(f.Path, old.Path+"/")
+		})
 	}
-	b.spec.Files = append(b.spec.Files, files...)
+	b.spec.Entries = append(files, b.spec.Entries...) // before the host's links
 	b.spec.Network, b.variables = b.gateway.Network(), variables
 	return nil
 }

@@ -21,8 +21,8 @@ func scanner(pin *sandbox.Pin, blocked *policy.Blocked, write bool) *sandbox.Sca
 }
 
 // scan finds it, and has the folder watched from then on.
-func (b *box) scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Tree) error {
-	tree := &watch.Tree{Scanner: scanner(pin, blocked, t.Write), Inside: t.Inside, Write: t.Write}
+func (b *box) scan(ctx context.Context, pin *sandbox.Pin, blocked *policy.Blocked, t *blueprint.Entry) error {
+	tree := &watch.Tree{Scanner: scanner(pin, blocked, t.Write), Inside: t.Path, Write: t.Write}
 	found, err := b.watcher.Scan(ctx, tree)
 	t.Masks, t.Guards = found.Masks, found.Guards
 	return err

@@ -35,7 +35,6 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if err := b.image(ctx); err != nil {
 		return err
 	}
-	b.spec.Trees = append(b.spec.Trees, deviceTrees()...)
 	return b.folders(ctx)
 }
 
@@ -57,7 +56,7 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
-	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
+	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}, nil
 }
 
 // filter makes the system call filter, and who counts what it denies.
@@ -75,12 +74,9 @@ func (b *box) filter() error {
 	return nil
 }
 
-// image puts the root file system first among the trees.
+// image has the root file system prepared, where it is not the host's.
 func (b *box) image(ctx context.Context) error {
 	if b.plan.Image.Kind == nacre.ImageHost {
-		trees, links := hostTrees()
-		b.spec.Trees = append(b.spec.Trees, trees...)
-		b.spec.Links = append(b.spec.Links, links...)
 		return nil
 	}
 	if b.engine.Images == nil {
@@ -92,14 +88,13 @@ func (b *box) image(ctx context.Context) error {
 	}
 	b.held = append(b.held, held)
 	b.spec.Overlay = true
-	b.spec.Private.Size /= 2 // the overlay's own layer is a file system of this size too
-	b.spec.Dirs = nil
+	b.spec.Disk /= 2 // the overlay's own layer is a file system of this size too
 	pin, err := sandbox.OpenPin(folder)
 	if err != nil {
 		return err
 	}
 	b.held = append(b.held, pin.File)
-	return b.pinned(pin, blueprint.Tree{Host: folder, Dir: true})
+	return b.pinned(pin, blueprint.Entry{Form: blueprint.Tree, Host: folder, Dir: true})
 }
 
 // folders pins every granted folder.
@@ -120,7 +115,7 @@ func (b *box) folders(ctx context.Context) error {
 		if err := b.foreign(pin); err != nil {
 			return err
 		}
-		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
+		t := blueprint.Entry{Form: blueprint.Tree, Host: g.Host, Path: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
 		if err := b.scan(ctx, pin, blocked, &t); err != nil {
 			return err
 		}
@@ -145,7 +140,7 @@ func (b *box) foreign(p *sandbox.Pin) error {
 
 // pinned hands a tree to init: as root, as a mount on which its owner appears
 // as the agent; else as the pin that init must arrive at.
-func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
+func (b *box) pinned(pin *sandbox.Pin, t blueprint.Entry) error {
 	file := pin.File
 	if os.Geteuid() == 0 {
 		mapped, err := sandbox.DetachMapped(pin, b.mapping)
@@ -157,6 +152,6 @@ func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
 	}
 	t.FD = blueprint.FirstFD + len(b.files)
 	b.files = append(b.files, file)
-	b.spec.Trees = append(b.spec.Trees, t)
+	b.spec.Entries = append(b.spec.Entries, t)
 	return nil
 }

@@ -62,7 +62,7 @@ func (w *Warm) Close() (err error) {
 
 // sight is what a path of the host's leads to, and what is hidden in it.
 type sight struct {
-	blueprint.Tree
+	blueprint.Entry
 	device, inode uint64
 }
 
@@ -84,10 +84,9 @@ func (b *box) fresh(ctx context.Context) error {
 
 func (b *box) sights(ctx context.Context) (list []sight, err error) {
 	if b.plan.Image.Kind == nacre.ImageHost {
-		trees, _ := hostTrees()
-		for _, t := range trees {
+		for _, t := range hostEntries() {
 			var st unix.Stat_t
-			_ = unix.Lstat(t.Host, &st) // what is gone leads to nothing
+			_ = unix.Lstat(t.Path, &st) // what is gone leads to nothing
 			list = append(list, sight{t, st.Dev, st.Ino})
 		}
 	}
@@ -98,7 +97,7 @@ func (b *box) sights(ctx context.Context) (list []sight, err error) {
 			continue // missing then and now, if it is optional
 		}
 		defer pin.File.Close()
-		s := sight{Tree: blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}}
+		s := sight{Entry: blueprint.Entry{Host: g.Host, Path: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}}
 		var st unix.Stat_t
 		if err == nil {
 			err = unix.Fstat(int(pin.File.Fd()), &st)

@@ -304,7 +304,7 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
+func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 	select {
 	case hello := <-g.hello:
 		files, list, err := furnish(hello, g.outside)

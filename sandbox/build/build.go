@@ -33,15 +33,11 @@ func Main(stage2 []string) {
 		{"supervisor", b.await},
 		{"identity", b.identity},
 		{"namespaces", b.namespaces},
-		{"trees", b.collectTrees},
-		{"proc", b.freshProc},
+		{"mounts", b.collect},
 		{"root", b.root},
-		{"devices", b.devices},
-		{"private places", b.private},
 		{"folders and files", b.furnish},
-		{"proc", b.proc},
-		{"host folders", b.placeTrees},
-		{"seal root", b.sealRoot},
+		{"bounds", b.bounds},
+		{"seal", b.seal},
 		{"loopback", b.loopback},
 		{"network", b.network},
 		{"limits", b.limits},
@@ -90,9 +86,10 @@ type builder struct {
 	stage2  []string
 	spec    blueprint.Spec
 	self    int   // a read-only mount of this program
-	trees   []int // detached mounts, one for each of spec.Trees
+	mounts  []int // detached mounts, one for each of spec.Entries that is a tree or a system
+	base    int   // the new root, where no image is
+	private int   // the file system of all private folders
 	blank   int   // file system with an unreadable file and folder
-	procfs  int   // the new /proc, detached
 	ruleset int
 }
 

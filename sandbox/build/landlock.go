@@ -22,9 +22,9 @@ const (
 		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_REFER
-	device = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
+	device = look | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
-	onFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | device
+	onFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | device&^look
 
 	everything = change | device | unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK
 )
@@ -43,25 +43,15 @@ var newer = []struct {
 
 // prepareLandlock makes the ruleset while files can still be opened freely.
 func (b *builder) prepareLandlock() error {
-	want := b.spec.Landlock
-	if want.ABI == 0 {
+	if b.spec.Landlock.ABI == 0 {
 		return nil
 	}
-	abi, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		return e
-	}
-	if int(abi) < want.ABI {
-		return fmt.Errorf("the kernel has ABI %d, the plan was made for %d", abi, want.ABI)
-	}
-	attr := handled(int(abi))
-	if !want.TCP {
+	attr := handled(b.spec.Landlock.ABI)
+	if !b.spec.Landlock.TCP {
 		attr.Handled_access_net = 0
 	}
-	if attr.Scoped == 0 && !want.NoScopes {
-		return fmt.Errorf("ABI %d cannot scope signals and abstract sockets", abi)
-	}
-	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), rulesetSize(int(abi)), 0)
+	// A kernel that does not know some of it refuses.
+	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
 		return fmt.Errorf("ruleset: %w", e)
 	}
@@ -92,44 +82,22 @@ func handled(abi int) unix.LandlockRulesetAttr {
 	return attr
 }
 
-// rulesetSize is how much of the attributes an older kernel knows.
-func rulesetSize(abi int) uintptr {
-	switch {
-	case abi < 4:
-		return 8
-	case abi < 6:
-		return 16
-	default:
-		return 24
-	}
-}
-
 func (b *builder) landlockRules(can uint64) error {
-	rules := map[string]uint64{"/": look, "/proc": read, "/dev/pts": device | look}
-	if b.spec.Overlay {
-		tops, err := topFolders()
+	rules := map[string]uint64{"/": look}
+	if b.spec.Overlay { // not /proc and /dev, which have their own
+		folders, err := os.ReadDir("/")
 		if err != nil {
 			return err
 		}
-		for _, name := range tops {
-			rules[name] |= change
+		for _, f := range folders {
+			if f.IsDir() && f.Name() != "proc" && f.Name() != "dev" {
+				rules["/"+f.Name()] |= change
+			}
 		}
 	}
-	for _, p := range b.spec.Private.Places {
-		rules[p.Path] |= change
-	}
-	for _, f := range b.spec.Files {
-		rules[f.Path] |= read
-	}
-	for _, t := range b.spec.Trees {
-		switch {
-		case t.Inside == "":
-		case t.Device:
-			rules[t.Inside] |= device
-		case t.Write:
-			rules[t.Inside] |= change
-		default:
-			rules[t.Inside] |= use
+	for _, e := range b.spec.Entries {
+		if (e.Mounted() || e.Form == blueprint.File) && !e.Closed {
+			rules[e.Path] |= rights(e)
 		}
 	}
 	for path, access := range rules {
@@ -140,6 +108,19 @@ func (b *builder) landlockRules(can uint64) error {
 	return b.addRule(b.self, unix.LANDLOCK_ACCESS_FS_EXECUTE|unix.LANDLOCK_ACCESS_FS_READ_FILE)
 }
 
+// rights are what Landlock lets an entry be used for.
+func rights(e blueprint.Entry) uint64 {
+	switch {
+	case e.Device:
+		return device
+	case e.Write:
+		return change
+	case e.NoExec:
+		return read
+	}
+	return use
+}
+
 func (b *builder) allow(path string, access uint64) error {
 	fd, err := openBeneathRoot(path)
 	if err != nil {
@@ -147,18 +128,6 @@ func (b *builder) allow(path string, access uint64) error {
 	}
 	defer unix.Close(fd)
 	return b.addRule(fd, access)
-}
-
-// topFolders lists an image's own folders, so that /proc and /dev stay out of
-// what the agent may change.
-func topFolders() (names []string, err error) {
-	entries, err := os.ReadDir("/")
-	for _, e := range entries {
-		if e.IsDir() && e.Name() != "proc" && e.Name() != "dev" {
-			names = append(names, "/"+e.Name())
-		}
-	}
-	return names, err
 }
 
 func (b *builder) addRule(fd int, access uint64) error {
