@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,6 +61,9 @@ func NewTable(o Options) (*Table, error) {
 			return nil, fault.New(fault.Invalid, "there is no group of system calls called %q", name).
 				WithHint("the groups are %s", strings.Join(groups, ", "))
 		}
+	}
+	if o.Only != nil {
+		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero rule refuses
 	}
 	t.layout()
 	return t, nil

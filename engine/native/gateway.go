@@ -113,8 +113,8 @@ func (b *box) capture() error {
 		defer f.Close()
 		sockets = append(sockets, f)
 	}
-	if b.gateway == nil || len(sockets) != b.spec.Network.FDs() {
-		return fault.New(fault.Internal, "init opened %d sockets, not %d", len(sockets), b.spec.Network.FDs())
+	if b.gateway == nil || len(sockets) != len(b.spec.Network.Sockets)+1 {
+		return fault.New(fault.Internal, "init opened %d sockets, which are too few or too many", len(sockets))
 	}
 	return b.gateway.Serve(sockets)
 }

@@ -48,7 +48,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	list := posture.Read(b.process.PID, posture.Expect{
 		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
 		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Time:   b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
+		Time:   b.spec.Time != "", Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
 		Limits: b.spec.Limits, Mounts: b.mounts(),
 	})
 	program := b.spec.Seccomp

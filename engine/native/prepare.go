@@ -9,6 +9,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/guise"
 	"nacre/policy"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
@@ -22,7 +23,10 @@ func (b *box) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	b.spec = specOf(b.plan, b.id)
-	b.spec.Regroup, b.spec.Time = b.mapping.Regroup, sandbox.TimeNamespaces()
+	b.spec.Regroup = b.mapping.Regroup
+	if sandbox.TimeNamespaces() {
+		b.spec.Time = guise.Clocks()
+	}
 	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ type Spec struct {
 	Limits   []Rlimit
 	Loopback bool
 	Network  *Network // nil: nothing but loopback
-	Time     bool     // a time namespace
+	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
 	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest

@@ -12,6 +12,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"unsafe"
@@ -158,7 +159,12 @@ func (b *builder) namespaces() error {
 	return inOrder(
 		step{"cgroup namespace", raw(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP, 0, 0)},
 		step{"session keyring", newKeyring},
-		step{"time namespace", b.newTime},
+		step{"time namespace", func() error {
+			if b.spec.Time == "" {
+				return nil
+			}
+			return errors.Join(unix.Unshare(unix.CLONE_NEWTIME), os.WriteFile("/proc/self/timens_offsets", []byte(b.spec.Time), 0))
+		}},
 		step{"hostname", func() error { return unix.Sethostname([]byte(b.spec.Hostname)) }},
 		step{"domain name", func() error { return unix.Setdomainname([]byte("(none)")) }},
 		step{"private mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},

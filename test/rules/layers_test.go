@@ -307,7 +307,7 @@ func TestForeign(t *testing.T) {
 // runs inside the boundary can be read whole.
 var initImports = []string{
 	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
-	"bytes", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
+	"bytes", "encoding/binary", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
 }
 
 // TestInitDependencies: an exact list, so that nothing slips into init.
