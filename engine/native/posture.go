@@ -16,6 +16,7 @@ import (
 	"nacre/posture"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/limits"
 	"nacre/sandbox/notify"
 	"nacre/seccomp"
 )
@@ -87,11 +88,17 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
 		}
 	}
-	if b.group != nil {
-		list = append(list, b.group.Readback(b.process.PID)...)
-	}
+	list = append(list, b.bounds()...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
+}
+
+// bounds are what the control groups hold, where there are some.
+func (b *box) bounds() []nacre.Expectation {
+	if b.group == nil {
+		return nil
+	}
+	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
 }
 
 // mounts lists what is to be mounted, in its order.
