@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +15,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/jobs"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
@@ -54,11 +54,10 @@ type box struct {
 	silent    string          // why denied calls are not reported, if so
 	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
 
-	mu      sync.Mutex
-	jobs    []*job            // by number
-	reason  string            // why it was ended from outside, if so
-	output  int64             // bytes written so far
-	outputs map[*os.File]bool // pipes being read
+	jobs   *jobs.Table
+	mu     sync.Mutex
+	reason string // why it was ended from outside, if so
+	output int64  // bytes written so far
 
 	line   sync.RWMutex  // held while the control socket is used
 	closed bool          // the control socket is
@@ -190,16 +189,16 @@ func (b *box) Stop(grace time.Duration) error {
 
 // end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
-	b.because(reason)
+	b.blame(reason)
 	b.process.Kill()
 	if b.group != nil {
 		_ = b.group.Kill() // its end tells what is left
 	}
 }
 
-// because notes why the sandbox is ended from outside; the first reason given
-// is the one reported.
-func (b *box) because(reason string) {
+// blame notes why the sandbox is ended from outside; the first reason given is
+// the one reported.
+func (b *box) blame(reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reason = cmp.Or(b.reason, reason)
@@ -225,16 +224,8 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 	return u, err
 }
 
-// exitOf renders how the main job ended as docker run does: its exit code, or
-// 128 and its signal.
-func (b *box) exitOf(status syscall.WaitStatus, known bool) nacre.Exit {
-	e := nacre.Exit{Code: status.ExitStatus(), Reason: "exited"}
-	switch {
-	case !known: // init was killed: by us, or for want of memory
-		e = nacre.Exit{Code: 128 + int(unix.SIGKILL), Signal: int(unix.SIGKILL), Reason: "killed"}
-	case status.Signaled():
-		e = nacre.Exit{Code: 128 + int(status.Signal()), Signal: int(status.Signal()), Reason: "signalled"}
-	}
+// because completes how a command ended with what it does not know itself.
+func (b *box) because(e nacre.Exit) nacre.Exit {
 	if e.Signal == int(unix.SIGKILL) && b.group != nil {
 		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
 			e.Reason = "memory-limit"

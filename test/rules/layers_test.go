@@ -85,6 +85,7 @@ var places = map[string]place{
 	"schema":        {layer: core},
 	"preset":        {layer: core},
 	"attack/wire":   {layer: core},
+	"jobs":          {layer: engines},
 	"runs":          {layer: engines},
 	"install":       {layer: engines},
 	"guise":         {layer: engines},
