@@ -46,7 +46,7 @@ type box struct {
 	facts     map[string]string // what init found out
 	host      []sandbox.Mount   // the host's, when the folders were pinned
 	calls     seccomp.Options   // what the filter was made from
-	seen      []sight           // of the host, where the sandbox waits before it is used
+	view      view              // what it shows of the host
 	gateway   Gateway           // nil: there is no way out
 	variables []nacre.Variable  // that tell of it
 	sockets   []int             // that init has opened for it
@@ -165,6 +165,18 @@ func (b *box) verify(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepMasked starts the watch.
+func (b *box) keepMasked(ctx context.Context) error {
+	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, End: b.end}
+	if b.group != nil {
+		o.Freezer = b.group.Freezer()
+	}
+	o.Record = func(kind, reason string, detail map[string]string) error {
+		return b.engine.Audit.Record(context.Background(), b.event(kind, nacre.Deny, reason, detail))
+	}
+	return b.watcher.Start(ctx, o)
 }
 
 // Signal sends a signal to the command.

@@ -9,7 +9,6 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
-	"nacre/policy"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
@@ -35,8 +34,16 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if err := b.image(ctx); err != nil {
 		return err
 	}
-	b.spec.Trees = append(b.spec.Trees, deviceTrees()...)
-	return b.folders(ctx)
+	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
+		return err
+	}
+	b.spec.Links = append(b.spec.Links, b.view.links...)
+	for _, s := range b.view.sights {
+		if err := b.show(s.tree, s.pin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scoping is the ABI from which Landlock knows signals and abstract sockets.
@@ -75,12 +82,10 @@ func (b *box) filter() error {
 	return nil
 }
 
-// image puts the root file system first among the trees.
+// image puts the root file system first among the trees, where it is not the
+// host's.
 func (b *box) image(ctx context.Context) error {
 	if b.plan.Image.Kind == nacre.ImageHost {
-		trees, links := hostTrees()
-		b.spec.Trees = append(b.spec.Trees, trees...)
-		b.spec.Links = append(b.spec.Links, links...)
 		return nil
 	}
 	if b.engine.Images == nil {
@@ -99,53 +104,16 @@ func (b *box) image(ctx context.Context) error {
 		return err
 	}
 	b.held = append(b.held, pin.File)
-	return b.pinned(pin, blueprint.Tree{Host: folder, Dir: true})
+	return b.show(blueprint.Tree{Host: folder, Dir: true}, pin)
 }
 
-// folders pins every granted folder.
-func (b *box) folders(ctx context.Context) error {
-	blocked, err := policy.NewBlocked(b.plan.Blocked)
-	if err != nil {
-		return err
+// show hands a tree to init: one that is pinned, as root as a mount on which its
+// owner appears as the agent; else as the pin that init must arrive at.
+func (b *box) show(t blueprint.Tree, pin *sandbox.Pin) error {
+	if pin == nil {
+		b.spec.Trees = append(b.spec.Trees, t)
+		return nil
 	}
-	for _, g := range b.plan.Files {
-		pin, err := sandbox.OpenPin(g.Host)
-		if g.Optional && fault.KindOf(err) == fault.NotFound {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b.held = append(b.held, pin.File)
-		if err := b.foreign(pin); err != nil {
-			return err
-		}
-		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		if err := b.scan(ctx, pin, blocked, &t); err != nil {
-			return err
-		}
-		if err := b.pinned(pin, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// foreign refuses a folder on or under which something is mounted that is not
-// a file system of files: what the kernel shows there is no owner's to give.
-func (b *box) foreign(p *sandbox.Pin) error {
-	for _, m := range sandbox.MountsOf(b.host, p.Path) {
-		if m.Pseudo() {
-			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
-				WithHint("grant a folder that does not hold it")
-		}
-	}
-	return nil
-}
-
-// pinned hands a tree to init: as root, as a mount on which its owner appears
-// as the agent; else as the pin that init must arrive at.
-func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
 	file := pin.File
 	if os.Geteuid() == 0 {
 		mapped, err := sandbox.DetachMapped(pin, b.mapping)

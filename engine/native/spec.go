@@ -1,11 +1,8 @@
 package native
 
 import (
-	_ "embed"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,62 +10,6 @@ import (
 	"nacre/guise"
 	"nacre/sandbox/blueprint"
 )
-
-//go:embed host.txt
-var hostFile string
-
-// listed reads a section of host.txt: names, with the reason behind a "#".
-func listed(section string) (names []string) {
-	_, text, _ := strings.Cut(hostFile, "\n["+section+"]\n")
-	text, _, _ = strings.Cut(text, "\n[")
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		names = append(names, strings.Fields(line)...)
-	}
-	return names
-}
-
-// hostTrees lists what an agent sees of the host's system.
-func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
-	for _, p := range listed("usr") {
-		trees, links = offered(trees, links, p)
-	}
-	for i := range trees {
-		if trees[i].Inside == "/usr" {
-			trees[i].Masks = slices.DeleteFunc(listed("hidden"), func(name string) bool {
-				_, err := os.Lstat("/usr/" + name)
-				return err != nil
-			})
-		}
-	}
-	for _, name := range listed("etc") {
-		trees, links = offered(trees, links, "/etc/"+name)
-	}
-	return trees, links
-}
-
-// offered adds a path of the host's: a link as a link, the rest as a read-only
-// tree.
-func offered(trees []blueprint.Tree, links []blueprint.Link, p string) ([]blueprint.Tree, []blueprint.Link) {
-	switch st, err := os.Lstat(p); {
-	case err != nil:
-	case st.Mode()&os.ModeSymlink != 0:
-		if target, err := os.Readlink(p); err == nil {
-			links = append(links, blueprint.Link{Path: p, Target: target})
-		}
-	case st.IsDir(), st.Mode().IsRegular():
-		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Dir: st.IsDir(), NoExec: strings.HasPrefix(p, "/etc/")})
-	}
-	return trees, links
-}
-
-func deviceTrees() (trees []blueprint.Tree) {
-	for _, name := range listed("devices") {
-		p := "/dev/" + name
-		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Device: true, NoExec: true})
-	}
-	return trees
-}
 
 // places are the private writable folders.
 var places = []blueprint.Place{
