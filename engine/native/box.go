@@ -88,11 +88,7 @@ func (b *box) limit(ctx context.Context) (err error) {
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping}
-	if b.group != nil {
-		order.Born = b.group.Born
-	}
-	if b.process, err = sandbox.Launch(order); err != nil {
+	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Born: b.group.Born}); err != nil {
 		return err
 	}
 	if b.group == nil {
@@ -109,29 +105,27 @@ const setupTime = 30 * time.Second
 func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
-	m, err := b.news()
-	if err == nil && m.Kind == blueprint.Captured {
-		if err := b.capture(); err != nil {
-			return err
+	for {
+		m, err := b.news()
+		switch {
+		case errors.Is(err, blueprint.ErrClosed):
+			return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
+				WithHint("nacre doctor says what this machine lacks")
+		case err != nil:
+			return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
+		case m.Kind == blueprint.Failed:
+			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
+				WithHint("nacre doctor says what this machine lacks")
+		case m.Kind == blueprint.Captured:
+			if err := b.capture(); err != nil {
+				return err
+			}
+		case m.Kind == blueprint.Confined:
+			return nil
+		case m.Kind != blueprint.Listener:
+			return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 		}
-		m, err = b.news()
 	}
-	if err == nil && m.Kind == blueprint.Listener {
-		m, err = b.news()
-	}
-	switch {
-	case errors.Is(err, blueprint.ErrClosed):
-		return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
-			WithHint("nacre doctor says what this machine lacks")
-	case err != nil:
-		return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
-	case m.Kind == blueprint.Failed:
-		return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
-			WithHint("nacre doctor says what this machine lacks")
-	case m.Kind != blueprint.Confined:
-		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
-	}
-	return nil
 }
 
 // settle waits until all that was denied is counted and recorded.
@@ -149,10 +143,8 @@ func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied
 
 // verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
-	if b.group != nil {
-		if err := b.group.Settled(); err != nil {
-			return err
-		}
+	if err := b.group.Settled(); err != nil {
+		return err
 	}
 	lines, err := b.Posture()
 	if err != nil {
@@ -169,10 +161,7 @@ func (b *box) verify(context.Context) error {
 
 // keepMasked starts the watch.
 func (b *box) keepMasked(ctx context.Context) error {
-	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, End: b.end}
-	if b.group != nil {
-		o.Freezer = b.group.Freezer()
-	}
+	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), End: b.end}
 	o.Record = func(kind, reason string, detail map[string]string) error {
 		return b.engine.Audit.Record(context.Background(), b.event(kind, nacre.Deny, reason, detail))
 	}
@@ -203,9 +192,7 @@ func (b *box) Stop(grace time.Duration) error {
 func (b *box) end(reason string) {
 	b.blame(reason)
 	b.process.Kill()
-	if b.group != nil {
-		_ = b.group.Kill() // its end tells what is left
-	}
+	_ = b.group.Kill() // its end tells what is left
 }
 
 // blame notes why the sandbox is ended from outside; the first reason given is
@@ -224,10 +211,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (u nacre.Usage, err error) {
-	switch {
-	case b.group != nil:
-		u, err = b.group.Usage()
-	case b.watchdog != nil:
+	if u, err = b.group.Usage(); b.watchdog != nil {
 		u = b.watchdog.Usage()
 	}
 	b.mu.Lock()
@@ -238,7 +222,7 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 
 // because completes how a command ended with what it does not know itself.
 func (b *box) because(e nacre.Exit) nacre.Exit {
-	if e.Signal == int(unix.SIGKILL) && b.group != nil {
+	if e.Signal == int(unix.SIGKILL) {
 		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
 			e.Reason = "memory-limit"
 		}

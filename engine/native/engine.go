@@ -74,7 +74,7 @@ func (e *Engine) supported(p nacre.Plan) error {
 	for _, missing := range []struct {
 		n    int
 		what string
-	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}} {
+	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}, {len(p.Devices), "devices"}} {
 		if missing.n > 0 {
 			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", missing.what).
 				WithHint("leave it out of the manifest")
@@ -94,9 +94,6 @@ func (e *Engine) supported(p nacre.Plan) error {
 	}
 	if p.Digest == "" {
 		return fault.New(fault.Internal, "the plan was not compiled")
-	}
-	for _, d := range p.Devices {
-		return fault.New(fault.Unsupported, "device %q: this version grants no devices", d.Name)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -93,9 +94,10 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
 }
 
-// bounds are what the control groups hold, where there are some.
+// bounds are what control groups hold, or all that they should, unless the owner
+// accepted that there are none.
 func (b *box) bounds() []nacre.Expectation {
-	if b.group == nil {
+	if b.group == nil && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
 		return nil
 	}
 	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)

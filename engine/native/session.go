@@ -154,9 +154,7 @@ const lastScreen = 500 * time.Millisecond
 // finish waits for the plan's command and takes everything away.
 func (b *box) finish(j *jobs.Job) {
 	exit := jobs.Exit(j.Ended())
-	if b.group != nil {
-		b.group.Leave()
-	}
+	b.group.Leave()
 	_ = b.process.End() // told again by release
 	b.jobs.Hurry()
 	time.AfterFunc(lastScreen, b.leave)
@@ -183,9 +181,7 @@ func (b *box) release() error {
 	if b.gateway != nil { // before its group, or it would seem to have died
 		err = errors.Join(err, b.gateway.Close())
 	}
-	if b.group != nil {
-		err = errors.Join(err, b.group.Destroy())
-	}
+	err = errors.Join(err, b.group.Destroy())
 	unwatched() // it reads what is held
 	for _, h := range b.held {
 		_ = h.Close()

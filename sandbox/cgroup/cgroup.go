@@ -36,7 +36,8 @@ const (
 )
 
 // Group holds one sandbox's groups. It is not for use by several goroutines
-// while it is being made or destroyed.
+// while it is being made or destroyed. A nil Group is none, which limits
+// nothing: what is done with it does nothing.
 type Group struct {
 	state   State // names no folders that this Group has not made
 	layout  Layout
@@ -125,7 +126,12 @@ func enable(dir string) error {
 func (g *Group) AddAgent(pid int) error { return g.add(agent, pid) }
 
 // AddSupervisor moves another of Nacre's own processes for this sandbox.
-func (g *Group) AddSupervisor(pid int) error { return g.add(supervisor, pid) }
+func (g *Group) AddSupervisor(pid int) error {
+	if g == nil {
+		return nil
+	}
+	return g.add(supervisor, pid)
+}
 
 func (g *Group) add(leaf string, pid int) error {
 	if pid <= 0 {
@@ -143,6 +149,9 @@ func (g *Group) add(leaf string, pid int) error {
 // processes are and package limits looks for them.
 func (g *Group) Leaves() map[string]string {
 	leaves := map[string]string{}
+	if g == nil {
+		return leaves
+	}
 	for c := range g.layout.Base {
 		leaves[c] = g.dir(c, agent)
 	}
@@ -153,6 +162,9 @@ func (g *Group) Leaves() map[string]string {
 // frozen; empty where there is neither. What is frozen in the latter dies only
 // once it is thawed, as Kill does.
 func (g *Group) Freezer() string {
+	if g == nil {
+		return ""
+	}
 	for _, c := range [...]string{tree2, freezer} {
 		if _, ok := g.layout.Base[c]; ok {
 			return g.dir(c, agent)

@@ -49,7 +49,12 @@ func (s State) check() error {
 }
 
 // Kill ends every process of the agent and waits until they are gone.
-func (g *Group) Kill() error { return g.state.kill(agent) }
+func (g *Group) Kill() error {
+	if g == nil {
+		return nil
+	}
+	return g.state.kill(agent)
+}
 
 // kill empties the named leaves, but for the calling process. New processes
 // are refused first, so that a fork storm cannot outrun the loop where there
@@ -113,6 +118,9 @@ func (s State) holds(pid int) bool {
 // removed. A scope goes when systemd notices that it is empty: soon, or
 // rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
+	if g == nil {
+		return nil
+	}
 	if g.layout.Manager == "" && g.left() == nil && g.state.vanish() {
 		return nil
 	}

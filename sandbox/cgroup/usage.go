@@ -11,6 +11,9 @@ import (
 
 // Usage reads the agent's leaf.
 func (g *Group) Usage() (nacre.Usage, error) {
+	if g == nil {
+		return nacre.Usage{}, nil
+	}
 	var errs []error
 	read := func(controller, file, key string) int64 {
 		dir := g.dir(controller, agent)

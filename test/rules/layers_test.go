@@ -31,7 +31,7 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 280},
+	".":     {layer: vocabulary, ceiling: 276},
 	"fault": {layer: vocabulary, ceiling: 60},
 
 	"strict":            {layer: core, ceiling: 295},
@@ -40,17 +40,17 @@ var places = map[string]place{
 	"policy":            {layer: core, ceiling: 520},
 	"compile":           {layer: core, ceiling: 395},
 	"seccomp":           {layer: core, ceiling: 445},
-	"sandbox":           {layer: core, ceiling: 705},
+	"sandbox":           {layer: core, ceiling: 660},
 	"sandbox/blueprint": {layer: core, ceiling: 265},
 	"sandbox/build":     {layer: core, ceiling: 1060},
 	"sandbox/reap":      {layer: core, ceiling: 280},
-	"sandbox/limits":    {layer: core, ceiling: 120},
+	"sandbox/limits":    {layer: core, ceiling: 100},
 	"sandbox/spawn":     {layer: core, ceiling: 165},
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
-	"posture":           {layer: core, ceiling: 165},
+	"posture":           {layer: core, ceiling: 160},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1390},
+	"engine/native":     {layer: engines, ceiling: 1190},
 	"cmd/nacre-init":    {layer: commands, ceiling: 30},
 
 	// What decides and keeps for the gateway: the core's other half, with
@@ -135,7 +135,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7940
+	coreCeiling = 6933
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -217,6 +217,7 @@ var untrusted = map[string][]string{
 	"engine/native": {
 		"sandbox/cgroup",   // makes groups; sandbox/limits, which does not ask it, sees the kernel hold every limit and the process in them
 		"sandbox/watchdog", // reads /proc and ends the sandbox, where the owner accepted that the kernel bounds no memory; it can do nothing else
+		"jobs",             // copies streams and hears how commands ended; the pipes are made, and what is written is counted, in engine/native
 		"runs",             // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
 		"denials",          // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
 		"install",          // reads which ids the owner may map, which newuidmap then looks up by itself
