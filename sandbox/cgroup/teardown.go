@@ -19,7 +19,7 @@ import (
 // brief is how long the killed may take to be gone.
 const brief = 3 * time.Second
 
-var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
 // State is what a sweeper needs to remove a group whose owner was killed.
 type State struct {
@@ -34,7 +34,7 @@ func Planned(id string) State { return Detect().planned(id) }
 // check refuses anything but groups of this name: a state file is no reason to
 // kill somebody else's processes.
 func (s State) check() error {
-	if !identifier.MatchString(s.ID) {
+	if len(s.ID) > 64 || !identifier.MatchString(s.ID) {
 		return fault.New(fault.Invalid, "%q is not a sandbox's id: 1 to 64 of a-z, 0-9, - and _", s.ID)
 	}
 	for _, dir := range s.Folders {
