@@ -46,33 +46,35 @@ type File struct {
 	Optional                      bool // where the kernel has no such file, nothing is lost
 }
 
-// Files are those of some limits. A parent comes before its leaf: v1 refuses a
+// Files are those of some limits. A group comes before its leaf: v1 refuses a
 // leaf more than its parent has.
-func Files(l nacre.Limits, v2 bool) (list []File) {
+func Files(l nacre.Limits, v2 bool) []File {
 	page := int64(os.Getpagesize())
-	own, dry := l.Memory/page*page, !swapping() // as the kernel rounds
-	for _, of := range []struct {
-		leaf   string
-		memory int64
-		cpus   float64
-	}{{"", own + memoryHeadroom, l.CPUs + cpuHeadroom}, {Agent, own, l.CPUs}} {
-		memory, quota := strconv.FormatInt(of.memory, 10), strconv.FormatInt(int64(of.cpus*period), 10)
-		if v2 {
-			list = append(list, File{"memory", of.leaf, "memory.max", memory, false},
-				File{"memory", of.leaf, "memory.swap.max", "0", dry},
-				File{"cpu", of.leaf, "cpu.max", quota + " 100000", false})
-		} else { // memory and swap together: no swap
-			list = append(list, File{"memory", of.leaf, "memory.limit_in_bytes", memory, false},
-				File{"memory", of.leaf, "memory.memsw.limit_in_bytes", memory, dry},
-				File{"cpu", of.leaf, "cpu.cfs_quota_us", quota, false})
+	whole := func(bytes int64) string { return strconv.FormatInt(bytes/page*page, 10) } // as the kernel rounds
+	quota := func(cpus float64) string { return strconv.FormatInt(int64(cpus*period), 10) }
+	dry, processes := !swapping(), strconv.FormatInt(l.Processes, 10)
+	if v2 {
+		return []File{
+			{"memory", "", "memory.max", whole(l.Memory + memoryHeadroom), false},
+			{"memory", "", "memory.swap.max", "0", dry},
+			{"cpu", "", "cpu.max", quota(l.CPUs+cpuHeadroom) + " 100000", false},
+			{"memory", Agent, "memory.max", whole(l.Memory), false},
+			{"memory", Agent, "memory.swap.max", "0", dry},
+			{"cpu", Agent, "cpu.max", quota(l.CPUs) + " 100000", false},
+			{"pids", Agent, "pids.max", processes, false},
+			{"memory", Agent, "memory.oom.group", "1", false},
 		}
 	}
-	list = append(list, File{"pids", Agent, "pids.max", strconv.FormatInt(l.Processes, 10), false})
-	if v2 {
-		return append(list, File{"memory", Agent, "memory.oom.group", "1", false})
+	return []File{ // memory and swap together: no swap
+		{"memory", "", "memory.limit_in_bytes", whole(l.Memory + memoryHeadroom), false},
+		{"memory", "", "memory.memsw.limit_in_bytes", whole(l.Memory + memoryHeadroom), dry},
+		{"cpu", "", "cpu.cfs_quota_us", quota(l.CPUs + cpuHeadroom), false},
+		{"memory", Agent, "memory.limit_in_bytes", whole(l.Memory), false},
+		{"memory", Agent, "memory.memsw.limit_in_bytes", whole(l.Memory), dry},
+		{"cpu", Agent, "cpu.cfs_quota_us", quota(l.CPUs), false},
+		{"pids", Agent, "pids.max", processes, false},
+		{"memory", Agent, "memory.kmem.tcp.limit_in_bytes", whole(min(l.Memory/2, maxTCP)), true}, // some kernels lack it
 	}
-	tcp := strconv.FormatInt(min(l.Memory/2, maxTCP)/page*page, 10) // some kernels lack it
-	return append(list, File{"memory", Agent, "memory.kmem.tcp.limit_in_bytes", tcp, true})
 }
 
 // swapping tells whether the machine has swap that a sandbox could spill into.
