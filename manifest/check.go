@@ -15,7 +15,7 @@ import (
 
 var (
 	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$`)
 )
 
@@ -38,7 +38,7 @@ func (m *Manifest) Check() error {
 // CheckVariable refuses what cannot be, or must not be, in an environment.
 func CheckVariable(name string, v Variable) error {
 	switch {
-	case !variable.MatchString(name):
+	case len(name) > 128 || !variable.MatchString(name):
 		return strict.Invalid(v.Origin, "environment: %q is not a variable's name", name)
 	case name == "HOME" || name == "USER" || name == "LOGNAME":
 		return strict.Invalid(v.Origin, "environment: %s is always the sandbox's own", name)

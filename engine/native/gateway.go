@@ -75,10 +75,8 @@ func (b *box) furnish(context.Context) error {
 	if b.gateway == nil {
 		return nil
 	}
-	if b.group != nil {
-		if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
-			return err
-		}
+	if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
+		return err
 	}
 	files, variables, err := b.gateway.Furnish()
 	if err != nil {

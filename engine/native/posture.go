@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ import (
 	"nacre/posture"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/limits"
 	"nacre/sandbox/notify"
 	"nacre/seccomp"
 )
@@ -87,11 +89,18 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
 		}
 	}
-	if b.group != nil {
-		list = append(list, b.group.Readback(b.process.PID)...)
-	}
+	list = append(list, b.bounds()...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
+}
+
+// bounds are what control groups hold, or all that they should, unless the owner
+// accepted that there are none.
+func (b *box) bounds() []nacre.Expectation {
+	if b.group == nil && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
+		return nil
+	}
+	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
 }
 
 // mounts lists what is to be mounted, in its order.

@@ -10,7 +10,6 @@ import (
 	"nacre/denials"
 	"nacre/fault"
 	"nacre/guise"
-	"nacre/policy"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
@@ -39,7 +38,15 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if err := b.image(ctx); err != nil {
 		return err
 	}
-	return b.folders(ctx)
+	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
+		return err
+	}
+	for _, s := range b.view {
+		if err := b.show(s.entry, s.pin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scoping is the ABI from which Landlock knows signals and abstract sockets.
@@ -98,64 +105,25 @@ func (b *box) image(ctx context.Context) error {
 		return err
 	}
 	b.held = append(b.held, pin.File)
-	return b.pinned(pin, blueprint.Entry{Form: blueprint.Tree, Host: folder, Dir: true})
+	return b.show(blueprint.Entry{Form: blueprint.Tree, Host: folder, Dir: true}, pin)
 }
 
-// folders pins every granted folder.
-func (b *box) folders(ctx context.Context) error {
-	blocked, err := policy.NewBlocked(b.plan.Blocked)
-	if err != nil {
-		return err
+// show hands what is seen to init: what is pinned, as root as a mount on which its
+// owner appears as the agent; else as the pin that init must arrive at.
+func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) error {
+	if pin != nil {
+		file := pin.File
+		if os.Geteuid() == 0 {
+			mapped, err := sandbox.DetachMapped(pin, b.mapping)
+			if err != nil {
+				return err
+			}
+			b.held = append(b.held, mapped)
+			file, e.Detached = mapped, true
+		}
+		e.FD = blueprint.FirstFD + len(b.files)
+		b.files = append(b.files, file)
 	}
-	for _, g := range b.plan.Files {
-		pin, err := sandbox.OpenPin(g.Host)
-		if g.Optional && fault.KindOf(err) == fault.NotFound {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b.held = append(b.held, pin.File)
-		if err := b.foreign(pin); err != nil {
-			return err
-		}
-		t := blueprint.Entry{Form: blueprint.Tree, Host: g.Host, Path: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		if err := b.scan(ctx, pin, blocked, &t); err != nil {
-			return err
-		}
-		if err := b.pinned(pin, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// foreign refuses a folder on or under which something is mounted that is not
-// a file system of files: what the kernel shows there is no owner's to give.
-func (b *box) foreign(p *sandbox.Pin) error {
-	for _, m := range sandbox.MountsOf(b.host, p.Path) {
-		if m.Pseudo() {
-			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
-				WithHint("grant a folder that does not hold it")
-		}
-	}
-	return nil
-}
-
-// pinned hands a tree to init: as root, as a mount on which its owner appears
-// as the agent; else as the pin that init must arrive at.
-func (b *box) pinned(pin *sandbox.Pin, t blueprint.Entry) error {
-	file := pin.File
-	if os.Geteuid() == 0 {
-		mapped, err := sandbox.DetachMapped(pin, b.mapping)
-		if err != nil {
-			return err
-		}
-		b.held = append(b.held, mapped)
-		file, t.Detached = mapped, true
-	}
-	t.FD = blueprint.FirstFD + len(b.files)
-	b.files = append(b.files, file)
-	b.spec.Entries = append(b.spec.Entries, t)
+	b.spec.Entries = append(b.spec.Entries, e)
 	return nil
 }

@@ -1,11 +1,8 @@
 package native
 
 import (
-	_ "embed"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,47 +10,6 @@ import (
 	"nacre/guise"
 	"nacre/sandbox/blueprint"
 )
-
-//go:embed host.txt
-var hostFile string
-
-// listed reads a section of host.txt: names, with the reason behind a "#".
-func listed(section string) (names []string) {
-	_, text, _ := strings.Cut(hostFile, "\n["+section+"]\n")
-	text, _, _ = strings.Cut(text, "\n[")
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		names = append(names, strings.Fields(line)...)
-	}
-	return names
-}
-
-// hostEntries lists what an agent sees of the host's system.
-func hostEntries() (list []blueprint.Entry) {
-	names := listed("usr")
-	for _, name := range listed("etc") {
-		names = append(names, "/etc/"+name)
-	}
-	for _, p := range names {
-		switch st, err := os.Lstat(p); {
-		case err != nil:
-		case st.Mode()&os.ModeSymlink != 0:
-			if target, err := os.Readlink(p); err == nil {
-				list = append(list, blueprint.Entry{Form: blueprint.Link, Path: p, Text: []byte(target)})
-			}
-		case st.IsDir(), st.Mode().IsRegular():
-			t := blueprint.Entry{Form: blueprint.Tree, Host: p, Path: p, Dir: st.IsDir(), NoExec: strings.HasPrefix(p, "/etc/")}
-			if p == "/usr" {
-				t.Masks = slices.DeleteFunc(listed("hidden"), func(name string) bool {
-					_, err := os.Lstat("/usr/" + name)
-					return err != nil
-				})
-			}
-			list = append(list, t)
-		}
-	}
-	return list
-}
 
 // maxTerminals bounds what one sandbox takes of a number that all sandboxes and
 // containers of a machine share (kernel.pty.max less kernel.pty.reserve: 3072).
@@ -85,16 +41,12 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 			list = append(list, blueprint.Entry{Form: of.form, Path: of.folder + name, NoExec: true, Mode: 0o444, Text: []byte(of.texts[name])})
 		}
 	}
-	for _, name := range listed("devices") {
-		list = append(list, blueprint.Entry{Form: blueprint.Tree, Host: "/dev/" + name, Path: "/dev/" + name, Device: true, NoExec: true})
+	for _, name := range listed("folders") {
+		if p.Image.Kind == nacre.ImageHost { // others have what they have
+			list = append(list, blueprint.Entry{Form: blueprint.Folder, Path: name})
+		}
 	}
-	if p.Image.Kind != nacre.ImageHost {
-		return list
-	}
-	for _, name := range []string{"/sys", "/mnt", "/opt", "/srv", "/root"} {
-		list = append(list, blueprint.Entry{Form: blueprint.Folder, Path: name})
-	}
-	return append(list, hostEntries()...)
+	return list
 }
 
 // inodes bounds the number of private files: one for each 16 KiB of space, as

@@ -19,6 +19,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/sandbox/limits"
 )
 
 func TestMemoryLimitKills(t *testing.T) {
@@ -132,7 +133,7 @@ func inHome(t *testing.T, g *Group) []string {
 func TestReadback(t *testing.T) {
 	g := group(t, small)
 	c := inAgent(t, g, "sleep")
-	for _, e := range g.Readback(c.Process.Pid) {
+	for _, e := range limits.Read(c.Process.Pid, g.Leaves(), small) {
 		if !e.OK {
 			t.Errorf("%+v", e)
 		}
@@ -141,7 +142,7 @@ func TestReadback(t *testing.T) {
 	if err := cgroups.WriteFile(g.dir("pids", agent), "pids.max", "77"); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range g.Readback(os.Getpid()) { // which is not in the agent's leaf
+	for _, e := range limits.Read(os.Getpid(), g.Leaves(), small) { // which is not in the agent's leaf
 		if !e.OK {
 			bad++
 		}
@@ -459,7 +460,7 @@ func TestWhoIsWhere(t *testing.T) {
 		t.Error(err)
 	}
 	settled("after Born")
-	for _, x := range g.Readback(c.Process.Pid) {
+	for _, x := range limits.Read(c.Process.Pid, g.Leaves(), small) {
 		if !x.OK {
 			t.Errorf("%s: expected %s, found %s", x.Item, x.Expected, x.Found)
 		}
