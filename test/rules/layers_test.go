@@ -45,7 +45,7 @@ var places = map[string]place{
 	"sandbox/build":     {layer: core, ceiling: 1060},
 	"sandbox/reap":      {layer: core, ceiling: 280},
 	"sandbox/limits":    {layer: core, ceiling: 95},
-	"sandbox/spawn":     {layer: core, ceiling: 165},
+	"sandbox/spawn":     {layer: core, ceiling: 160},
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
 	"posture":           {layer: core, ceiling: 160},
