@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,6 +139,11 @@ func TestReadback(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
+	for _, e := range limits.Read(c.Process.Pid, copied(t, g), small) {
+		if e.OK && !strings.HasPrefix(e.Item, "member of ") {
+			t.Errorf("read in a copy: %+v", e)
+		}
+	}
 	bad := 0
 	if err := cgroups.WriteFile(g.dir("pids", agent), "pids.max", "77"); err != nil {
 		t.Fatal(err)
@@ -150,6 +156,22 @@ func TestReadback(t *testing.T) {
 	if want := 1 + len(g.state.Folders); bad < want {
 		t.Errorf("%d deviations found, want at least %d", bad, want)
 	}
+}
+
+// copied are leaves that look as the group's, with files that say the same.
+func copied(t *testing.T, g *Group) map[string]string {
+	t.Helper()
+	top, leaves := t.TempDir(), map[string]string{}
+	for c := range g.layout.Base {
+		leaves[c] = filepath.Join(top, c, "nacre-"+g.state.ID, agent)
+	}
+	for _, f := range limits.Files(small, g.layout.Mode == V2) {
+		dir := filepath.Join(cmp.Or(leaves[f.Controller], leaves[tree2]), "..", f.Leaf)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, f.Name), []byte(f.Value), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return leaves
 }
 
 func TestSupervisorIsChargedToTheParent(t *testing.T) {

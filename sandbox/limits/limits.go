@@ -7,6 +7,7 @@ package limits
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -15,7 +16,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/opencontainers/cgroups"
 
 	"nacre"
 	"nacre/fault"
@@ -94,7 +95,8 @@ func Check(l nacre.Limits) error {
 
 // Read compares the limits of a process with what the kernel holds. The leaves
 // are the folders that it is said to be in: one for each controller's tree, or
-// on v2 one for all, without a name.
+// on v2 one for all, without a name. What is read there is read only if it is a
+// control group's (cgroups.ReadFile).
 func Read(pid int, leaves map[string]string, l nacre.Limits) (list []nacre.Expectation) {
 	add := func(item, expected, found string, ok bool) {
 		list = append(list, nacre.Expectation{Layer: "limits", Item: item, Expected: expected, Found: found, OK: ok})
@@ -105,29 +107,18 @@ func Read(pid int, leaves map[string]string, l nacre.Limits) (list []nacre.Expec
 		if f.Leaf == "" {
 			dir = filepath.Dir(dir)
 		}
-		b, err := os.ReadFile(filepath.Join(dir, f.Name))
-		found := strings.TrimSpace(string(b))
-		absent := f.Optional && errors.Is(err, fs.ErrNotExist)
-		if err != nil {
+		found, err := cgroups.ReadFile(dir, f.Name)
+		if found = strings.TrimSpace(found); err != nil {
 			found = err.Error()
 		}
+		absent := f.Optional && errors.Is(err, fs.ErrNotExist)
 		add(filepath.Join(f.Leaf, f.Name), f.Value, found, err == nil && found == f.Value || absent)
 	}
+	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	for _, controller := range slices.Sorted(maps.Keys(leaves)) {
-		found, ok := members(leaves[controller], pid)
-		add("member of "+leaves[controller], strconv.Itoa(pid), found, ok)
+		_, name, ok := strings.Cut(leaves[controller], "/nacre-") // before that is where a machine has its groups
+		ok = ok && err == nil && strings.HasSuffix(in[controller], "/nacre-"+name)
+		add("member of "+leaves[controller], "/nacre-"+name, in[controller], ok)
 	}
 	return list
-}
-
-// members are the processes in a control group, and whether one is among them.
-func members(dir string, pid int) (found string, ok bool) {
-	var st unix.Statfs_t
-	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	if err := errors.Join(err, unix.Statfs(dir, &st)); err != nil {
-		return err.Error(), false
-	}
-	list := strings.Fields(string(b))
-	group := st.Type == unix.CGROUP_SUPER_MAGIC || st.Type == unix.CGROUP2_SUPER_MAGIC
-	return strings.Join(list, " "), group && slices.Contains(list, strconv.Itoa(pid))
 }

@@ -120,9 +120,11 @@ func (p *Program) run(flags uint64, group int) (*Child, error) {
 	if group >= 0 {
 		a.flags, a.cgroup = a.flags|unix.CLONE_INTO_CGROUP, uint64(group)
 	}
-	pid, err := p.fork(&a, left)
-	if err != nil {
-		return nil, err
+	syscall.ForkLock.Lock()
+	pid := int(fork(&a, &p.calls[0], uintptr(len(p.calls)), left))
+	syscall.ForkLock.Unlock()
+	if pid < 0 {
+		return nil, syscall.Errno(-pid)
 	}
 	child := &Child{PID: pid, handle: int(*handle)}
 	if flags&unix.CLONE_VFORK != 0 && *left > 0 {
@@ -133,25 +135,18 @@ func (p *Program) run(flags uint64, group int) (*Child, error) {
 }
 
 // fork clones with all signals blocked: the new process has no handlers, but a
-// signal of the terminal's would end it half-way.
-func (p *Program) fork(a *arguments, left *uintptr) (int, error) {
-	syscall.ForkLock.Lock()
-	defer syscall.ForkLock.Unlock()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all, before unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^uint64(0)
-	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
-		return 0, err
-	}
-	pid := start(a, &p.calls[0], uintptr(len(p.calls)), left)
-	err := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	if e := int(pid); e < 0 {
-		return 0, syscall.Errno(-e)
-	}
-	return int(pid), err
+// signal of the terminal's would end it half-way. Nothing in between is a place
+// where Go would stop this thread: stopped like that it would not hear what
+// syscall.AllThreadsSyscall tells each, which holds up all others until it has.
+//
+//go:nosplit
+//go:norace
+func fork(a *arguments, first *call, count uintptr, left *uintptr) (pid uintptr) {
+	all, before := ^uint64(0), uint64(0)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
+	pid = start(a, first, count, left)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
+	return pid
 }
 
 // Descriptors gives the new process these files as its first descriptors.
