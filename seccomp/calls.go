@@ -114,6 +114,7 @@ func condition(words []string) test {
 		t.mask = value(words[2])
 		return t
 	}
+	t.values = make([]uint32, 0, len(words)-2)
 	for _, word := range words[2:] {
 		t.values = append(t.values, value(word))
 	}
