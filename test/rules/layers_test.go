@@ -135,7 +135,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6933
+	coreCeiling = 6915
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
