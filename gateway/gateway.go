@@ -30,6 +30,7 @@ type Gateway struct {
 	door   *door // connections on their way to web
 
 	desks   map[string]wire.Model // by the name that they have inside
+	hosts   func() []string       // of the providers of models that are known
 	till    *till
 	benches map[string]*bench // of tools, likewise
 	outside *http.Transport   // for what is asked on behalf of programs
@@ -121,6 +122,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
+	g.hosts = sync.OnceValue(knownHosts)
 	g.lures = newLures(config.Secrets)
 	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()

@@ -18,6 +18,7 @@ import (
 
 	"nacre"
 	"nacre/egress"
+	"nacre/gateway/websocket"
 	"nacre/gateway/wire"
 )
 
@@ -48,6 +49,9 @@ func (g *Gateway) newServer() *http.Server {
 			r.Header.Del("Alt-Svc") // other ways to the host, which there are none of
 			count(r)
 			g.answered(r)
+			if r.StatusCode == http.StatusSwitchingProtocols {
+				return g.switched(r)
+			}
 			return scrub(g.secretsOf(r.Request), r)
 		},
 	}
@@ -101,7 +105,7 @@ func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 		p.Out.URL.Host = authorityOf(p.Out.URL.Scheme, desk.Host, desk.Port)
 	}
 	p.Out.Host = p.Out.URL.Host
-	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection"} {
+	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection", "Sec-Websocket-Extensions"} { // compressed frames cannot be searched
 		p.Out.Header.Del(name)
 	}
 	if !ok || err != nil || p.Out.URL.EscapedPath() != i.Path || inject(g.secretsOf(p.Out), p.Out) != nil {
@@ -128,6 +132,11 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	r = r.WithContext(context.WithValue(r.Context(), intentKey, i))
 	d, grant, detail := g.decide(i, r)
 	m := g.meters.of(grant)
+	if d.Effect == nacre.Allow && i.Upgrade != "" {
+		if err := websocket.Asked(r); err != nil {
+			d.Effect, d.Reason = nacre.Deny, err.Error()
+		}
+	}
 	if d.Effect == nacre.Allow {
 		if why := m.admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
@@ -167,6 +176,9 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	}
 	if len(g.secretsFor(i.Host)) > 0 {
 		w = mute{w}
+	}
+	if i.Upgrade != "" {
+		w, r = g.askSocket(w, r, d, m)
 	}
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey, grant)))
 }
@@ -224,10 +236,12 @@ func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacr
 func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision, detail map[string]string) {
 	_ = g.intend(r.Context(), "request", d, detail)
 	code := http.StatusForbidden
-	if r.Header.Get("Upgrade") != "" {
-		code = http.StatusUpgradeRequired // a client that can do without, then does
-		w.Header().Set("Upgrade", "HTTP/1.1")
-		w.Header().Set("Connection", "close")
+	if upgrade(r) != "" {
+		w.Header().Set("Connection", "close") // what follows may be no requests
+		if g.asksModel(r) {
+			code = http.StatusUpgradeRequired // its clients then do without
+			w.Header().Set("Upgrade", "HTTP/1.1")
+		}
 	}
 	explain(w, r, code, d, d.Reason)
 }
