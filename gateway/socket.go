@@ -140,21 +140,20 @@ func (s *socket) pass(from *websocket.Reader, to *websocket.Writer, through func
 // the other.
 func (s *socket) end(err error, mine, other chan struct{}) error {
 	var wrong websocket.Violation
-	known := true
+	known, refused := err == io.EOF, true
 	switch {
 	case errors.As(err, &wrong):
 		s.refuse(websocket.Malformed, err)
 	case errors.Is(err, errQuota), errors.Is(err, errStray):
 		s.refuse(websocket.Policy, err)
-	case err != io.EOF:
-		known = false
+	default:
+		refused = false
 	}
-	if known && mine == s.out { // unread, it would have the connection reset, and the reason with it
-		_ = s.inside.SetReadDeadline(time.Now().Add(farewell))
-		_, _ = io.Copy(io.Discard, s.inside)
+	if refused && mine == s.out { // unread, it would have the connection reset, and the reason lost
+		_, _ = io.Copy(io.Discard, s.inside) // until its deadline
 	}
 	close(mine)
-	if known {
+	if known || refused {
 		select {
 		case <-other:
 		case <-time.After(farewell):
