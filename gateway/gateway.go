@@ -29,13 +29,14 @@ type Gateway struct {
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks   map[string]wire.Model // by the name that they have inside
-	hosts   func() []string       // of the providers of models that are known
-	till    *till
-	benches map[string]*bench // of tools, likewise
-	outside *http.Transport   // for what is asked on behalf of programs
-	tokens  tokens
-	lures   lures
+	desks    map[string]wire.Model // by the name that they have inside
+	hosts    func() []string       // of the providers of models that are known
+	till     *till
+	benches  map[string]*bench // of tools, likewise
+	outside  *http.Transport   // for what is asked on behalf of programs
+	tokens   tokens
+	lures    lures
+	searches searches
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -124,7 +125,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
 	g.hosts = sync.OnceValue(knownHosts)
 	g.lures = newLures(config.Secrets)
-	g.benches, g.outside = newBenches(config.Tools), g.transport()
+	g.benches, g.outside = newBenches(config.Tools), g.transport(true)
 	g.web = g.newServer()
 	return g, nil
 }

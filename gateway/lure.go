@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -28,7 +27,7 @@ type lures []lure
 func newLures(secrets []wire.Secret) (all lures) {
 	for _, s := range secrets {
 		for _, text := range s.Shaped {
-			all = append(all, lure{s, needlesOf([]wire.Secret{{Name: s.Name, Value: []byte(text)}})})
+			all = append(all, lure{s, formsOf([]wire.Secret{{Name: s.Name, Value: []byte(text)}})})
 		}
 	}
 	return all
@@ -118,33 +117,32 @@ func (all lures) away(host string) lures {
 
 // hunt looks for placeholders in what comes in pieces.
 type hunt struct {
-	forms [][]byte
-	keep  int    // one less than the longest
+	forms *needles
 	tail  []byte // of what came before
 }
 
 func newHunt(all lures) *hunt {
-	h := &hunt{}
+	var forms [][]byte
 	for _, l := range all {
-		for _, form := range l.forms {
-			h.forms, h.keep = append(h.forms, form), max(h.keep, len(form)-1)
-		}
+		forms = append(forms, l.forms...)
 	}
-	return h
+	return &hunt{forms: newNeedles(forms)}
 }
 
 // sees tells whether one is whole with this piece.
 func (h *hunt) sees(p []byte) bool {
-	across := append(h.tail, p[:min(len(p), h.keep)]...)
-	for _, form := range h.forms {
-		if bytes.Contains(across, form) || bytes.Contains(p, form) {
-			return true
-		}
+	if h.forms == nil {
+		return false
 	}
-	if len(p) < h.keep {
+	keep := h.forms.longest - 1
+	across := append(h.tail, p[:min(len(p), keep)]...)
+	if h.forms.in(across) || h.forms.in(p) {
+		return true
+	}
+	if len(p) < keep {
 		p = across
 	}
-	h.tail = append(h.tail[:0], p[max(0, len(p)-h.keep):]...)
+	h.tail = append(h.tail[:0], p[max(0, len(p)-keep):]...)
 	return false
 }
 

@@ -1,21 +1,16 @@
 package gateway
 
 import (
-	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"io"
 	"net/http"
-	"strings"
 )
 
 // scrubber reads a reply and masks what must not be in it. It holds back as much
 // as the longest of these, less one byte, so that none slips through in two
-// pieces.
+// pieces; no more than may be the beginning of one, so that a stream of events flows.
 type scrubber struct {
 	from    io.ReadCloser
-	needles [][]byte
-	longest int
+	needles *needles
 	held    []byte      // may yet turn out to be the beginning of something
 	own     []byte      // where it is read to if there is little room
 	ready   []byte      // of that, may be read
@@ -24,12 +19,8 @@ type scrubber struct {
 }
 
 // newScrubber wraps a body.
-func newScrubber(from io.ReadCloser, trailer http.Header, needles [][]byte) *scrubber {
-	s := &scrubber{from: from, trailer: trailer, needles: needles}
-	for _, n := range needles {
-		s.longest = max(s.longest, len(n))
-	}
-	return s
+func newScrubber(from io.ReadCloser, trailer http.Header, n *needles) *scrubber {
+	return &scrubber{from: from, trailer: trailer, needles: n}
 }
 
 // Close closes the body.
@@ -38,9 +29,9 @@ func (s *scrubber) Close() error { return s.from.Close() }
 func (s *scrubber) Read(p []byte) (int, error) {
 	switch {
 	case len(s.ready) > 0 || s.err != nil:
-	case len(p) < 2*s.longest+512:
+	case s.needles != nil && len(p) < 2*s.needles.longest+512:
 		if s.own == nil {
-			s.own = make([]byte, 2*s.longest+4096)
+			s.own = make([]byte, 2*s.needles.longest+4096)
 		}
 		s.ready = s.own[:s.fill(s.own)]
 	default:
@@ -60,8 +51,8 @@ func (s *scrubber) fill(p []byte) (n int) {
 		n = copy(p, s.held)
 		var more int
 		more, s.err = s.from.Read(p[n:])
-		b := mask(p[:n+more], s.needles)
-		keep := s.beginning(b)
+		b := s.needles.mask(p[:n+more])
+		keep := s.needles.beginning(b)
 		if n = len(b) - keep; s.err == nil {
 			s.held = append(s.held[:0], b[n:]...)
 			continue
@@ -69,32 +60,9 @@ func (s *scrubber) fill(p []byte) (n int) {
 		if s.err == io.EOF { // else it broke off: the rest might have made it a secret
 			n = len(b)
 		}
-		maskAll(s.trailer, s.needles)
+		s.needles.maskAll(s.trailer)
 	}
 	return n
-}
-
-// beginning is how many of the last bytes may be the beginning of a needle: no
-// more are held back, so that a stream of events flows.
-func (s *scrubber) beginning(b []byte) int {
-	for n := min(s.longest-1, len(b)); n > 0; n-- {
-		end := b[len(b)-n:]
-		for _, needle := range s.needles {
-			if len(needle) > n && bytes.HasPrefix(needle, end) {
-				return n
-			}
-		}
-	}
-	return 0
-}
-
-// maskAll overwrites every needle in headers.
-func maskAll(headers http.Header, needles [][]byte) {
-	for _, values := range headers {
-		for i := range values {
-			values[i] = string(mask([]byte(values[i]), needles))
-		}
-	}
 }
 
 // mute is an answer without provisional ones (1xx), which nobody searches.
@@ -109,31 +77,3 @@ func (m mute) WriteHeader(code int) {
 
 // Unwrap is for http.ResponseController.
 func (m mute) Unwrap() http.ResponseWriter { return m.ResponseWriter }
-
-// mask overwrites every needle, so that the length stays.
-func mask(b []byte, needles [][]byte) []byte {
-	for _, n := range needles {
-		for at := 0; ; {
-			i := bytes.Index(b[at:], n)
-			if i < 0 {
-				break
-			}
-			at += i
-			for j := range n {
-				b[at+j] = '*'
-			}
-		}
-	}
-	return b
-}
-
-func hexOf(s string) string { return hex.EncodeToString([]byte(s)) }
-
-// quoted is a text as JSON writes it, without its quotes.
-func quoted(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return s
-	}
-	return strings.Trim(string(b), `"`)
-}

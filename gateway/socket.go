@@ -30,7 +30,7 @@ type socket struct {
 	outside   io.ReadWriteCloser
 	toProgram *websocket.Writer
 	toServer  *websocket.Writer
-	needles   [][]byte // of secrets, for what the server says
+	needles   *needles // of secrets, for what the server says
 	lures     lures    // for what the program says
 	out, in   chan struct{}
 	refused   sync.Once
@@ -61,8 +61,8 @@ func (g *Gateway) switched(r *http.Response) error {
 	if err := websocket.Agreed(r.Request.Header, r.Header); err != nil {
 		return err
 	}
-	s.needles = needlesOf(g.secretsOf(r.Request))
-	maskAll(r.Header, s.needles)
+	s.needles = g.searches.of(g.secretsOf(r.Request))
+	s.needles.maskAll(r.Header)
 	s.outside, r.Body = body, s
 	s.toServer = websocket.NewWriter(body, true)
 	return nil
@@ -109,7 +109,7 @@ func (s *socket) ReadFrom(io.Reader) (int64, error) {
 // WriteTo passes on what the server says.
 func (s *socket) WriteTo(io.Writer) (int64, error) {
 	r := websocket.NewReader(s.outside, false, func(op websocket.Opcode, payload []byte) error {
-		return s.toProgram.Frame(op, true, mask(payload, s.needles))
+		return s.toProgram.Frame(op, true, s.needles.mask(payload))
 	})
 	err := s.pass(r, s.toProgram, func(from io.Reader) io.Reader { return newScrubber(io.NopCloser(from), nil, s.needles) })
 	return 0, s.end(err, s.in, s.out)
