@@ -42,7 +42,7 @@ const (
 func (g *Gateway) newServer() *http.Server {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       g.rewrite,
-		Transport:     likewise{g.transport(false), g.transport(true)},
+		Transport:     likewise{g.lazily(false), g.lazily(true)},
 		BufferPool:    &buffers{},
 		FlushInterval: -1, // every piece at once: streams of events
 		ErrorLog:      log.New(io.Discard, "", 0),
@@ -85,6 +85,17 @@ func (l likewise) RoundTrip(r *http.Request) (*http.Response, error) {
 		return l.two.RoundTrip(r)
 	}
 	return l.one.RoundTrip(r)
+}
+
+// later is a transport that is made when it is needed: before that, its authorities
+// need not be read.
+type later func() *http.Transport
+
+// RoundTrip makes a request.
+func (l later) RoundTrip(r *http.Request) (*http.Response, error) { return l().RoundTrip(r) }
+
+func (g *Gateway) lazily(two bool) later {
+	return sync.OnceValue(func() *http.Transport { return g.transport(two) })
 }
 
 // transport makes requests outside, in HTTP/2 where that is wanted and spoken.

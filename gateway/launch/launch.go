@@ -4,7 +4,6 @@ package launch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
@@ -210,12 +209,8 @@ func (g *link) start(program string, o lockdown.Options, config wire.Config) err
 		return err
 	}
 	go func() {
-		b, err := json.Marshal(config)
-		if err == nil {
-			_, _ = w.Write(b) // where it fails, the gateway refuses what it reads
-		}
+		_ = config.Write(w) // where it fails, the gateway refuses what it reads
 		w.Close()
-		clear(b)
 		config.Zero()
 	}()
 	return nil
