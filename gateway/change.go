@@ -34,6 +34,7 @@ func (g *Gateway) change(c wire.Change) {
 		}
 	}
 	g.now.Store(after)
+	g.searches.forget()
 	g.open.Range(func(key, value any) bool {
 		d := value.(destination)
 		if !reflect.DeepEqual(before.rules.Toward(d.host, d.port), after.rules.Toward(d.host, d.port)) || len(after.secrets) < len(before.secrets) {
