@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"nacre"
 	"nacre/compile"
 	"nacre/grant"
 	"nacre/manifest"
+	"nacre/policy"
 )
 
 // live keeps what a running sandbox reaches within the policy as it is now. What
@@ -21,6 +23,39 @@ type live struct {
 	last  string // the policies, as they were before they were read
 	asked grant.Input
 	plan  nacre.Plan
+	now   atomic.Pointer[standing]
+}
+
+// standing is what holds at one time: the plan, and who decides about more than it;
+// nil where the policies cannot be read.
+type standing struct {
+	plan      nacre.Plan
+	authority *policy.Authority
+}
+
+// standing is what holds now.
+func (l *live) standing() standing {
+	if now := l.now.Load(); now != nil {
+		return *now
+	}
+	return standing{plan: l.plan}
+}
+
+// authority decides by the policies, as c has them.
+func authority(c grant.Input) (compile.Input, *policy.Authority, error) {
+	whole, err := c.Whole()
+	if err != nil {
+		return whole, nil, err
+	}
+	auth, err := compile.Authority(whole)
+	return whole, auth, err
+}
+
+// start notes what the sandbox is made of.
+func (l *live) start(c grant.Input, p nacre.Plan) {
+	l.asked, l.plan = c, p
+	_, auth, _ := authority(c) // where there is none, nothing more can be said to be allowed
+	l.now.Store(&standing{p, auth})
 }
 
 // begin notes how the policies are, before they are read.
@@ -87,11 +122,7 @@ func (l *live) allowed() (ids []string) {
 	if err := l.in.policies(l.app, l.owner, &c); err != nil {
 		return nil
 	}
-	whole, err := c.Whole()
-	if err != nil {
-		return nil
-	}
-	auth, err := compile.Authority(whole)
+	whole, auth, err := authority(c)
 	if err != nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	f.StringVarP(&o.tty, "tty", "t", "auto", "give it a terminal: auto, always or never")
 	f.Lookup("tty").NoOptDefVal = "always"
 	f.StringVar(&o.events, "json-events", "", "write what happens as JSON lines to a `FD|FILE`")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings and no denied system calls")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings, and not what was denied")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	}
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
 		live: now}
-	now.asked, now.plan = asked, p
+	now.start(asked, p)
 	exit, err := s.run(ctx)
 	if err != nil {
 		events.failed(err)

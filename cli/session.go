@@ -34,6 +34,7 @@ type session struct {
 	listener *net.UnixListener // of the control socket
 	log      *runLog
 	masks    *maskNews
+	turned   *turnedAway
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
 }
@@ -55,7 +56,8 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 			return nacre.Exit{}, err
 		}
 	}
-	s.masks = &maskNews{Recorder: heard{engine.Audit, s.app.note}, events: s.events}
+	s.turned = &turnedAway{Recorder: heard{engine.Audit, s.app.note}, live: s.live}
+	s.masks = &maskNews{Recorder: s.turned, events: s.events}
 	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -89,6 +91,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	go s.live.watch(ctx, box)
 	exit, err := s.wait()
 	s.tellDenied()
+	s.tellTurned()
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
 

@@ -196,6 +196,9 @@ func (g *Gateway) used(i egress.Intent, r *http.Request, detail map[string]strin
 // decide asks about a request as it is, then as what it means to git.
 func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacre.NetworkGrant, map[string]string) {
 	detail := map[string]string{}
+	if i.Upgrade != "" {
+		detail["upgrade"] = i.Upgrade
+	}
 	d, grant := g.rules().Decide(i)
 	if d.Effect == nacre.Allow {
 		for _, other := range meanings(i, r) {

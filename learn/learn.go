@@ -15,6 +15,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/egress"
+	"nacre/gateway/wire"
 )
 
 // Evidence is why a line is proposed.
@@ -81,19 +82,9 @@ func (l *Log) Record(ctx context.Context, e nacre.Event) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	count, err := strconv.Atoi(e.Detail["repeated"])
-	if err != nil || count < 0 {
-		count = 0
-	}
-	if e.Reason != again {
-		count++
-	}
-	l.remember(e, count)
+	l.remember(e, wire.Attempts(e))
 	return nil
 }
-
-// again is the reason of an event that only counts.
-const again = "denied again"
 
 func (l *Log) remember(e nacre.Event, count int) {
 	d, ok := destination(e)

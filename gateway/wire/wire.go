@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 
 	"nacre"
@@ -134,6 +135,25 @@ type Change struct{ Grants []string }
 type Record struct {
 	ID    uint64
 	Event nacre.Event
+}
+
+// What reasons of records are or begin with: a denial that is only counted, and what
+// was allowed and then failed.
+const (
+	Again   = "denied again"
+	Allowed = "allowed, "
+)
+
+// Attempts is how many attempts the record of a denial stands for.
+func Attempts(e nacre.Event) int {
+	count, err := strconv.Atoi(e.Detail["repeated"])
+	if err != nil || count < 0 {
+		count = 0
+	}
+	if e.Reason != Again {
+		count++
+	}
+	return count
 }
 
 // Ack answers a Record.
