@@ -96,7 +96,7 @@ func (o *learnOptions) run(ctx context.Context, command []string) error {
 	if s.plan, err = alone(c); err != nil {
 		return err
 	}
-	now.asked = c
+	now.asked, now.plan = c, s.plan
 	log := &learn.Log{}
 	s.learn = log
 	if p.Ended, err = s.run(ctx); err != nil {

@@ -36,8 +36,14 @@ const maxAway = 100
 
 // Record records, with the remedy.
 func (t *turnedAway) Record(ctx context.Context, e nacre.Event) error {
-	if e.Decision != nacre.Allow && strings.HasPrefix(e.Kind, "network.") && !strings.HasPrefix(e.Reason, wire.Allowed) {
-		now := t.live.standing()
+	if !strings.HasPrefix(e.Kind, "network.") {
+		return t.Recorder.Record(ctx, e)
+	}
+	now := t.live.standing()
+	if now.plan.Digest != "" {
+		e.Plan = now.plan.Digest
+	}
+	if e.Decision != nacre.Allow && !strings.HasPrefix(e.Reason, wire.Allowed) {
 		if remedy := explain.Outward(now.plan, now.authority, e); remedy != "" {
 			e.Detail = maps.Clone(e.Detail)
 			e.Detail["remedy"] = remedy

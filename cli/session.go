@@ -7,11 +7,14 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"nacre"
 	"nacre/compile"
+	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
@@ -57,6 +60,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		}
 	}
 	s.turned = &turnedAway{Recorder: heard{engine.Audit, s.app.note}, live: s.live}
+	if l, ok := engine.Gateways.(*launch.Launcher); ok {
+		l.Opened = func(g launch.Changeable) { s.live.gateway = g }
+	}
 	s.masks = &maskNews{Recorder: s.turned, events: s.events}
 	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
@@ -88,11 +94,22 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
 	}
 	defer s.serve(ctx)()
-	go s.live.watch(ctx, box)
+	go s.live.watch(ctx, s.recorder(engine))
 	exit, err := s.wait()
 	s.tellDenied()
 	s.tellTurned()
+	if left := s.live.standing().left; left != nil {
+		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
+	}
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
+}
+
+// recorder writes events about the sandbox that the engine does not see.
+func (s *session) recorder(engine *native.Engine) func(nacre.Event) error {
+	return func(e nacre.Event) error {
+		e.Sandbox, e.Subject, e.Caller = s.box.ID(), s.plan.Subject.String(), engine.Caller
+		return engine.Audit.Record(context.Background(), e)
+	}
 }
 
 // notStarted says which command was not found, and that its folder may be what is
@@ -120,7 +137,7 @@ func (s *session) close() {
 
 // serve answers ps, exec and the others, until what it returns is called.
 func (s *session) serve(ctx context.Context) (stop func()) {
-	server := &localapi.Server{Box: s.box, Plan: s.plan, UID: s.owner.uid}
+	server := &localapi.Server{Box: s.box, Plan: func() nacre.Plan { return s.live.standing().plan }, UID: s.owner.uid}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

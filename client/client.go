@@ -78,7 +78,7 @@ func (c Client) Posture() ([]nacre.Expectation, error) {
 	return reply.Posture, err
 }
 
-// Plan is what the sandbox was made from.
+// Plan is what the sandbox may do now.
 func (c Client) Plan() (nacre.Plan, error) {
 	reply, err := c.ask(api.Request{Op: api.Plan})
 	if err != nil || reply.Plan == nil {

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -74,6 +75,26 @@ func intended(e nacre.Event) (i egress.Intent, ok bool) {
 	}
 	i.Refs, i.Upgrade = strings.Fields(refs), e.Detail["upgrade"]
 	return i, true
+}
+
+// Asking is the entry for what people name: "https://host", "METHOD https://host/path",
+// "tcp://host:port".
+func Asking(subject string) (n manifest.Network, err error) {
+	i, err := egress.Parse(subject)
+	if err != nil {
+		return n, err
+	}
+	if !strings.Contains(subject, " ") {
+		if i.Path != "/" && i.Scheme != "tcp" {
+			return n, fmt.Errorf("with a path it takes a method: 'GET %s'", subject)
+		}
+		i.Method, i.Path = "", ""
+	}
+	n, ok := asking(nacre.Plan{}, i)
+	if !ok {
+		return n, fmt.Errorf("the path %q is no pattern for itself alone", i.Path)
+	}
+	return n, nil
 }
 
 // harmless is a path that is a pattern for itself alone, and nothing to a shell.

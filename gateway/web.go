@@ -159,7 +159,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return
 	}
-	if r.Body != nil && r.Body != http.NoBody && m.limit > 0 {
+	if r.Body != nil && r.Body != http.NoBody && m.bounded() {
 		r.Body = struct {
 			io.Reader
 			io.Closer

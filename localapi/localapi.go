@@ -24,8 +24,8 @@ import (
 // Server answers for one sandbox.
 type Server struct {
 	Box  nacre.Sandbox
-	Plan nacre.Plan
-	UID  int // the owner
+	Plan func() nacre.Plan // as it holds now
+	UID  int               // the owner
 }
 
 // Listen makes the socket. Its file is removed with its folder, not when the
@@ -119,7 +119,8 @@ func (s *Server) answer(ctx context.Context, c *net.UnixConn, r api.Request, fds
 		reply.Posture, err = s.Box.Posture()
 		return reply, err
 	case api.Plan:
-		return api.Reply{Plan: &s.Plan}, nil
+		p := s.Plan()
+		return api.Reply{Plan: &p}, nil
 	default:
 		return reply, fault.New(fault.Usage, "unknown request %q", string(r.Op))
 	}

@@ -48,6 +48,8 @@ type Launcher struct {
 	Providers map[string]model.Provider
 	Budgets   string       // the folder in which it is kept what was used in a day
 	Prices    model.Prices // of models, before those that are known
+	// Opened is told of each gateway that has been started; nil: nobody is.
+	Opened func(Changeable)
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -159,6 +161,9 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
+	if l.Opened != nil {
+		l.Opened(g)
+	}
 	return g, nil
 }
 
@@ -330,9 +335,10 @@ func (g *link) Serve(sockets []*os.File) error {
 	return g.lost()
 }
 
-// Change tells the gateway what is left of its grants.
-func (g *link) Change(ids []string) error {
-	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids}})
+// Change tells the gateway what its grants are now: of those that it was started
+// with the ones with these ids, and more destinations.
+func (g *link) Change(ids []string, more []nacre.NetworkGrant) error {
+	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids, Network: more}})
 }
 
 // lastWords is how long a gateway may take to say what is left to say.

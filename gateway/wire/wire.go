@@ -112,7 +112,7 @@ type Message struct {
 	Hello   *Hello  `json:",omitempty"` // from the gateway, first
 	Sockets bool    `json:",omitempty"` // to the gateway: carries what was opened inside
 	Ready   bool    `json:",omitempty"` // from the gateway: it answers
-	Change  *Change `json:",omitempty"` // to the gateway: what is left of its grants
+	Change  *Change `json:",omitempty"` // to the gateway: what its grants are now
 	Stop    bool    `json:",omitempty"` // to the gateway: say what is left to say, and end
 	Record  *Record `json:",omitempty"` // from the gateway: to be put into the audit
 	Ack     *Ack    `json:",omitempty"` // to the gateway: it is there, or will not be
@@ -128,8 +128,12 @@ type Hello struct {
 	SSH  string // the line for known_hosts with its SSH host key
 }
 
-// Change is what of a plan may still be used: grants, by their ids.
-type Change struct{ Grants []string }
+// Change is what may be used from now on: of the grants that the gateway was started
+// with those with these ids, and besides them destinations.
+type Change struct {
+	Grants  []string
+	Network []nacre.NetworkGrant `json:",omitempty"`
+}
 
 // Record is an event for the audit.
 type Record struct {

@@ -20,7 +20,7 @@ const (
 	Stop    Op = "stop"    // ask, then kill after Grace
 	Usage   Op = "usage"   // what it uses now
 	Posture Op = "posture" // what holds now
-	Plan    Op = "plan"    // the plan that it was made from
+	Plan    Op = "plan"    // the plan as it holds now
 )
 
 // Request is one request; a connection carries one, and what belongs to it.
