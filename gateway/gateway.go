@@ -31,6 +31,7 @@ type Gateway struct {
 
 	desks   map[string]wire.Model // by the name that they have inside
 	till    *till
+	asker   *asker
 	benches map[string]*bench // of tools, likewise
 	outside *http.Transport   // for what is asked on behalf of programs
 	tokens  tokens
@@ -89,6 +90,8 @@ func Main(config wire.Config, control *wire.Conn) error {
 			go g.stop()
 		case m.Ack != nil:
 			g.book.acknowledged(*m.Ack)
+		case m.Answer != nil:
+			g.asker.answered(*m.Answer)
 		case m.Reserved != nil:
 			g.till.answered(*m.Reserved)
 		}
@@ -121,7 +124,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
-	g.lures = newLures(config.Secrets)
+	g.lures, g.asker = newLures(config.Secrets), newAsker(control, config.Ask)
 	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil

@@ -126,7 +126,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), intentKey, i))
-	d, grant, detail := g.decide(i, r)
+	d, grant, detail := g.permit(i, r)
 	m := g.meters.of(grant)
 	if d.Effect == nacre.Allow {
 		if why := m.admit(r.ContentLength, time.Now()); why != "" {

@@ -12,6 +12,8 @@ type Changeable interface {
 	// Change leaves of the grants that it was started with those with these ids, and
 	// grants more destinations.
 	Change(ids []string, more []nacre.NetworkGrant) error
+	// Answer answers what it has asked.
+	Answer(id uint64, allow bool) error
 }
 
 // Addable refuses to give a running sandbox a destination that needs more than the

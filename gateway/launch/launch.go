@@ -41,6 +41,10 @@ type Launcher struct {
 	ProxySecret string // the secret with its USER:PASSWORD
 	// Learn has gateways grant nothing, and hear what would be asked for.
 	Learn bool
+	// Ask is asked while gateways learn; nil: nothing is let out.
+	Ask Asker
+	// Patience is how long a request waits for the answer.
+	Patience time.Duration
 	// KnownHosts are files with the keys of SSH servers; those that are not there
 	// are left out.
 	KnownHosts []string
@@ -115,6 +119,9 @@ type link struct {
 	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
 	accounts map[string]*budget.Account
+
+	ask       Asker
+	questions int
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -131,6 +138,9 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
 	if l.Learn {
 		config.Rules, config.Learn = egress.Rules{}, true
+		if l.Ask != nil {
+			config.Ask = l.Patience
+		}
 	}
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
@@ -151,7 +161,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
@@ -247,6 +257,8 @@ func (g *link) serve() {
 		case m.Record != nil:
 			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
+		case m.Ask != nil:
+			g.asked(*m.Ask)
 		case m.Reserve != nil:
 			g.writing <- struct{}{}
 			go g.reserve(*m.Reserve)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"nacre"
 	"nacre/egress"
@@ -32,12 +33,13 @@ type Config struct {
 	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
 	Models      []Model
 	Tools       []ToolServer
-	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
-	ProxyLogin  []byte       // user:password
-	Authorities []byte       // PEM: whom to trust outside
-	Own         []netip.Addr // addresses of this machine
-	IPv6        bool         // listeners for it follow
-	Learn       bool         // names are answered and requests are heard, to record and to refuse them
+	Proxy       string        // http:// or socks5:// host:port, through which hosts outside are reached
+	ProxyLogin  []byte        // user:password
+	Authorities []byte        // PEM: whom to trust outside
+	Own         []netip.Addr  // addresses of this machine
+	IPv6        bool          // listeners for it follow
+	Learn       bool          // names are answered and requests are heard, to record and to refuse them
+	Ask         time.Duration // so long requests wait for the owner to be asked; 0: nobody is
 }
 
 // Secret is a value that goes out with requests, bound to hosts and to a place.
@@ -120,6 +122,9 @@ type Message struct {
 	Reserve  *Reserve  `json:",omitempty"` // from the gateway: before a request for a model goes out
 	Reserved *Reserved `json:",omitempty"` // to the gateway: it may, or may not
 	Settle   *Settle   `json:",omitempty"` // from the gateway: what it used
+
+	Ask    *Ask    `json:",omitempty"` // from the gateway: may it go out
+	Answer *Answer `json:",omitempty"` // to the gateway: it may, or may not
 }
 
 // Hello is what a gateway says about itself once it is locked in.
@@ -148,13 +153,13 @@ const (
 	Allowed = "allowed, "
 )
 
-// Attempts is how many attempts the record of a denial stands for.
+// Attempts is how many attempts a record stands for.
 func Attempts(e nacre.Event) int {
 	count, err := strconv.Atoi(e.Detail["repeated"])
 	if err != nil || count < 0 {
-		count = 0
+		return 1
 	}
-	if e.Reason != Again {
+	if e.Decision == nacre.Deny && e.Reason != Again {
 		count++
 	}
 	return count
