@@ -27,6 +27,8 @@ func (g *told) Change(ids []string, more []nacre.NetworkGrant) error {
 	return nil
 }
 
+func (*told) Answer(uint64, bool) error { return nil }
+
 // running is a sandbox without one: what its policy and manifest make of it.
 func running(t *testing.T, agent, policy string, flags ...string) (l *live, write func(name, text string), g *told) {
 	t.Helper()

@@ -32,6 +32,7 @@ type session struct {
 	events *events
 	live   *live
 	learn  *learn.Log // where it is run to see what it needs
+	asking *asking    // the owner, while it learns; nil: nobody
 	apart  bool       // what it prints goes where errors go
 
 	listener *net.UnixListener // of the control socket
@@ -55,7 +56,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	engine.Alias = s.name
 	if s.learn != nil {
-		if err := learning(engine, s.learn); err != nil {
+		if err := learning(engine, s.learn, s.asking); err != nil {
 			return nacre.Exit{}, err
 		}
 	}
@@ -65,6 +66,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	s.masks = &maskNews{Recorder: s.turned, events: s.events}
 	engine.Audit = s.masks
+	if s.asking != nil {
+		s.asking.record = s.recorder(engine)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
@@ -73,6 +77,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer signals.close()
 	engine.Registered = func(r runs.Record) (err error) {
 		s.log.open(r.ID)
+		s.asking.begin(s, r.ID)
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err
 	}
@@ -138,6 +143,9 @@ func (s *session) close() {
 // serve answers ps, exec and the others, until what it returns is called.
 func (s *session) serve(ctx context.Context) (stop func()) {
 	server := &localapi.Server{Box: s.box, Plan: func() nacre.Plan { return s.live.standing().plan }, UID: s.owner.uid}
+	if s.asking != nil {
+		server.Asks = s.asking
+	}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -87,6 +87,21 @@ func (c Client) Plan() (nacre.Plan, error) {
 	return *reply.Plan, nil
 }
 
+// Asked is what the sandbox's owner is asked now.
+func (c Client) Asked() (api.Questions, error) {
+	reply, err := c.ask(api.Request{Op: api.Asked})
+	if err != nil || reply.Asked == nil {
+		return api.Questions{}, err
+	}
+	return *reply.Asked, nil
+}
+
+// Answer answers one of these questions.
+func (c Client) Answer(number int, allow bool) error {
+	_, err := c.ask(api.Request{Op: api.Answer, Number: number, Allow: allow})
+	return err
+}
+
 // Exec runs another command on the given streams and returns how it ended.
 func (c Client) Exec(command []string, in, out, errs *os.File) (nacre.Exit, error) {
 	conn, err := c.dial()
