@@ -35,6 +35,7 @@ func (g *Gateway) change(c wire.Change) {
 			after.secrets = append(after.secrets, s)
 		}
 	}
+	g.meters.adjust(after.rules.Grants)
 	g.now.Store(after)
 	g.open.Range(func(key, value any) bool {
 		d := value.(destination)

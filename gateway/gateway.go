@@ -32,6 +32,7 @@ type Gateway struct {
 	desks   map[string]wire.Model // by the name that they have inside
 	till    *till
 	asker   *asker
+	lender  *lender
 	benches map[string]*bench // of tools, likewise
 	outside *http.Transport   // for what is asked on behalf of programs
 	tokens  tokens
@@ -92,6 +93,8 @@ func Main(config wire.Config, control *wire.Conn) error {
 			g.book.acknowledged(*m.Ack)
 		case m.Answer != nil:
 			g.asker.answered(*m.Answer)
+		case m.Renewed != nil:
+			g.lender.answered(*m.Renewed)
 		case m.Reserved != nil:
 			g.till.answered(*m.Reserved)
 		}
@@ -105,6 +108,7 @@ func (g *Gateway) stop() {
 		<-g.drained
 		g.drain()
 	}
+	g.tokens.close()
 	g.book.close(context.Background())
 	g.till.close()
 	os.Exit(0)
@@ -124,7 +128,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
-	g.lures, g.asker = newLures(config.Secrets), newAsker(control, config.Ask)
+	g.lures, g.asker, g.lender = newLures(config.Secrets), newAsker(control, config.Ask), newLender(control)
 	g.benches, g.outside = newBenches(config.Tools), g.transport()
 	g.web = g.newServer()
 	return g, nil

@@ -77,9 +77,20 @@ func (m *meters) of(g nacre.NetworkGrant) *meter {
 	defer m.mu.Unlock()
 	if m.grant[g.ID] == nil {
 		m.grant[g.ID] = &meter{}
+		m.grant[g.ID].bound(g)
 	}
-	m.grant[g.ID].bound(g)
 	return m.grant[g.ID]
+}
+
+// adjust sets the limits of grants that are counted already.
+func (m *meters) adjust(grants []nacre.NetworkGrant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range grants {
+		if m.grant[g.ID] != nil {
+			m.grant[g.ID].bound(g)
+		}
+	}
 }
 
 // bound sets the limits, which can have changed; what was counted stays.

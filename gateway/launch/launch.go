@@ -54,6 +54,9 @@ type Launcher struct {
 	Prices    model.Prices // of models, before those that are known
 	// Opened is told of each gateway that has been started; nil: nobody is.
 	Opened func(Changeable)
+	// Keeper keeps refresh tokens that came in place of others; nil: each gateway has
+	// its own for the run.
+	Keeper *Keeper
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -122,6 +125,7 @@ type link struct {
 
 	ask       Asker
 	questions int
+	renewals  *renewals
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -166,6 +170,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
 	}
+	g.renewals = newRenewals(l.Keeper, config.Secrets)
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		closeAll(g.accounts)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
@@ -257,6 +262,10 @@ func (g *link) serve() {
 		case m.Record != nil:
 			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
+		case m.Renew != nil:
+			g.renewals.lend(*m.Renew, func(m wire.Message) error { return g.control.Send(m) })
+		case m.Rotated != nil:
+			g.renewals.rotated(*m.Rotated)
 		case m.Ask != nil:
 			g.asked(*m.Ask)
 		case m.Reserve != nil:
@@ -268,6 +277,7 @@ func (g *link) serve() {
 		}
 	}
 	g.settled()
+	g.renewals.close()
 	_ = g.process.Wait() // however it ended
 	select {
 	case <-g.closing:

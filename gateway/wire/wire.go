@@ -123,6 +123,10 @@ type Message struct {
 	Reserved *Reserved `json:",omitempty"` // to the gateway: it may, or may not
 	Settle   *Settle   `json:",omitempty"` // from the gateway: what it used
 
+	Renew   *Renew   `json:",omitempty"` // from the gateway: a secret that it will exchange
+	Renewed *Renewed `json:",omitempty"` // to the gateway: here it is; what came of it is kept
+	Rotated *Rotated `json:",omitempty"` // from the gateway: what came of it
+
 	Ask    *Ask    `json:",omitempty"` // from the gateway: may it go out
 	Answer *Answer `json:",omitempty"` // to the gateway: it may, or may not
 }
