@@ -47,6 +47,7 @@ read it, then let your policy allow it.`,
   nacre learn --files preset:node -- node script.js
   nacre learn --ask -o agent.yaml -- ./script
   nacre learn --json -- ./script`,
+		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	f := cmd.Flags()

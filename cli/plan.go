@@ -14,6 +14,7 @@ import (
 	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/terminal"
 )
@@ -75,7 +76,10 @@ func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
 	if err != nil {
 		return p, err
 	}
-	return grant.Compile(c)
+	if p, err = grant.Compile(c); err != nil {
+		return p, err
+	}
+	return p, (&launch.Launcher{Budgets: who.budgetDir()}).Supports(p) // or a run would refuse it
 }
 
 func (o *planOptions) run(command []string) error {

@@ -39,6 +39,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
   nacre run --agent agent.yaml              run what a manifest declares
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
+		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(cmd)

@@ -18,7 +18,7 @@ type renewals struct {
 
 	mu      sync.Mutex
 	open    map[uint64]chan string // what came of it
-	ended   context.Context // the gateway is gone
+	ended   context.Context        // the gateway is gone
 	end     context.CancelFunc
 	working sync.WaitGroup
 }

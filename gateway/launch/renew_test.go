@@ -88,7 +88,9 @@ func TestRotated(t *testing.T) {
 		w.grant("gate.test", g, func(n *nacre.NetworkGrant) { n.Scheme = "http" })
 		w.oauth("", "https://127.0.0.1:"+port(tl)+"/token", "default", "api.test")
 		w.launcher.Keeper = &Keeper{Dir: v.Dir, Vault: v}
-		w.launcher.Secrets = func(names []string) (map[string]*vault.Secret, error) { return v.Get(context.Background(), names, os.Getenv) }
+		w.launcher.Secrets = func(names []string) (map[string]*vault.Secret, error) {
+			return v.Get(context.Background(), names, os.Getenv)
+		}
 		out := w.run("sh", "-c", script)
 		if text := out + fmt.Sprint(w.audit.events); strings.Contains(text, "canary") {
 			t.Errorf("a secret is told: %s", text)
