@@ -37,6 +37,7 @@ func (g *Gateway) change(c wire.Change) {
 	}
 	g.meters.adjust(after.rules.Grants)
 	g.now.Store(after)
+	g.searches.forget()
 	g.open.Range(func(key, value any) bool {
 		d := value.(destination)
 		if lost(before.rules.Toward(d.host, d.port), after.rules.Toward(d.host, d.port)) || len(after.secrets) < len(before.secrets) {

@@ -59,7 +59,7 @@ func (e *talk) send(out *http.Request) (*http.Response, error) {
 		reply.Body.Close()
 		return nil, errors.New("the reply is compressed although it was not to be")
 	}
-	if err := scrub(e.secretsOf(e.r), reply); err != nil {
+	if err := scrub(e.searches.of(e.secretsOf(e.r)), reply); err != nil {
 		reply.Body.Close()
 		return nil, err
 	}

@@ -4,7 +4,6 @@ package launch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
@@ -100,8 +99,6 @@ func sensible(n nacre.NetworkGrant) error {
 		return fault.New(fault.Unsupported, "%s is a name of Nacre's own inside", n.Summary).WithHint("give it another name inside: as: db.internal")
 	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
 		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
-	case n.Bytes > 0 && len(n.Upgrade) > 0:
-		return fault.New(fault.Unsupported, "the bytes sent to %s cannot be counted once its protocol has changed", n.Host).WithHint("leave bytes or upgrade out")
 	}
 	return nil
 }
@@ -232,12 +229,8 @@ func (g *link) start(program string, o lockdown.Options, config wire.Config) err
 		return err
 	}
 	go func() {
-		b, err := json.Marshal(config)
-		if err == nil {
-			_, _ = w.Write(b) // where it fails, the gateway refuses what it reads
-		}
+		_ = config.Write(w) // where it fails, the gateway refuses what it reads
 		w.Close()
-		clear(b)
 		config.Zero()
 	}()
 	return nil

@@ -41,7 +41,7 @@ func TestOnePipeline(t *testing.T) {
 	at := func(name string, l net.Listener) string { return name + ".test:" + port(l) }
 	w.run("sh", "-c", strings.Join([]string{
 		"curl -sS -m 5 https://" + at("api", secure), "curl -sS -m 5 --http1.1 https://" + at("api", secure), "curl -sS -m 5 http://" + at("clear", clear),
-		"curl -sS -m 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' http://" + at("clear", clear), "curl -sSk -m 5 https://" + at("pinned", raw), "curl -sS -m 5 telnet://" + at("db", raw) + " </dev/null",
+		"curl -sS -m 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://" + at("clear", clear), "curl -sSk -m 5 https://" + at("pinned", raw), "curl -sS -m 5 telnet://" + at("db", raw) + " </dev/null",
 		"git ls-remote https://" + at("git", model) + "/a.git", "curl -sS -m 5 -d 0000 https://" + at("git", model) + "/a.git/git-receive-pack", "true"}, "; "))
 	if n := arrived.Load(); n > 0 {
 		t.Errorf("%d connections or requests went out", n)
@@ -124,7 +124,7 @@ func TestRevokedEverywhere(t *testing.T) {
 			go func() {
 				b := make([]byte, 1<<10)
 				_, _ = c.Read(b)
-				_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"))
+				_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"))
 				open.Done()
 				for _, err = c.Read(b); err == nil; _, err = c.Read(b) {
 				}
@@ -145,7 +145,7 @@ func TestRevokedEverywhere(t *testing.T) {
 	ended.Add(5)
 	box, out := w.start("sh", "-c", strings.Join([]string{
 		"curl -sSN https://api.test:" + port(secure) + "/h2 &", "curl -sSN --http1.1 https://api.test:" + port(secure) + "/h1 &", "curl -sSNk https://pinned.test:" + port(pinned) + "/ &",
-		"curl -sSN --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' http://chat.test:" + port(chat) + "/ &",
+		"curl -sSN --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://chat.test:" + port(chat) + "/ &",
 		"(echo hello; sleep 30) | curl -sSN telnet://db.test:" + port(db) + " &", "wait"}, "\n"))
 	defer func() { _ = box.Stop(0) }()
 	within(t, &open, "not everything is open", out)

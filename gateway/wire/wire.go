@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -35,7 +36,7 @@ type Config struct {
 	Tools       []ToolServer
 	Proxy       string        // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte        // user:password
-	Authorities []byte        // PEM: whom to trust outside
+	Authorities []byte        `json:"-"` // PEM: whom to trust outside
 	Own         []netip.Addr  // addresses of this machine
 	IPv6        bool          // listeners for it follow
 	Learn       bool          // names are answered and requests are heard, to record and to refuse them
@@ -107,6 +108,30 @@ func (c *Config) Zero() {
 		clear(s.Value)
 	}
 	clear(c.ProxyLogin)
+}
+
+// Write writes a configuration: one JSON object, and behind it the authorities as they
+// are, which are by far the most of it.
+func (c *Config) Write(to io.Writer) error {
+	b, err := json.Marshal(c)
+	if err == nil {
+		_, err = to.Write(b)
+	}
+	clear(b)
+	if err == nil {
+		_, err = to.Write(c.Authorities)
+	}
+	return err
+}
+
+// ReadConfig reads one to its end.
+func ReadConfig(from io.Reader) (c Config, err error) {
+	d := json.NewDecoder(from)
+	d.DisallowUnknownFields()
+	if err = d.Decode(&c); err == nil {
+		c.Authorities, err = io.ReadAll(io.MultiReader(d.Buffered(), from))
+	}
+	return c, err
 }
 
 // Message is one packet. Exactly one of its fields is set.
