@@ -42,7 +42,7 @@ func (a *Agent) Run(ctx context.Context, prompt string) error {
 		if err := a.compact(ctx); err != nil {
 			return err
 		}
-		t, err := a.Model.Next(ctx, a.request(), func(text string) { a.tell(Event{Kind: Said, Text: text}) })
+		t, err := a.Model.Next(ctx, a.request(), func(text string) { a.Told(Event{Kind: Said, Text: text}) })
 		if err != nil {
 			return fmt.Errorf("the model: %w", err)
 		}
@@ -59,7 +59,7 @@ func (a *Agent) Run(ctx context.Context, prompt string) error {
 				return err
 			}
 		default:
-			a.tell(Event{Kind: Done, Used: &a.used})
+			a.Told(Event{Kind: Done, Used: &a.used})
 			return a.Journal.write(entry{End: true})
 		}
 	}
@@ -88,7 +88,7 @@ func (a *Agent) begin(ctx context.Context, prompt string) error {
 func (a *Agent) hear(t Turn) error {
 	a.used.add(t.Used)
 	a.last = t.Used
-	a.tell(Event{Kind: Used, Used: &t.Used})
+	a.Told(Event{Kind: Used, Used: &t.Used})
 	t.Model = true
 	if t.Text == "" && len(t.Calls) == 0 {
 		t.Text = "(nothing)" // some interfaces refuse what is empty
@@ -128,7 +128,7 @@ func (a *Agent) work(ctx context.Context, calls []Call, do func(Call) Result) er
 // do does one call.
 func (a *Agent) do(ctx context.Context, c Call) Result {
 	r := Result{ID: c.ID, Name: c.Name}
-	a.tell(Event{Kind: Called, Call: &c})
+	a.Told(Event{Kind: Called, Call: &c})
 	tool, ok := a.tool(c.Name)
 	if !ok {
 		r.Text, r.Failed = fmt.Sprintf("there is no tool %q", c.Name), true
@@ -143,7 +143,7 @@ func (a *Agent) do(ctx context.Context, c Call) Result {
 	if r.Text == "" {
 		r.Text = "(nothing)"
 	}
-	a.tell(Event{Kind: Came, Result: &r})
+	a.Told(Event{Kind: Came, Result: &r})
 	return r
 }
 
@@ -164,7 +164,8 @@ func (a *Agent) request() Request {
 	return r
 }
 
-func (a *Agent) tell(e Event) {
+// Told tells an event of somebody else's among the agent's own.
+func (a *Agent) Told(e Event) {
 	a.telling.Lock()
 	defer a.telling.Unlock()
 	if a.Tell != nil {

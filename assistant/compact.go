@@ -38,7 +38,7 @@ func (a *Agent) compact(ctx context.Context) error {
 	notes := Message{Text: "This conversation began earlier. Notes of what came before:\n\n" + t.Text}
 	a.messages = merged(append([]Message{notes}, a.messages[from:]...))
 	a.last = Usage{}
-	a.tell(Event{Kind: Compacted, Text: t.Text, Used: &t.Used})
+	a.Told(Event{Kind: Compacted, Text: t.Text, Used: &t.Used})
 	return a.Journal.write(entry{Compact: a.messages, Used: &t.Used})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -62,13 +61,4 @@ func shell(ctx context.Context, folder, command string, limit time.Duration) (st
 		return out.String(), fmt.Errorf("%s", ended.ProcessState)
 	}
 	return out.String(), err
-}
-
-// workdir is the folder that paths are relative to.
-func workdir() string {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "/"
-	}
-	return dir
 }
