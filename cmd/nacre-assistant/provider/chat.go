@@ -11,12 +11,13 @@ import (
 
 // chat is OpenAI's older interface, and that of models on one's own machine.
 type chat struct {
-	client openai.Client
-	model  string
+	service openai.ChatCompletionService
+	model   string
 }
 
 func newChat(model string) (assistant.Provider, error) {
-	return chat{openai.NewClient(option.WithMaxRetries(retries)), model}, nil
+	options := append(openai.DefaultClientOptions(), option.WithMaxRetries(retries))
+	return chat{openai.NewChatCompletionService(options...), model}, nil
 }
 
 // Next streams one answer.
@@ -26,7 +27,7 @@ func (c chat) Next(ctx context.Context, r assistant.Request, hear func(string)) 
 		return assistant.Turn{}, err
 	}
 	var whole openai.ChatCompletionAccumulator
-	stream := c.client.Chat.Completions.NewStreaming(ctx, q)
+	stream := c.service.NewStreaming(ctx, q)
 	defer stream.Close()
 	for stream.Next() {
 		piece := stream.Current()

@@ -14,12 +14,13 @@ const retries = 4
 
 // messages is Anthropic's interface.
 type messages struct {
-	client anthropic.Client
-	model  string
+	service anthropic.MessageService // and not the whole client, most of which the linker then leaves out
+	model   string
 }
 
 func newMessages(model string) (assistant.Provider, error) {
-	return messages{anthropic.NewClient(option.WithMaxRetries(retries)), model}, nil
+	options := append(anthropic.DefaultClientOptions(), option.WithMaxRetries(retries))
+	return messages{anthropic.NewMessageService(options...), model}, nil
 }
 
 // Next streams one answer.
@@ -29,7 +30,7 @@ func (m messages) Next(ctx context.Context, r assistant.Request, hear func(strin
 		return assistant.Turn{}, err
 	}
 	var whole anthropic.Message
-	stream := m.client.Messages.NewStreaming(ctx, q)
+	stream := m.service.NewStreaming(ctx, q)
 	defer stream.Close()
 	for stream.Next() {
 		e := stream.Current()

@@ -20,8 +20,8 @@ type response struct {
 }
 
 func newResponses(model string) (assistant.Provider, error) {
-	client := openai.NewClient(option.WithMaxRetries(retries))
-	return response{client.Responses, model}, nil
+	options := append(openai.DefaultClientOptions(), option.WithMaxRetries(retries))
+	return response{responses.NewResponseService(options...), model}, nil
 }
 
 // Next streams one answer.
