@@ -8,6 +8,7 @@ package assistant
 import (
 	"context"
 	"encoding/json"
+	"strings"
 )
 
 // Provider speaks one interface of language models.
@@ -40,6 +41,18 @@ type Call struct {
 	Args json.RawMessage `json:"args"`
 	// Seal is what a provider wants back with the call, unread.
 	Seal []byte `json:"seal,omitempty"`
+}
+
+// String is a call as people read it.
+func (c Call) String() string {
+	var v any
+	var b strings.Builder
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	if json.Unmarshal(c.Args, &v) != nil || out.Encode(v) != nil {
+		return c.Name
+	}
+	return c.Name + " " + strings.TrimSpace(b.String())
 }
 
 // Result is what came of a call.

@@ -60,7 +60,7 @@ func People(text, beside io.Writer) func(Event) {
 			_, _ = io.WriteString(text, e.Text)
 			within = !strings.HasSuffix(e.Text, "\n")
 		case Called:
-			aside("· %s %s", e.Call.Name, line(string(e.Call.Args)))
+			aside("· %s", line(e.Call.String()))
 		case Came:
 			if e.Result.Failed {
 				aside("  failed: %s", line(e.Result.Text))

@@ -135,7 +135,7 @@ func (d *demo) tell() func(assistant.Event) {
 			said += e.Text
 		case assistant.Called:
 			flush()
-			d.out.line("         %s %s", clean(e.Call.Name), clean(string(e.Call.Args)))
+			d.out.line("         %s", clean(e.Call.String()))
 		case assistant.Done:
 			flush()
 		}
