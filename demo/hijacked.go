@@ -38,14 +38,14 @@ func (d *demo) hijacked(ctx context.Context) error {
 		return err
 	}
 	defer c.end()
+	show := func(i int, o outcome) { d.show(c.list[i], without[c.list[i].title], o) }
+	c.model.results = c.hear(show)
 	world, err := c.connect(ctx, d.nacre, c.model)
 	if err != nil {
 		return err
 	}
 	defer world.Close()
 	d.out.header()
-	show := func(i int, o outcome) { d.show(c.list[i], without[c.list[i].title], o) }
-	c.model.results = c.hear(show)
 	events := filepath.Join(c.home, "events.jsonl")
 	if _, err = c.run(ctx, d.nacre, []string{"run", "--quiet", "--json-events", events, "--agent", c.manifest()}, nil, nil, nil); err != nil {
 		return err

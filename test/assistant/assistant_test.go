@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,15 +194,15 @@ func TestFails(t *testing.T) {
 			if _, errs, err := j.run(c.env, "--provider", c.name, "go"); err == nil || !strings.Contains(errs, "401") {
 				t.Errorf("a wrong key: %v %s", err, errs)
 			}
-			n := 0
+			var n atomic.Int32
 			j = newJob(t, &fakemodel.Server{Think: func(fakemodel.Heard) fakemodel.Step {
-				if n++; n == 1 {
+				if n.Add(1) == 1 {
 					return fakemodel.Step{Status: 503, Say: "overloaded"}
 				}
 				return fakemodel.Step{Say: "There."}
 			}})
-			if _, errs, err := j.run(c.env, "--provider", c.name, "go"); err != nil || n != 2 {
-				t.Errorf("a provider that could not serve: %v %d %s", err, n, errs)
+			if _, errs, err := j.run(c.env, "--provider", c.name, "go"); err != nil || n.Load() != 2 {
+				t.Errorf("a provider that could not serve: %v %d %s", err, n.Load(), errs)
 			}
 		})
 	}
@@ -296,9 +297,9 @@ func endSleepers(t *testing.T, folder string) {
 
 // TestCompacts: a conversation that fills its window is summed up, and goes on.
 func TestCompacts(t *testing.T) {
-	n := 0
+	var asked atomic.Int32
 	j := newJob(t, &fakemodel.Server{Think: func(h fakemodel.Heard) fakemodel.Step {
-		switch n++; {
+		switch n := asked.Add(1); {
 		case strings.Contains(h.Last, "Write the notes only"):
 			return fakemodel.Step{Say: "NOTES OF MINE"}
 		case n > 12:

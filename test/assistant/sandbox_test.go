@@ -27,12 +27,12 @@ type owner struct {
 // canary is what no agent may see.
 const canary = "canary-41f0a7c2"
 
-func newOwner(t *testing.T, model *fakemodel.Server) *owner {
+func newOwner(t *testing.T, script func(home string) []fakemodel.Step) *owner {
 	t.Helper()
-	o := &owner{t: t, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text(), model: model}
-	model.Key = o.key
+	o := &owner{t: t, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text()}
+	o.model = &fakemodel.Server{Key: o.key, Script: fakemodel.Script{Steps: script(o.home)}}
 	var err error
-	if o.world, err = outside.New(model); err != nil {
+	if o.world, err = outside.New(o.model); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(o.world.Close)
@@ -117,11 +117,13 @@ func (o *owner) check(out string) {
 
 // TestSandboxed: in a real sandbox, by the real gateway, with the key in the vault.
 func TestSandboxed(t *testing.T) {
-	o := newOwner(t, &fakemodel.Server{Script: fakemodel.Script{Steps: []fakemodel.Step{
-		{Calls: []fakemodel.Use{use("read", map[string]any{"path": "sums.txt"}), use("bash", map[string]any{"command": "env"})}},
-		{Calls: []fakemodel.Use{use("edit", map[string]any{"path": "sums.txt", "old": "3", "new": "2"}), use("fetch", map[string]any{"url": "http://stranger.example/"})}},
-		{Say: "It is mended."},
-	}}})
+	o := newOwner(t, func(string) []fakemodel.Step {
+		return []fakemodel.Step{
+			{Calls: []fakemodel.Use{use("read", map[string]any{"path": "sums.txt"}), use("bash", map[string]any{"command": "env"})}},
+			{Calls: []fakemodel.Use{use("edit", map[string]any{"path": "sums.txt", "old": "3", "new": "2"}), use("fetch", map[string]any{"url": "http://stranger.example/"})}},
+			{Say: "It is mended."},
+		}
+	})
 	out := o.run(t.Context())
 	if got := o.read("project/sums.txt"); got != "1 + 1 = 2\n" {
 		t.Errorf("the project's file reads %q:\n%s", got, out)
@@ -138,12 +140,12 @@ func TestSandboxed(t *testing.T) {
 func TestHijacked(t *testing.T) {
 	programs.Needs(t, "curl", "git")
 	const collector, nameless = "collector.evil.test", "192.0.2.7"
-	model := &fakemodel.Server{}
-	o := newOwner(t, model)
-	model.Script.Steps = fakemodel.Hijacked(fakemodel.Targets{Home: o.home, Collector: collector, Address: nameless, Provider: "http://anthropic.model.nacre.internal"})
+	o := newOwner(t, func(home string) []fakemodel.Step {
+		return fakemodel.Hijacked(fakemodel.Targets{Home: home, Collector: collector, Address: nameless, Provider: "http://anthropic.model.nacre.internal"})
+	})
 	out := o.run(t.Context())
 	o.check(out)
-	all := model.Requests()
+	all := o.model.Requests()
 	if len(all) != len(fakemodel.Attempts())+1 {
 		t.Fatalf("%d requests:\n%s", len(all), out)
 	}

@@ -74,14 +74,30 @@ const maxBody = 16 << 20
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	q := Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Body: body}
+	noted := &noting{w, s, &q}
 	if err != nil {
 		q.Status = http.StatusRequestEntityTooLarge
-		w.WriteHeader(q.Status)
+		noted.WriteHeader(q.Status)
 	} else {
-		s.answer(w, r, &q)
+		s.answer(noted, r, &q)
 	}
-	s.note(q)
 }
+
+// noting notes a request when its answer begins: who has the answer finds it noted.
+type noting struct {
+	http.ResponseWriter
+	server *Server
+	q      *Request
+}
+
+// WriteHeader begins the answer.
+func (n *noting) WriteHeader(status int) {
+	n.server.note(*n.q)
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController, and who takes over the connection.
+func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 func (s *Server) note(q Request) {
 	s.mu.Lock()

@@ -19,14 +19,13 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, q *Request, d d
 		send(w, q.Status, d.refuse(q.Status, "there are no WebSockets here"))
 		return
 	}
+	q.Status = http.StatusSwitchingProtocols
 	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // whatever Origin it names
 	if err != nil {
-		q.Status = http.StatusBadRequest // Accept has answered
-		return
+		return // Accept has answered
 	}
 	defer c.CloseNow()
 	c.SetReadLimit(maxBody)
-	q.Status = http.StatusSwitchingProtocols
 	known := map[string][]any{}
 	for {
 		var ask map[string]any
@@ -51,17 +50,19 @@ func (s *Server) respond(ctx context.Context, c *websocket.Conn, q Request, ask 
 	delete(ask, "previous_response_id")
 	q.Body, _ = json.Marshal(ask) // it was JSON
 	a, err := hear(responses{}, &q)
-	if err == nil {
-		defer func() { s.note(q) }()
-	} else {
+	if err != nil {
 		return s.complain(ctx, c, http.StatusBadRequest, err.Error())
 	}
 	if ask["generate"] == false { // only to have the input there early
+		s.note(q)
 		return s.events(ctx, c, known, input, a, answer{id: s.name()})
 	}
 	step := s.next(a)
 	if step.Status != 0 {
 		q.Status = step.Status
+	}
+	s.note(q) // before it is answered
+	if step.Status != 0 {
 		return s.complain(ctx, c, step.Status, step.Say)
 	}
 	return s.events(ctx, c, known, input, a, s.compose(a, step))

@@ -64,7 +64,7 @@ func TestSocket(t *testing.T) {
 		t.Errorf("after a result: %q", text)
 	}
 	q := s.Requests()
-	if n := len(q); n != 2 || q[1].Results != 1 || !strings.Contains(string(q[1].Body), "mend it") || q[1].Key != "k" {
+	if n := len(q); n != 3 || q[0].Status != http.StatusSwitchingProtocols || q[2].Results != 1 || !strings.Contains(string(q[2].Body), "mend it") || q[2].Key != "k" {
 		t.Errorf("recorded %d: %+v", n, q)
 	}
 	if _, last := exchange(t, ctx, c, create(`"previous_response_id":"resp_x","input":[]`)); last["type"] != "error" {
