@@ -92,6 +92,23 @@ func (c *compiler) writable(host string, f manifest.File) {
 	}
 }
 
+// skill places a skill, read-only, where agents look for skills.
+func (c *compiler) skill(g nacre.Grant, name string) error {
+	folder := c.Skills[name]
+	if folder == "" {
+		return strict.Invalid(g.Declared, "skills: there is no skill %q", name)
+	}
+	c.plan.Identity.HostFolders = true
+	for _, agents := range []string{"/.agents/skills/", "/.claude/skills/"} {
+		inside := Home + agents + name
+		g.Summary = "read skill " + name + " at " + inside
+		if err := c.place(nacre.FileGrant{Grant: g, Host: folder, Inside: inside, Access: nacre.Read}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // place adds a grant, unless it meets another inside.
 func (c *compiler) place(g nacre.FileGrant) error {
 	for _, other := range c.plan.Files {

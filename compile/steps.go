@@ -62,7 +62,13 @@ func (c *compiler) named() error {
 		}
 		d, granted := c.auth.Named(asked)
 		detail := granted.Detail()
-		if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
+		g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin)
+		switch {
+		case ok && asked.Capability == nacre.CapSkills:
+			if err := c.skill(g, asked.Name); err != nil {
+				return err
+			}
+		case ok:
 			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, granted)
 		}
 	}
