@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"path"
 	"slices"
 
@@ -93,20 +94,18 @@ func (c *compiler) writable(host string, f manifest.File) {
 }
 
 // skill places a skill, read-only, where agents look for skills.
-func (c *compiler) skill(g nacre.Grant, name string) error {
-	folder := c.Skills[name]
-	if folder == "" {
+func (c *compiler) skill(g nacre.Grant, name string) (err error) {
+	host := c.Skills[name]
+	if host == "" {
 		return strict.Invalid(g.Declared, "skills: there is no skill %q", name)
 	}
 	c.plan.Identity.HostFolders = true
-	for _, agents := range []string{"/.agents/skills/", "/.claude/skills/"} {
-		inside := Home + agents + name
+	for _, agents := range []string{".agents", ".claude"} {
+		inside := path.Join(Home, agents, "skills", name)
 		g.Summary = "read skill " + name + " at " + inside
-		if err := c.place(nacre.FileGrant{Grant: g, Host: folder, Inside: inside, Access: nacre.Read}); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.place(nacre.FileGrant{Grant: g, Host: host, Inside: inside, Access: nacre.Read}))
 	}
-	return nil
+	return err
 }
 
 // place adds a grant, unless it meets another inside.
