@@ -57,6 +57,9 @@ func (o *skillAddOptions) run(ctx context.Context, written string) error {
 	if err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "%s", src)
 	}
+	if err := o.app.signedFor(who, found); err != nil {
+		return err
+	}
 	if old := l.Find(e.Name); old != nil && old.Digest != e.Digest {
 		return fault.New(fault.Conflict, "there is a skill %s already, from %s", e.Name, old.Source).
 			WithHint("nacre skill update %s shows what would change; nacre skill rm %s removes it", e.Name, e.Name)
