@@ -98,11 +98,15 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup:              setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code,
+			"code":      code,
+			"gitserver": gitserver,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "git-server":
+				return servesGit(), nil
 			}
 			return false, errors.New("unknown condition")
 		},

@@ -23,6 +23,7 @@ type skillUpdateOptions struct {
 	path   string
 	yes    bool
 	accept bool
+	tiers  []string
 }
 
 func newSkillUpdate(app *App) *cobra.Command {
@@ -47,6 +48,7 @@ hold: an update that asks for more gets no more than they say.`,
 	f.StringVar(&o.path, "path", "", "the `FOLDER` in that source")
 	f.BoolVarP(&o.yes, "yes", "y", false, "agree to what is shown")
 	f.BoolVar(&o.accept, "accept-findings", false, "agree in spite of what was found in it")
+	tierFlag(cmd, &o.tiers)
 	return cmd
 }
 
@@ -90,7 +92,8 @@ func (o *skillUpdateOptions) one(ctx context.Context, who owner, s *shelf.Shelf,
 		return err
 	}
 	defer st.Discard()
-	found, e, err := src.fetch(ctx, st)
+	src.accept = o.tiers
+	found, e, err := src.fetch(ctx, o.app, st)
 	switch {
 	case err != nil:
 		return fault.Wrap(fault.KindOf(err), err, "%s: %s", old.Name, src)

@@ -24,8 +24,10 @@ type Staged struct {
 	total int64
 	// Notes say what was left out.
 	Notes []string
-	found string // where in it the skill lies
-	skill *skill.Skill
+	// Revision is what an archive says that it was made of.
+	Revision string
+	found    string // where in it the skill lies
+	skill    *skill.Skill
 }
 
 // The folders of one that is under way.
@@ -119,6 +121,19 @@ func wrote(err error, name string) error {
 		return fault.New(fault.Invalid, "%.120q is there twice", name)
 	}
 	return fault.Wrap(fault.Invalid, err, "%.120q cannot be stored", name)
+}
+
+// Spool is a file for what is to be unpacked, which goes when it is closed or
+// the skill is kept or discarded.
+func (st *Staged) Spool() (*os.File, error) {
+	f, err := os.CreateTemp(st.held.Name(), "spool-")
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	return f, nil
 }
 
 // note says, once, that something was left out.
