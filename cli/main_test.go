@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		tests = cleaned{m, dir}
-		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": ""} {
+		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": "", "nacre-image": ""} {
 			if err := place(dir, name, ready); err != nil {
 				panic(err)
 			}
@@ -100,6 +100,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":      code,
 			"gitserver": gitserver,
+			"registry":  registry,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

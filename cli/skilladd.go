@@ -26,15 +26,16 @@ func newSkillAdd(app *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add [flags] SOURCE",
 		Short: "Copy a skill, look at it, and pin it",
-		Long: `Copy a skill from a folder, an archive (tar, tar.gz, zip) or a git repository,
-show what it asks for and what was found in it, and pin it in nacre.lock. What was
-found and is marked high refuses it, until you have read it and say
---accept-findings. Git runs in a sandbox that reaches that one repository only.`,
+		Long: `Copy a skill from a folder, an archive (tar, tar.gz, zip), a git repository or an
+artifact in a registry, show what it asks for and what was found in it, and pin it
+in nacre.lock. What was found and is marked high refuses it, until you have read it
+and say --accept-findings. Git runs in a sandbox that reaches that one repository only.`,
 		Example: `  nacre skill add ./skills/greet
   nacre skill add greet.tar.gz
   nacre skill add skills.zip --path skills/greet
   nacre skill add git+https://github.com/acme/skills --path skills/greet
-  nacre skill add git+https://github.com/acme/greet.git#v2`,
+  nacre skill add git+https://github.com/acme/greet.git#v2
+  nacre skill add oci:registry.example.com/skills/greet:v2`,
 		Args: takes(1, 1, "one SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}

@@ -50,4 +50,3 @@ func servesGit() bool {
 	_, missing := os.Stat(gitBackend)
 	return err == nil && missing == nil
 }
-

@@ -18,7 +18,7 @@ import (
 
 // source is where a skill comes from.
 type source struct {
-	kind   string // folder, archive, git
+	kind   string // folder, archive, git, oci
 	place  string
 	path   string // the folder in it; empty: all
 	git    gitSource
@@ -37,6 +37,9 @@ func sourceOf(written, sub string, o owner) (s source, err error) {
 		s.kind, s.place = "git", written
 		s.git, err = parseGit(written)
 		return s, err
+	case "oci:":
+		s.kind, s.place = kind, place
+		return s, nil
 	case "folder:", "archive:":
 		s.kind, s.place = kind, place
 	default:
@@ -51,7 +54,7 @@ func sourceOf(written, sub string, o owner) (s source, err error) {
 	info, err := os.Stat(s.place)
 	if err != nil {
 		return s, fault.New(fault.NotFound, "%s: there is no such folder or archive", s.place).
-			WithHint("a skill comes from a folder, from an archive (tar, tar.gz, zip) or from git+https://HOST/PATH")
+			WithHint("a skill comes from a folder, from an archive (tar, tar.gz, zip), from git+https://HOST/PATH or from oci:NAME:TAG")
 	}
 	s.kind = map[bool]string{true: "folder", false: "archive"}[info.IsDir()]
 	return s, nil
@@ -82,9 +85,12 @@ func (s source) fetch(ctx context.Context, app *App, st *store.Staged) (*skill.S
 		if s.path != "" {
 			called = path.Base(s.path)
 		}
-		if s.kind == "git" {
+		switch s.kind {
+		case "git":
 			err = s.git.fetch(ctx, app, s.accept, st, s.path)
-		} else {
+		case "oci":
+			err = fetchArtifact(ctx, app, s.place, st, s.path)
+		default:
 			err = st.Unpack(s.place, s.path)
 		}
 	}
