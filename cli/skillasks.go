@@ -69,16 +69,16 @@ func declared(s *skill.Skill) (nacre.Plan, []nacre.Decision, error) {
 
 // asks is what a skill asks for beyond what every sandbox has, a line for each.
 func asks(s *skill.Skill) (lines []string, err error) {
-	changes, err := authority(nil, s)
+	changes, err := askedMore(nil, s)
 	for _, c := range changes {
 		lines = append(lines, string(c.Capability)+" "+c.Summary)
 	}
 	return lines, err
 }
 
-// authority is what changes in what is asked for, from one version of a skill
+// askedMore is what changes in what is asked for, from one version of a skill
 // to the next; from none, where there is no old one.
-func authority(old, new *skill.Skill) ([]explain.Change, error) {
+func askedMore(old, new *skill.Skill) ([]explain.Change, error) {
 	if old == nil {
 		old = &skill.Skill{Front: skill.Front{Name: new.Name}}
 	}

@@ -158,7 +158,7 @@ func (o *skillUpdateOptions) show(s *shelf.Shelf, st *store.Staged, entry lock.E
 	if old != nil && old.Kind != found.Kind {
 		fmt.Fprintln(o.app.Out, o.app.paint(red, fmt.Sprintf("+ it is a %s, and was a %s", found.Kind, old.Kind)))
 	}
-	changes, err := authority(old, found)
+	changes, err := askedMore(old, found)
 	if err != nil {
 		return err
 	}
