@@ -42,6 +42,8 @@ end with 1 if anything is added.`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
 	o.flags(cmd)
+	o.with.flags(cmd)
+	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the plan as JSON")
 	cmd.Flags().StringVar(&o.diff, "diff", "", "compare with the plan in `OLD.json`")
@@ -53,6 +55,7 @@ func (o *planOptions) run(command []string) error {
 	if err != nil {
 		return err
 	}
+	o.with.decide(len(command) == 0, command)
 	c, err := o.gather(o.app, who, command)
 	if err != nil {
 		return err

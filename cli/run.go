@@ -28,7 +28,9 @@ func newRun(app *App) *cobra.Command {
 		Short: "Run a program in a sandbox of its own",
 		Long: `Run a program in a sandbox of its own: without network, with private places
 that vanish at the end, and with nothing of yours but what is granted, by
---files and its like or by a manifest that your policy allows.
+--files and its like or by a manifest that your policy allows. With --with it
+runs an agent that Nacre knows how to install and run, on a task or, without
+one, on your terminal; nacre run --with lists them.
 
 Without --files and without a manifest it asks, on a terminal, whether to grant
 the current folder; where there is no terminal, nothing is granted.
@@ -37,11 +39,14 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 		Example: `  nacre run --files . -- make test          read the current folder
   nacre run --files .:write -- claude       let an agent work in it
   nacre run --agent agent.yaml              run what a manifest declares
+  nacre run --with codex --files .:write -- "fix the failing test"
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(cmd)
+	o.with.flags(cmd)
+	cmd.SetFlagErrorFunc(app.withoutName)
 	f := cmd.Flags()
 	f.SetInterspersed(false)
 	f.DurationVar(&o.timeout, "timeout", 0, "end it after this time, such as 10m; can only shorten the plan's")
@@ -67,17 +72,27 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	now := o.begin(o.app, who)
+	o.with.decide(tty, command)
 	p, asked, err := o.planned(who, command)
 	if err != nil {
 		events.failed(err)
 		return err
 	}
+	held, err := o.with.ready(ctx, o.app, who, asked, o.quiet)
+	if err != nil {
+		events.failed(err)
+		return err
+	}
+	defer held.Close()
 	events.planned(p)
 	if !o.quiet {
 		o.app.warn(p.Warnings)
 	}
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
 		live: now}
+	if o.with.alone() {
+		s.noInput, s.tty = true, tty && o.tty == "always"
+	}
 	now.asked, now.plan = asked, p
 	exit, err := s.run(ctx)
 	if err != nil {
@@ -90,7 +105,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 // planned compiles the plan, after asking what has to be asked, and returns what
 // it was made of.
 func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant.Input, err error) {
-	if o.agent == "" && len(command) == 0 {
+	if o.agent+o.with.skill == "" && len(command) == 0 {
 		return p, c, fault.New(fault.Usage, "there is no command to run").
 			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")
 	}
@@ -102,8 +117,13 @@ func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant
 		return p, c, err
 	}
 	if o.agent == "" && len(o.files) == 0 && o.app.interactive() {
-		if c.Files, err = o.app.ask(c); err != nil {
+		asked, err := o.app.ask(c)
+		if err != nil {
 			return p, c, err
+		}
+		c.Files = append(asked, c.Files...)
+		if o.with.harness != nil && asked != nil {
+			c.Manifest.Workdir = ""
 		}
 	}
 	p, err = grant.Compile(c)

@@ -31,6 +31,8 @@ type session struct {
 	learn  *learn.Log // where it is run to see what it needs
 	apart  bool       // what it prints goes where errors go
 
+	noInput bool // it has nothing to read
+
 	listener *net.UnixListener // of the control socket
 	log      *runLog
 	masks    *maskNews
@@ -156,6 +158,9 @@ func (s *session) closeLog() {
 func (s *session) streams() nacre.Streams {
 	if s.apart {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
+	if s.noInput && !s.tty {
+		return nacre.Streams{Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
 	if !s.tty {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}

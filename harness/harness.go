@@ -5,18 +5,21 @@
 package harness
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
+	"nacre"
 	"nacre/fault"
 	"nacre/manifest"
 	"nacre/skill"
 	"nacre/strict"
-
-	"nacre"
 )
 
 // File is what makes a skill a harness.
@@ -26,7 +29,7 @@ const File = "harness.yaml"
 type Harness struct {
 	Version      int                          `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Layers       []Layer                      `yaml:"layers" about:"what is installed for it, read-only; none: it is on the machine, or in the image"`
-	Command      []string                     `yaml:"command,required,some" about:"the program, with the arguments that it always gets; {arch} is x64 or arm64"`
+	Command      []string                     `yaml:"command" about:"the program, with the arguments that it always gets; {arch} is x64 or arm64, {machine} x86_64 or aarch64; an argument with {model} is left out where no model is named"`
 	Headless     []string                     `yaml:"headless" about:"the arguments for a task without anybody there; {prompt} is the task, {arguments} all words of it, {model} the model"`
 	Interactive  []string                     `yaml:"interactive" about:"the arguments on a terminal; left out: it has nothing to show there"`
 	ACP          []string                     `yaml:"acp" about:"the arguments with which it speaks the Agent Client Protocol; left out: it does not"`
@@ -67,9 +70,9 @@ func Read(folder fs.FS) (*Harness, error) {
 		return nil, fault.New(fault.Invalid, "%s is a skill of the kind %s, and runs no agent", s.Name, s.Kind).
 			WithHint("a harness has a %s", File)
 	}
-	text, err := fs.ReadFile(folder, File)
+	text, err := reread(folder, s, File)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "%s", s.Name)
+		return nil, err
 	}
 	h, err := Parse(path.Join(s.Name, File), text)
 	if err != nil {
@@ -77,11 +80,33 @@ func Read(folder fs.FS) (*Harness, error) {
 	}
 	h.Skill, h.locks = s, map[string][]byte{}
 	for _, l := range h.Layers {
-		if h.locks[l.Lock], err = fs.ReadFile(folder, l.Lock); err != nil {
-			return nil, strict.Invalid(l.Origin, "layers: there is no %s in the skill", l.Lock)
+		if h.locks[l.Lock], err = reread(folder, s, l.Lock); err != nil {
+			return nil, fault.Wrap(fault.KindOf(err), err, "%s: layers", l.Origin)
 		}
 	}
 	return h, h.fits()
+}
+
+// reread reads a file of a skill, which must still be what its digest was made of:
+// a policy's rule is for that.
+func reread(folder fs.FS, s *skill.Skill, name string) ([]byte, error) {
+	at := slices.IndexFunc(s.Files, func(f skill.File) bool { return f.Path == name })
+	if at < 0 {
+		return nil, fault.New(fault.NotFound, "%s has no file %s", s.Name, name)
+	}
+	f, err := folder.Open(name)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "%s", s.Name)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, skill.MaxTotal))
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "%s", s.Name)
+	}
+	if sum := sha256.Sum256(text); s.Files[at].Digest != "sha256:"+hex.EncodeToString(sum[:]) {
+		return nil, fault.New(fault.Tampered, "%s: %s was changed while it was read", s.Name, name)
+	}
+	return text, nil
 }
 
 // Parse reads a harness.yaml by itself. The file's name is only for messages.
@@ -109,6 +134,9 @@ func (h *Harness) Check() error {
 			return strict.Invalid(h.Origin, "home: expected a file's name below the home, such as .agent/settings.json, found %q", name)
 		}
 	}
+	if h.Model == "" && slices.ContainsFunc(h.texts(), func(s string) bool { return strings.Contains(s, model) }) {
+		return strict.Invalid(h.Origin, "model: environment and home speak of {model}: expected the name of one")
+	}
 	for i, l := range h.Layers {
 		if !fs.ValidPath(l.Lock) || slices.ContainsFunc(h.Layers[:i], func(o Layer) bool { return o.At == l.At }) {
 			return strict.Invalid(l.Origin, "layers: expected a file of the skill's, and a place of its own for each")
@@ -120,6 +148,15 @@ func (h *Harness) Check() error {
 		}
 	}
 	return h.checkOwnSandbox()
+}
+
+// texts are those that cannot be left out.
+func (h *Harness) texts() []string {
+	list := slices.Collect(maps.Values(h.Home))
+	for _, v := range h.Environment {
+		list = append(list, v.Value)
+	}
+	return list
 }
 
 // homeFile is a name of a file below a home.

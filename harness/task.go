@@ -28,6 +28,7 @@ const (
 	arguments = "{arguments}"
 	model     = "{model}"
 	arch      = "{arch}"
+	machine   = "{machine}"
 )
 
 // Task is what the owner wants of a harness.
@@ -102,15 +103,21 @@ func (h *Harness) command(t *Task) ([]string, error) {
 		case arguments:
 			command = append(command, t.Words...)
 		default:
-			command = append(command, t.fill(a))
+			if t.Model != "" || !strings.Contains(a, model) {
+				command = append(command, t.fill(a))
+			}
 		}
+	}
+	if len(command) == 0 {
+		return nil, fault.New(fault.Usage, "there is no program for %s to run", h.Skill.Name)
 	}
 	return command, nil
 }
 
 // fill puts the model and the machine into a text.
 func (t Task) fill(s string) string {
-	return strings.NewReplacer(model, t.Model, arch, t.Machine.CPU).Replace(s)
+	kernel := map[string]string{"x64": "x86_64", "arm64": "aarch64"}[t.Machine.CPU]
+	return strings.NewReplacer(model, t.Model, arch, t.Machine.CPU, machine, kernel).Replace(s)
 }
 
 // start has files placed in the home first, and the home kept, where there is
@@ -151,3 +158,13 @@ func (h *Harness) Granted() (r policy.Rules) {
 
 // Limits are what the skill asks for.
 func (h *Harness) Limits() manifest.Limits { return h.capabilities().Limits }
+
+// Ways are how it can be run.
+func (h *Harness) Ways() (list []string) {
+	for i, args := range [][]string{h.Headless, h.Interactive, h.ACP} {
+		if args != nil {
+			list = append(list, []string{"task", "terminal", "acp"}[i])
+		}
+	}
+	return list
+}

@@ -58,8 +58,8 @@ func Open(dir string) (*Store, error) {
 // Close closes the store.
 func (s *Store) Close() error { return s.root.Close() }
 
-// Path is where a layer lies, or would.
-func (s *Store) Path(address string) string { return filepath.Join(s.dir, address) }
+// Path is where a layer of a store lies, or would.
+func Path(dir, address string) string { return filepath.Join(dir, address) }
 
 // Has tells whether a layer is there, and refuses one that was changed.
 func (s *Store) Has(address string) (bool, error) {
@@ -83,8 +83,8 @@ func (s *Store) Has(address string) (bool, error) {
 	}
 	is, err := s.measure(address)
 	if err != nil || is.Tree != was.Tree {
-		return false, fault.Wrap(fault.Tampered, err, "the layer %s was changed since it was installed", s.Path(address)).
-			WithHint("remove it, and it is fetched again: rm -r %q", s.Path(address))
+		return false, fault.Wrap(fault.Tampered, err, "the layer %s was changed since it was installed", Path(s.dir, address)).
+			WithHint("remove it, and it is fetched again: rm -r %q", Path(s.dir, address))
 	}
 	return true, s.write(address, is)
 }
