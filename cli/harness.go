@@ -27,7 +27,32 @@ func newHarness(app *App) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return app.listHarnesses() }},
 		&cobra.Command{Use: "show NAME", Short: "Show how a harness runs its agent, and what it asks for", Args: takes(1, 1, "one NAME or folder"),
 			ValidArgs: harness.BuiltIn(skills.Files),
-			RunE:      func(_ *cobra.Command, args []string) error { return app.showHarness(args[0]) }})
+			RunE:      func(_ *cobra.Command, args []string) error { return app.showHarness(args[0]) }},
+		newHarnessInstall(app))
+	return cmd
+}
+
+// newHarnessInstall installs what a first run would install.
+func newHarnessInstall(app *App) *cobra.Command {
+	in := &input{}
+	cmd := &cobra.Command{Use: "install NAME", Short: "Install a harness's agent now, in a sandbox; a first run would", Args: takes(1, 1, "one NAME or folder"),
+		ValidArgs: harness.BuiltIn(skills.Files),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			who, err := app.owner()
+			if err != nil {
+				return err
+			}
+			in.with.skill, in.with.mode = args[0], harness.Headless
+			c, err := in.gather(app, who, []string{"install"})
+			if err != nil {
+				return err
+			}
+			return in.with.install(cmd.Context(), app, who, c)
+		}}
+	f := cmd.Flags()
+	f.StringVar(&in.policy, "policy", "", "the owner's policy, in place of ~/.config/nacre/policy.yaml")
+	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
+	in.completions(cmd, "accept")
 	return cmd
 }
 

@@ -17,6 +17,7 @@ import (
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/harness/layer"
+	"nacre/harness/npm"
 	"nacre/install"
 	"nacre/manifest"
 	"nacre/preset"
@@ -85,10 +86,18 @@ func (w *with) fetch(ctx context.Context, app *App, who owner, c grant.Input, l 
 	}
 	slices.SortFunc(f.Files, func(a, b manifest.File) int { return bytes.Compare([]byte(a.At), []byte(b.At)) })
 	p, err := grant.Compile(f)
+	if err == nil {
+		err = app.alone(ctx, who, p, c)
+	}
 	if err != nil {
 		return err
 	}
-	return app.alone(ctx, who, p, c)
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return fault.Wrap(fault.Exhausted, err, "what was fetched cannot be opened")
+	}
+	defer root.Close()
+	return npm.Place(root)
 }
 
 // registry is where packages come from: npm's own, or what the owner has told npm.

@@ -37,10 +37,10 @@ type record struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Open opens the store, making it if need be. It must belong to the caller and be
-// writable by nobody else.
+// Open opens the store, making it if need be. It must belong to the caller or root
+// and be writable by nobody else.
 func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the folder for layers")
 	}
 	root, err := os.OpenRoot(dir)
@@ -48,9 +48,14 @@ func Open(dir string) (*Store, error) {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot open the folder for layers")
 	}
 	info, err := root.Stat(".")
-	if err != nil || info.Mode().Perm()&0o022 != 0 || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+	mine := false
+	if err == nil {
+		uid := int(info.Sys().(*syscall.Stat_t).Uid)
+		mine = uid == os.Geteuid() || uid == 0
+	}
+	if !mine || info.Mode().Perm()&0o022 != 0 {
 		root.Close()
-		return nil, fault.New(fault.Denied, "layers in %s: others may write to it", dir).WithHint("it must belong to you alone: chmod 700 %q", dir)
+		return nil, fault.New(fault.Denied, "layers in %s: others may write to it", dir).WithHint("it must belong to you alone: chmod go-w %q", dir)
 	}
 	return &Store{dir, root}, nil
 }
@@ -132,7 +137,7 @@ func (s *Store) publish(name, address string) error {
 func (s *Store) write(address string, is record) error {
 	text, err := json.Marshal(is)
 	if err == nil {
-		err = s.root.WriteFile("new-record", append(text, '\n'), 0o600)
+		err = s.root.WriteFile("new-record", append(text, '\n'), 0o644)
 	}
 	if err == nil {
 		err = s.root.Rename("new-record", address+".json")

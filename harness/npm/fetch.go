@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha512"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,8 @@ const (
 	attempts = 3
 )
 
-// Fetcher fetches packages into a folder.
+// Fetcher fetches packages into a folder: their files by number, and an index of
+// what each is to be called.
 type Fetcher struct {
 	Registry string // such as https://registry.example.com
 	Client   *http.Client
@@ -39,6 +41,8 @@ type Fetcher struct {
 	done   int
 	bytes  int64
 	budget budget
+	files  int
+	index  map[string]int
 }
 
 // All fetches and unpacks packages, each after its hash was found right. The
@@ -46,6 +50,7 @@ type Fetcher struct {
 func (f *Fetcher) All(ctx context.Context, list []Package) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	f.index = map[string]int{}
 	f.budget = budget{bytes: maxUnpacked, entries: maxEntries}
 	work := make(chan int)
 	var workers sync.WaitGroup
@@ -70,7 +75,14 @@ feeding:
 	}
 	close(work)
 	workers.Wait()
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	text, err := json.Marshal(f.index)
+	if err != nil {
+		return err
+	}
+	return f.Folder.WriteFile(index, text, 0o644)
 }
 
 func (f *Fetcher) tell(of int) {

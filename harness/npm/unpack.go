@@ -58,25 +58,31 @@ func inside(written string) (string, error) {
 	return name, nil
 }
 
+// entry keeps a file under a number: names that are masked in granted folders are
+// met in packages too.
 func (f *Fetcher) entry(h *tar.Header, content io.Reader, name string) error {
 	switch h.Typeflag {
 	case tar.TypeDir:
-		return f.Folder.MkdirAll(name, 0o755)
+		return nil
 	case tar.TypeReg:
 	default:
 		return fmt.Errorf("its archive has %.80q, which is neither a file nor a folder", h.Name)
-	}
-	if err := f.Folder.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
 	}
 	mode := fs.FileMode(0o644)
 	if h.Mode&0o111 != 0 {
 		mode = 0o755
 	}
-	file, err := f.Folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	f.mu.Lock()
+	f.files++
+	number := f.files
+	f.index[name] = number // the last one counts
+	f.mu.Unlock()
+	file, err := f.Folder.OpenFile(numbered(number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(file, content)
 	return errors.Join(err, file.Close())
 }
+
+func numbered(n int) string { return fmt.Sprintf("file-%d", n) }
