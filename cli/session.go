@@ -31,7 +31,8 @@ type session struct {
 	learn  *learn.Log // where it is run to see what it needs
 	apart  bool       // what it prints goes where errors go
 
-	noInput bool // it has nothing to read
+	noInput bool           // it has nothing to read
+	given   *nacre.Streams // what it reads and writes, where that is not the owner's own
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
@@ -61,7 +62,10 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	engine.Audit = s.masks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
+	s.log = newRunLog(s.owner.logDir())
+	if s.ready == nil {
+		s.ready = make(chan struct{})
+	}
 	defer s.closeLog()
 	signals := watchSignals(cancel)
 	defer signals.close()
@@ -156,6 +160,9 @@ func (s *session) closeLog() {
 
 // streams are the owner's own; what is written is kept for nacre logs too.
 func (s *session) streams() nacre.Streams {
+	if s.given != nil {
+		return *s.given
+	}
 	if s.apart {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
