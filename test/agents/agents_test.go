@@ -1,7 +1,7 @@
-// Package agents runs real agents from npm in real sandboxes, with the manifests
-// of examples/agents as they are and the project's own fake model outside. It
-// downloads about a gigabyte, once, so it runs only where $NACRE_AGENTS is set:
-// make test-agents.
+// Package agents runs agents in real sandboxes by their harnesses, with the
+// project's own fake model outside: a tiny one from a registry of the test's own, and
+// real ones from npm. Those are about a gigabyte to download, once, so they run only
+// where $NACRE_AGENTS is set: make test-agents.
 package agents
 
 import (
@@ -24,9 +24,6 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	if os.Getenv("NACRE_AGENTS") == "" {
-		os.Exit(m.Run()) // each test says that it does not run
-	}
 	dir, remove, err := programs.Dir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -83,8 +80,16 @@ func prepare(t *testing.T, a agent) *run {
 	}
 	programs.Needs(t, "npm", "git", "curl")
 	r := &run{t: t, agent: a, home: programs.Home(t), with: a.name, key: "sk-ant-api03-" + rand.Text(), model: &fakemodel.Server{}}
+	r.owner(a.secret)
+	r.install()
+	return r
+}
+
+// owner makes one, with a project, canaries, and a key in the vault.
+func (r *run) owner(secret string) {
+	r.t.Helper()
 	r.model.Key = r.key
-	r.world = newWorld(t, r.model)
+	r.world = newWorld(r.t, r.model)
 	r.write("policy/authority.pem", r.world.authority)
 	r.write("policy/policy.yaml", "version: 1\nupstream:\n  proxy: http://"+r.world.address+"\n  authorities: [~/policy/authority.pem]\n")
 	r.write("project/sums.txt", "1 + 1 = 3\n")
@@ -92,13 +97,11 @@ func prepare(t *testing.T, a agent) *run {
 	r.git("init", "-q")
 	r.git("add", ".")
 	r.git("-c", "user.name=o", "-c", "user.email=o@localhost", "commit", "-q", "-m", "start")
-	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", a.secret)
+	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", secret)
 	set.Env, set.Stdin = []string{"HOME=" + r.home}, strings.NewReader(r.key)
 	if out, err := set.CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
+		r.t.Fatalf("%v %s", err, out)
 	}
-	r.install()
-	return r
 }
 
 // canary is what no agent may see.
