@@ -61,6 +61,9 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.declare(o.app, who, &c); err != nil {
+		return err
+	}
 	p, err := grant.Compile(c)
 	if err != nil {
 		return err

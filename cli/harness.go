@@ -47,6 +47,9 @@ func newHarnessInstall(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := in.declare(app, who, &c); err != nil {
+				return err
+			}
 			return in.with.install(cmd.Context(), app, who, c)
 		}}
 	f := cmd.Flags()

@@ -53,7 +53,7 @@ func (in *input) completions(cmd *cobra.Command, flags ...string) {
 // gather reads the files and flags that a plan is compiled from.
 func (in *input) gather(app *App, o owner, command []string) (grant.Input, error) {
 	c := grant.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
-	steps := []func(*App, owner, *grant.Input) error{in.grants, in.harness, in.manifest, in.policies, in.facts}
+	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts}
 	for _, step := range steps {
 		if err := step(app, o, &c); err != nil {
 			return c, err

@@ -60,6 +60,9 @@ func (o *planOptions) run(command []string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.declare(o.app, who, &c); err != nil {
+		return err
+	}
 	p, err := grant.Compile(c)
 	switch {
 	case err != nil:

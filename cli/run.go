@@ -117,14 +117,12 @@ func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant
 		return p, c, err
 	}
 	if o.agent == "" && len(o.files) == 0 && o.app.interactive() {
-		asked, err := o.app.ask(c)
-		if err != nil {
+		if c.Files, err = o.app.ask(c); err != nil {
 			return p, c, err
 		}
-		c.Files = append(asked, c.Files...)
-		if o.with.harness != nil && asked != nil {
-			c.Manifest.Workdir = ""
-		}
+	}
+	if err = o.declare(o.app, who, &c); err != nil {
+		return p, c, err
 	}
 	p, err = grant.Compile(c)
 	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {

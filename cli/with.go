@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,10 +82,10 @@ func (w *with) find() (err error) {
 	return w.harness.Skill.Called(filepath.Base(folder))
 }
 
-// harness makes what a harness declares the manifest, and its task the command. What
+// declare makes what a harness declares the manifest, and its task the command. What
 // Nacre's own harnesses declare is granted by the owner's word, --with, below the
 // denials and the ceiling; of anybody else's skill, what the policy allows.
-func (in *input) harness(app *App, o owner, c *grant.Input) error {
+func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	w := &in.with
 	if w.skill == "" {
 		if w.model+w.home != "" {
@@ -98,7 +99,11 @@ func (in *input) harness(app *App, o owner, c *grant.Input) error {
 	if err := w.find(); err != nil {
 		return err
 	}
-	task := harness.Task{Mode: w.mode, Words: c.Command, Model: w.model, Machine: npm.For(runtime.GOARCH), Starter: agentStarter, Bundle: launch.Bundle}
+	folder := workFolder(c.Files, o)
+	if in.workdir != "" {
+		folder = in.workdir
+	}
+	task := harness.Task{Mode: w.mode, Words: c.Command, Model: w.model, Machine: npm.For(runtime.GOARCH), Folder: folder, Starter: agentStarter, Bundle: launch.Bundle}
 	if w.home != "" {
 		task.Kept = keptHome
 	}
@@ -106,17 +111,34 @@ func (in *input) harness(app *App, o owner, c *grant.Input) error {
 	if err != nil {
 		return err
 	}
+	m.Workdir = folder
+	if in.image != "" {
+		m.Image = c.Manifest.Image
+	}
 	c.Manifest, c.Command, c.Digest = m, nil, w.harness.Skill.Digest
 	if w.builtIn {
-		c.Lock, c.Granted = "built-in/"+m.Name, w.harness.Granted()
+		c.Lock = "built-in/" + m.Name
+		w.harness.Grant(&c.Granted)
 		m.Limits = manifest.Limits{}
 		c.Limits = limitsOr(c.Limits, w.harness.Limits())
 	}
 	c.Granted.Deny = w.harness.Deny()
-	if !slices.ContainsFunc(c.Files, func(f manifest.File) bool { return isFolder(f, o) }) {
-		m.Workdir = compile.Home
-	}
 	return w.place(app, o, c)
+}
+
+// workFolder is where the first granted folder is inside; the home where there is
+// none.
+func workFolder(files []manifest.File, o owner) string {
+	for _, f := range files {
+		host, err := policy.Resolve(f.Path, o.cwd, o.home, f.Origin)
+		if err != nil || f.Preset != "" {
+			continue
+		}
+		if st, err := os.Stat(host); err == nil && st.IsDir() {
+			return cmp.Or(f.At, path.Join(compile.Work, path.Base(host)))
+		}
+	}
+	return compile.Home
 }
 
 // limitsOr are limits, and where they say nothing, others.
@@ -128,15 +150,6 @@ func limitsOr(l, others manifest.Limits) manifest.Limits {
 		}
 	}
 	return l
-}
-
-func isFolder(f manifest.File, o owner) bool {
-	host, err := policy.Resolve(f.Path, o.cwd, o.home, f.Origin)
-	if err != nil || f.Preset != "" {
-		return false
-	}
-	st, err := os.Stat(host)
-	return err == nil && st.IsDir()
 }
 
 // place grants the harness what is Nacre's own: its layers, what starts it, and the

@@ -37,7 +37,7 @@ type Harness struct {
 	Output       string                       `yaml:"output" oneof:"text json json-lines" about:"what a task prints: text (default), one JSON value, or one a line"`
 	Model        string                       `yaml:"model" match:"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$" about:"the model, where the owner names none"`
 	Environment  map[string]manifest.Variable `yaml:"environment" about:"variables, as in a manifest"`
-	Home         map[string]string            `yaml:"home" about:"files to begin with in its home, with their texts; {model} is the model"`
+	Home         map[string]string            `yaml:"home" about:"files to begin with in its home, with their texts; {model} is the model, {folder} where it works"`
 	Certificates []string                     `yaml:"certificates" match:"^[A-Z][A-Z0-9_]{0,63}$" about:"variables that tell it whom to trust, with the name of the file"`
 	Refuses      []string                     `yaml:"refuses" about:"hosts for updates and telemetry, which it does without"`
 	OwnSandbox   OwnSandbox                   `yaml:"own-sandbox" about:"the program's own sandbox; left out: it has none"`

@@ -12,6 +12,7 @@ import (
 	"nacre/fault"
 	"nacre/harness"
 	"nacre/harness/npm"
+	"nacre/policy"
 	"nacre/skills"
 )
 
@@ -154,7 +155,8 @@ own-sandbox: {nested: true}
 	if m, err = h.Manifest(task); err != nil || fmt.Sprint(m.Command[:4], m.Command[7:]) != "[/s start --keep /kept] [/opt/a/arm64/aarch64 --model=gpt-9 --tui do -x; it]" {
 		t.Errorf("%q %v", m.Command, err)
 	}
-	if g := h.Granted(); len(g.Network) != 1 || len(g.Syscalls) != 1 || g.Files.Roots != nil || g.Limits.Memory.N != 0 || h.Limits().Memory.N != 1<<30 {
+	var g policy.Rules
+	if h.Grant(&g); len(g.Network) != 1 || len(g.Syscalls) != 1 || g.Files.Roots != nil || g.Limits.Memory.N != 0 || h.Limits().Memory.N != 1<<30 {
 		t.Errorf("%+v", g)
 	}
 	if deny := h.Deny(); len(deny.Network) != 2 || !strings.Contains(strings.Join(h.Says(), " "), "Landlock is left out") {

@@ -29,6 +29,7 @@ const (
 	model     = "{model}"
 	arch      = "{arch}"
 	machine   = "{machine}"
+	folder    = "{folder}"
 )
 
 // Task is what the owner wants of a harness.
@@ -37,6 +38,7 @@ type Task struct {
 	Words   []string // the task
 	Model   string   // in place of the harness's own
 	Machine npm.Machine
+	Folder  string // where it works, inside
 	Bundle  string // where programs inside find whom to trust
 	Starter string // the program inside that places files in the home
 	Kept    string // the folder inside that keeps the home; none: it vanishes
@@ -117,7 +119,7 @@ func (h *Harness) command(t *Task) ([]string, error) {
 // fill puts the model and the machine into a text.
 func (t Task) fill(s string) string {
 	kernel := map[string]string{"x64": "x86_64", "arm64": "aarch64"}[t.Machine.CPU]
-	return strings.NewReplacer(model, t.Model, arch, t.Machine.CPU, machine, kernel).Replace(s)
+	return strings.NewReplacer(model, t.Model, arch, t.Machine.CPU, machine, kernel, folder, t.Folder).Replace(s)
 }
 
 // start has files placed in the home first, and the home kept, where there is
@@ -144,16 +146,15 @@ func (h *Harness) Says() (list []string) {
 	return list
 }
 
-// Granted are the lines of a policy that allow what the skill asks for: what an
-// owner's word comes to, where the skill is one of Nacre's own.
-func (h *Harness) Granted() (r policy.Rules) {
+// Grant adds the lines of a policy that allow what the skill asks for: what an
+// owner's word comes to, where the skill is one of Nacre's own. Limits are apart.
+func (h *Harness) Grant(to *policy.Rules) {
 	m := h.capabilities()
-	r.Capabilities = m.Capabilities
-	r.Limits = manifest.Limits{} // the command line's are apart
+	to.Capabilities = m.Capabilities
+	to.Limits = manifest.Limits{}
 	if m.Image.Value != "" {
-		r.Images = append(r.Images, m.Image)
+		to.Images = append(to.Images, m.Image)
 	}
-	return r
 }
 
 // Limits are what the skill asks for.
