@@ -25,8 +25,15 @@ import (
 // File is what makes a skill a harness.
 const File = "harness.yaml"
 
-// Harness is a parsed harness.yaml, with the skill that it is of.
+// Harness is how a skill runs its agent's program.
 type Harness struct {
+	Grammar
+	Skill *skill.Skill
+	locks map[string][]byte
+}
+
+// Grammar is a parsed harness.yaml.
+type Grammar struct {
 	Version      int                          `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Layers       []Layer                      `yaml:"layers" about:"what is installed for it, read-only; none: it is on the machine, or in the image"`
 	Command      []string                     `yaml:"command" about:"the program, with the arguments that it always gets; {arch} is x64 or arm64, {machine} x86_64 or aarch64; an argument with {model} is left out where no model is named"`
@@ -42,9 +49,6 @@ type Harness struct {
 	Refuses      []string                     `yaml:"refuses" about:"hosts for updates and telemetry, which it does without"`
 	OwnSandbox   OwnSandbox                   `yaml:"own-sandbox" about:"the program's own sandbox; left out: it has none"`
 	Origin       nacre.Origin
-
-	Skill *skill.Skill
-	locks map[string][]byte
 }
 
 // Layer is packages of npm's that are installed together.
@@ -74,11 +78,11 @@ func Read(folder fs.FS) (*Harness, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := Parse(path.Join(s.Name, File), text)
+	g, err := Parse(path.Join(s.Name, File), text)
 	if err != nil {
 		return nil, err
 	}
-	h.Skill, h.locks = s, map[string][]byte{}
+	h := &Harness{Grammar: *g, Skill: s, locks: map[string][]byte{}}
 	for _, l := range h.Layers {
 		if h.locks[l.Lock], err = reread(folder, s, l.Lock); err != nil {
 			return nil, fault.Wrap(fault.KindOf(err), err, "%s: layers", l.Origin)
@@ -110,16 +114,16 @@ func reread(folder fs.FS, s *skill.Skill, name string) ([]byte, error) {
 }
 
 // Parse reads a harness.yaml by itself. The file's name is only for messages.
-func Parse(file string, text []byte) (*Harness, error) {
-	h := &Harness{}
-	if err := strict.Decode(file, text, h); err != nil {
+func Parse(file string, text []byte) (*Grammar, error) {
+	g := &Grammar{}
+	if err := strict.Decode(file, text, g); err != nil {
 		return nil, err
 	}
-	return h, nil
+	return g, nil
 }
 
 // Check completes the defaults and refuses what cannot be meant.
-func (h *Harness) Check() error {
+func (h *Grammar) Check() error {
 	if h.Output == "" {
 		h.Output = "text"
 	}
@@ -151,7 +155,7 @@ func (h *Harness) Check() error {
 }
 
 // texts are those that cannot be left out.
-func (h *Harness) texts() []string {
+func (h *Grammar) texts() []string {
 	list := slices.Collect(maps.Values(h.Home))
 	for _, v := range h.Environment {
 		list = append(list, v.Value)
@@ -164,7 +168,7 @@ var homeFile = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
 
 // checkOwnSandbox sees to it that what is said to be off is switched off however
 // the program is started.
-func (h *Harness) checkOwnSandbox() error {
+func (h *Grammar) checkOwnSandbox() error {
 	o := h.OwnSandbox
 	if o.OffBy != "" && o.Nested {
 		return strict.Invalid(h.Origin, "own-sandbox: expected either off-by or nested")
