@@ -24,6 +24,7 @@ import (
 	"nacre/install"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/remedy"
 	"nacre/skill"
 	"nacre/skills"
 )
@@ -65,7 +66,7 @@ func (w *with) find() (err error) {
 	if !strings.Contains(w.skill, "/") {
 		w.builtIn = true
 		w.harness, err = harness.Find(skills.Files, w.skill)
-		return err
+		return remedy.Hint(err)
 	}
 	folder, err := filepath.Abs(w.skill)
 	if err != nil {
