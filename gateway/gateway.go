@@ -122,9 +122,10 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
 	g.lures = newLures(config.Secrets)
-	g.benches, g.outside = newBenches(config.Tools), g.transport()
+	g.outside = g.transport()
 	g.web = g.newServer()
-	return g, nil
+	g.benches, err = g.newBenches(config.Tools)
+	return g, err
 }
 
 // Serve begins to answer on the sockets that were opened inside: TCP and DNS for

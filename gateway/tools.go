@@ -12,6 +12,7 @@ import (
 
 	"nacre"
 	"nacre/gateway/mcp"
+	"nacre/gateway/stdio"
 	"nacre/gateway/wire"
 	"nacre/tools"
 )
@@ -22,6 +23,7 @@ type bench struct {
 	grants []tools.Grant
 	room   chan struct{} // for exchanges at once: each may need memory
 	seats  chan struct{} // for streams at once, which need little
+	lines  *stdio.Server // with whom to speak in lines, in place of HTTP; nil: nobody
 
 	mu       sync.Mutex
 	sessions map[string]bool   // that it has opened for this sandbox
@@ -36,7 +38,7 @@ const (
 	maxDefinitions = 4096
 )
 
-func newBenches(servers []wire.ToolServer) map[string]*bench {
+func (g *Gateway) newBenches(servers []wire.ToolServer) (map[string]*bench, error) {
 	benches := map[string]*bench{}
 	for _, s := range servers {
 		b := &bench{ToolServer: s, room: make(chan struct{}, maxExchanges), seats: make(chan struct{}, maxStreams),
@@ -46,9 +48,12 @@ func newBenches(servers []wire.ToolServer) map[string]*bench {
 				b.grants = append(b.grants, g)
 			}
 		}
+		if err := g.connect(b); err != nil {
+			return nil, err
+		}
 		benches[s.Inside] = b
 	}
-	return benches
+	return benches, nil
 }
 
 // benchOf is the tool server that a request is for; nil: it is for something else.

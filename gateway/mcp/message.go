@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 )
@@ -164,6 +165,36 @@ func (r Request) Written() ([]byte, error) {
 		message["params"] = params
 	}
 	return Write(message)
+}
+
+// Token is what a program will know the progress of its request by; nil: it wants to
+// hear of none.
+func (r Request) Token() any {
+	meta, _ := r.Params["_meta"].(map[string]any)
+	return meta["progressToken"]
+}
+
+// As is the request under another id, by which its progress is told too.
+func (r Request) As(id json.Number) Request {
+	r.ID = id
+	if r.Token() != nil {
+		r.Params = maps.Clone(r.Params)
+		r.Params["_meta"] = map[string]any{"progressToken": id}
+	}
+	return r
+}
+
+// Cancels is the id of the request that a notification takes back.
+func (r Request) Cancels() any { return r.Params["requestId"] }
+
+// Opening is what begins a conversation, by the name of whoever speaks.
+func Opening(name string) Request {
+	return Request{Method: Initialize, Params: map[string]any{"protocolVersion": versions[0], "clientInfo": map[string]any{"name": name, "version": "1"}}}
+}
+
+// Cancel takes a request back.
+func Cancel(id json.Number) Request {
+	return Request{Method: Cancelled, Params: map[string]any{"requestId": id}}
 }
 
 func only(fields map[string]any, names ...string) map[string]any {

@@ -3,6 +3,7 @@ package mcp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -66,6 +67,28 @@ var heard = map[string][]string{
 func (a Answer) Heard() bool {
 	_, ok := heard[a.Method]
 	return ok && a.ID == nil
+}
+
+// Token is what a notification of progress says that it is about.
+func (a Answer) Token() any { return a.params["progressToken"] }
+
+// About is a notification of progress for whoever has given this token.
+func (a Answer) About(token any) Answer {
+	a.params = maps.Clone(a.params)
+	a.params["progressToken"] = token
+	return a
+}
+
+// For is what a server has said at the beginning, as the reply to a program: in the
+// older of the versions that both speak, as they are named by their day.
+func (a Answer) For(asked Request) Answer {
+	a.ID = asked.ID
+	server, _ := a.Result["protocolVersion"].(string)
+	if theirs, _ := asked.Params["protocolVersion"].(string); Known(theirs) && theirs < server {
+		a.Result = maps.Clone(a.Result)
+		a.Result["protocolVersion"] = theirs
+	}
+	return a
 }
 
 // Definition is what a server says of one tool.

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 
 	"nacre"
 	"nacre/egress"
@@ -21,6 +22,7 @@ import (
 const (
 	ControlFD = 3 // sequenced-packet socket to the supervisor
 	ConfigFD  = 4 // pipe with the Config, read to its end
+	StreamFD  = 5 // the first of the tool servers' that speak in lines
 )
 
 // Config is all that a gateway knows. The zero value reaches nothing.
@@ -95,6 +97,8 @@ type ToolServer struct {
 	Port   int
 	Plain  bool // without TLS outside: on this machine
 	Path   string
+	Stream int           // the descriptor at which it speaks in lines, in place of HTTP; 0: none
+	Answer time.Duration // how long an answer may take; 0: the usual
 	Grants []nacre.NamedGrant
 }
 
