@@ -90,6 +90,7 @@ var places = map[string]place{
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
 	"pool":          {layer: engines},
+	"skill":         {layer: engines},
 	"doctor":        {layer: doors},
 	"attack":        {layer: engines},
 	"load":          {layer: doors},
