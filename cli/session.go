@@ -29,6 +29,7 @@ type session struct {
 	events *events
 	live   *live
 	learn  *learn.Log // where it is run to see what it needs
+	server bool       // it serves whoever is at its input, and ends with that
 	apart  bool       // what it prints goes where errors go
 
 	listener *net.UnixListener // of the control socket
@@ -50,6 +51,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	engine.Alias = s.name
+	s.live.serve(engine)
 	if s.learn != nil {
 		if err := learning(engine, s.learn); err != nil {
 			return nacre.Exit{}, err
@@ -156,6 +158,9 @@ func (s *session) closeLog() {
 func (s *session) streams() nacre.Streams {
 	if s.apart {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
+	if s.server {
+		return nacre.Streams{In: s.untilLeft(), Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
 	if !s.tty {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}

@@ -95,6 +95,7 @@ func (a Answer) For(asked Request) Answer {
 type Definition struct {
 	Name   string
 	Digest string // of all but what may differ from one time to the next
+	Unseen string // the first character in it that nobody sees; empty: none
 	fields map[string]any
 }
 
@@ -112,7 +113,7 @@ func (a Answer) Definitions() ([]Definition, error) {
 			return nil, errors.New("a tool without a name")
 		}
 		fields = only(fields, "name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution")
-		all = append(all, Definition{name, Digest(fields), fields})
+		all = append(all, Definition{name, Digest(fields), Unseen(fields), fields})
 	}
 	return all, nil
 }
@@ -145,6 +146,9 @@ func (a Answer) Written(method string, tools []Definition) ([]byte, error) {
 	case Initialize:
 		if version, _ := a.Result["protocolVersion"].(string); !Known(version) {
 			return nil, fmt.Errorf("the server speaks version %.40q of the protocol, which is not known here", version)
+		}
+		if c := Unseen(result); c != "" {
+			return nil, fmt.Errorf("the server begins with %s, which nobody sees", c)
 		}
 		result["capabilities"] = map[string]any{"tools": map[string]any{"listChanged": true}}
 	case List:

@@ -82,6 +82,11 @@ func (s *Server) send(ctx context.Context, r mcp.Request) error {
 		return err
 	}
 	select {
+	case <-s.gone:
+		return s.why
+	default:
+	}
+	select {
 	case s.lines <- line:
 		return nil
 	case <-s.gone:

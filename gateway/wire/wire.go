@@ -97,6 +97,7 @@ type ToolServer struct {
 	Port   int
 	Plain  bool // without TLS outside: on this machine
 	Path   string
+	Skill  string        // that it is; it has no host then
 	Stream int           // the descriptor at which it speaks in lines, in place of HTTP; 0: none
 	Answer time.Duration // how long an answer may take; 0: the usual
 	Grants []nacre.NamedGrant
