@@ -65,6 +65,7 @@ var places = map[string]place{
 	"gateway/launch":  {layer: engines},
 	"gateway/mcp":     {layer: engines},
 	"gateway/model":   {layer: engines},
+	"gateway/stdio":   {layer: engines},
 	"gateway/wire":    {layer: engines},
 
 	"vault/keyring":   {layer: engines},
@@ -86,6 +87,7 @@ var places = map[string]place{
 	"runs":          {layer: engines},
 	"install":       {layer: engines},
 	"guise":         {layer: engines},
+	"toolserver":    {layer: engines},
 	"watch":         {layer: engines},
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
