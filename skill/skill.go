@@ -50,10 +50,11 @@ type Skill struct {
 	Capabilities       *manifest.Manifest
 	CapabilitiesDigest string
 	// Digest is that of the whole tree: names, contents, which files are
-	// executable. Files are listed by name; the total is in bytes.
-	Digest string
-	Files  []File
-	Total  int64
+	// executable. Files and folders are listed by name; the total is in bytes.
+	Digest  string
+	Files   []File
+	Folders []string
+	Total   int64
 }
 
 // Open reads a folder of the host, which must be called as the skill is. It is
@@ -86,7 +87,7 @@ func Read(folder fs.FS) (*Skill, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Skill{Kind: Knowledge, Digest: t.digest(), Files: t.files, Total: t.total}
+	s := &Skill{Kind: Knowledge, Digest: t.digest(), Files: t.files, Folders: t.folders, Total: t.total}
 	text, ok := t.kept[Main]
 	if !ok {
 		return nil, fault.New(fault.Invalid, "there is no %s", Main).
