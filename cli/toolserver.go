@@ -16,6 +16,7 @@ import (
 	"nacre/fault"
 	"nacre/gateway/launch"
 	"nacre/grant"
+	"nacre/install"
 	"nacre/manifest"
 	"nacre/skill"
 	"nacre/toolserver"
@@ -43,9 +44,18 @@ func (in *input) server(app *App, o owner, c *grant.Input) error {
 		return err
 	}
 	c.ManifestPath, c.Digest, c.Lock = filepath.Join(folder, skill.CapabilitiesFile), s.Digest, lock
-	c.Files = append(c.Files, manifest.File{Path: folder, At: toolserver.Inside, Access: nacre.Read,
-		Reason: "the skill's own folder", Origin: nacre.Origin{File: nacre.OriginCommandLine}})
-	return nil
+	c.Files = append(c.Files, readable(folder, toolserver.Inside, "the skill's own folder"))
+	if t.URL.Value == "" {
+		return nil
+	}
+	bridge, err := install.Beside(app.Program, "nacre-bridge")
+	c.Files = append(c.Files, readable(bridge, toolserver.Bridge, "speaks for a server that speaks HTTP"))
+	return err
+}
+
+// readable is a place that the owner grants by running a skill.
+func readable(path, at, why string) manifest.File {
+	return manifest.File{Path: path, At: at, Access: nacre.Read, Reason: why, Origin: nacre.Origin{File: nacre.OriginCommandLine}}
 }
 
 // skillFolder is where a skill is, and its entry in the lock: by its name, or by a

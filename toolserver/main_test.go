@@ -27,7 +27,13 @@ var bin string
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "serve":
+		if os.Args[2] == "lines" || os.Args[2] == "http" {
+			honest(os.Args[2])
+		}
 		serve(os.Args[2])
+		return
+	case len(os.Args) == 3 && os.Args[1] == "use":
+		use(os.Args[2])
 		return
 	case len(os.Args) == 4 && os.Args[1] == "supervise":
 		supervise(os.Args[2], os.Args[3])

@@ -20,8 +20,12 @@ import (
 // File is where a skill says how its server is started.
 const File = "tool.yaml"
 
-// Inside is where a server finds its skill's folder, to read.
-const Inside = "/skill"
+// Where a server finds its skill's folder, to read, and where the program is that
+// speaks for it where it speaks HTTP.
+const (
+	Inside = "/skill"
+	Bridge = "/skill-bridge"
+)
 
 // MaxAnswer is the longest that one answer may take.
 const MaxAnswer = 10 * time.Minute
@@ -30,6 +34,7 @@ const MaxAnswer = 10 * time.Minute
 type Tool struct {
 	Version int         `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Command []string    `yaml:"command,required,some" about:"the program and its arguments; ./NAME is a file of the skill"`
+	URL     strict.Text `yaml:"url" match:"^http://127[.]0[.]0[.]1:[1-9][0-9]{0,4}/[A-Za-z0-9._~/-]{0,200}$" about:"where the server speaks HTTP, such as http://127.0.0.1:8000/mcp, inside its sandbox; default: it speaks in lines on its standard input and output"`
 	Answer  strict.Text `yaml:"answer" match:"^[1-9][0-9]{0,3}(s|m)$" about:"how long one answer may take, such as 30s; default and most: 10m"`
 	Origin  nacre.Origin
 }
@@ -101,6 +106,9 @@ func Manifest(s *skill.Skill, t *Tool) (*manifest.Manifest, error) {
 	m.Command = slices.Clone(t.Command)
 	if strings.HasPrefix(m.Command[0], "./") {
 		m.Command[0] = path.Join(Inside, m.Command[0])
+	}
+	if t.URL.Value != "" {
+		m.Command = append([]string{Bridge, t.URL.Value}, m.Command...)
 	}
 	if m.Workdir == "" {
 		m.Workdir = Inside

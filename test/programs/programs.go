@@ -16,7 +16,7 @@ func Dir() (dir string, remove func(), err error) {
 	if dir := os.Getenv("NACRE_BIN"); dir != "" {
 		return dir, func() {}, nil
 	}
-	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-attack")
+	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-bridge", "nacre/cmd/nacre-attack")
 }
 
 // build builds programs into a new folder.
