@@ -67,7 +67,12 @@ func (app *App) skillFolder(o owner, name string) (folder, lock string, err erro
 		}
 		return filepath.Clean(name), "", nil
 	}
-	return "", "", fault.New(fault.NotFound, "there is no skill %q", name)
+	shelf, err := app.shelf(o)
+	if err != nil {
+		return "", "", err
+	}
+	_, entry, err := shelf.Skill(name)
+	return shelf.Folder(entry), entry.Name, err
 }
 
 // serve has the gateway's launcher start tool servers that are skills, under the

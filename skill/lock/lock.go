@@ -8,14 +8,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
-
-	"go.yaml.in/yaml/v3"
 
 	"nacre"
 	"nacre/fault"
+	"nacre/remedy"
 	"nacre/skill"
 	"nacre/strict"
 )
@@ -36,9 +33,10 @@ type Entry struct {
 	Kind         skill.Kind `yaml:"kind,required" oneof:"knowledge tool harness channel" about:"what it is"`
 	Source       string     `yaml:"source,required" about:"where it came from, for updates"`
 	Revision     string     `yaml:"revision" about:"what exactly that was: a commit, or a digest"`
+	Path         string     `yaml:"path" about:"the folder in it, where that is not all of it"`
 	Digest       string     `yaml:"digest,required" match:"^sha256:[0-9a-f]{64}$" about:"of its whole folder: sha256:…"`
 	Capabilities string     `yaml:"capabilities" match:"^(sha256:[0-9a-f]{64})?$" about:"of its capabilities.yaml, if it has one"`
-	Accepted     []string   `yaml:"accepted,some" about:"kinds of findings that the owner has accepted"`
+	Accepted     []string   `yaml:"accepted,some" match:"^[a-z-]{1,40}$" about:"kinds of findings that the owner has accepted"`
 	Origin       nacre.Origin
 }
 
@@ -121,16 +119,12 @@ func (f *File) Format() ([]byte, error) {
 	b.WriteString("skills:\n")
 	for _, e := range list {
 		lead := "  - "
-		for _, pair := range [][2]string{{"name", e.Name}, {"kind", string(e.Kind)}, {"source", e.Source}, {"revision", e.Revision},
+		for _, pair := range [][2]string{{"name", e.Name}, {"kind", string(e.Kind)}, {"source", e.Source}, {"path", e.Path}, {"revision", e.Revision},
 			{"digest", e.Digest}, {"capabilities", e.Capabilities}} {
 			if pair[1] == "" {
 				continue
 			}
-			text, err := quoted(pair[1])
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(&b, "%s%s: %s\n", lead, pair[0], text)
+			fmt.Fprintf(&b, "%s%s: %s\n", lead, pair[0], remedy.Quote(pair[1]))
 			lead = "    "
 		}
 		if len(e.Accepted) > 0 {
@@ -139,16 +133,4 @@ func (f *File) Format() ([]byte, error) {
 	}
 	_, err := Parse(Name, b.Bytes()) // what was written can be read
 	return b.Bytes(), err
-}
-
-// quoted is a text as YAML takes it back: on one line, with nothing hidden.
-func quoted(s string) (string, error) {
-	if !utf8.ValidString(s) {
-		return "", fault.New(fault.Invalid, "%s: %.80q is not UTF-8", Name, s)
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return strconv.QuoteToASCII(s), nil
-	}
-	b, err := yaml.Marshal(s)
-	return strings.TrimSuffix(string(b), "\n"), err
 }

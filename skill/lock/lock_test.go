@@ -25,14 +25,14 @@ version: 1
 skills:
   - name: data
     kind: tool
-    source: git+https://example.com/x.git
+    source: "git+https://example.com/x.git"
     revision: abc
-    digest: ` + digest + `
-    capabilities: ` + digest + `
+    digest: "` + digest + `"
+    capabilities: "` + digest + `"
   - name: greet
     kind: knowledge
     source: "archive:/home/u/\u202ex\n.zip"
-    digest: ` + digest + "\n"
+    digest: "` + digest + "\"\n"
 	if string(text) != want {
 		t.Errorf("%s", text)
 	}
