@@ -169,7 +169,7 @@ func reach(arguments map[string]any) string {
 		c.Close()
 	}
 	note("socket", err)
-	note("its own folder, to write", os.WriteFile("/skill/server", nil, 0o755))
+	note("its own folder, to write", os.WriteFile(os.Args[0], nil, 0o755))
 	for fd := 3; fd < 64; fd++ { // Go's own are its pollers'
 		if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil && !strings.Contains(to, "eventpoll") && !strings.Contains(to, "eventfd") && !strings.Contains(to, "cgroup") {
 			note("descriptor to "+to, nil)

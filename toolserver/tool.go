@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"nacre"
+	"nacre/compile"
 	"nacre/fault"
 	"nacre/manifest"
 	"nacre/skill"
@@ -20,12 +21,12 @@ import (
 // File is where a skill says how its server is started.
 const File = "tool.yaml"
 
-// Where a server finds its skill's folder, to read, and where the program is that
-// speaks for it where it speaks HTTP.
-const (
-	Inside = "/skill"
-	Bridge = "/skill-bridge"
-)
+// Bridge is where the program is that speaks for a server that speaks HTTP.
+const Bridge = "/skill-bridge"
+
+// Inside is where a server finds its skill's folder, to read: where every agent that
+// may read a skill finds it.
+func Inside(name string) string { return path.Join(compile.Home, ".agents/skills", name) }
 
 // MaxAnswer is the longest that one answer may take.
 const MaxAnswer = 10 * time.Minute
@@ -105,13 +106,13 @@ func Manifest(s *skill.Skill, t *Tool) (*manifest.Manifest, error) {
 	}
 	m.Command = slices.Clone(t.Command)
 	if strings.HasPrefix(m.Command[0], "./") {
-		m.Command[0] = path.Join(Inside, m.Command[0])
+		m.Command[0] = path.Join(Inside(s.Name), m.Command[0])
 	}
 	if t.URL.Value != "" {
 		m.Command = append([]string{Bridge, t.URL.Value}, m.Command...)
 	}
 	if m.Workdir == "" {
-		m.Workdir = Inside
+		m.Workdir = Inside(s.Name)
 	}
 	return &m, nil
 }
