@@ -25,7 +25,7 @@ func TestHostileSkill(t *testing.T) {
 		"deep":    "nested deeper than 64",
 		"another": "it has not answered within 1s",
 		"banner":  "not one JSON value",
-		"large":   "the server says more than is taken",
+		"large":   "a line is longer than is taken",
 		"escapes": `\u001b]52;c;ZXZpbA==\u0007 and`,
 		"sneaky":  "a character that nobody sees, U+E0073",
 		"asks":    `"not available here`,
@@ -63,7 +63,7 @@ func TestHostileSkill(t *testing.T) {
 // is told, and goes on.
 func TestSkillCutOff(t *testing.T) {
 	programs.Needs(t, "curl")
-	for tool, want := range map[string]string{"gigabyte": "more than is taken", "flood": "the server has ended", "insist": "more than is taken", "crash": "the server has ended"} {
+	for tool, want := range map[string]string{"gigabyte": "longer than is taken", "flood": "the server has ended", "insist": "more than is taken", "crash": "the server has ended"} {
 		t.Run(tool, func(t *testing.T) {
 			w := forTest(t)
 			w.skill(t, "evil", "limits: {output: 8MiB}\n", map[string]string{"tools": "*"})

@@ -42,7 +42,9 @@ func use(url string) {
 	ctx := context.Background()
 	for i := range 2 {
 		c := mcp.NewClient(&mcp.Implementation{Name: "agent", Version: "1"}, &mcp.ClientOptions{
-			ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) { fmt.Println("progress", r.Params.Message) },
+			ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+				fmt.Println("progress", r.Params.Message)
+			},
 		})
 		s, err := c.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url}, nil)
 		if err != nil {

@@ -1,3 +1,6 @@
+// Package mcp reads what programs and tool servers say to each other in the Model
+// Context Protocol, strictly: so that nobody downstream reads something else than
+// what was decided upon. What goes on is written anew.
 package mcp
 
 import (
@@ -8,6 +11,14 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"nacre/strictjson"
+)
+
+// MaxRequest and MaxReply bound one message, in bytes.
+const (
+	MaxRequest = 1 << 20
+	MaxReply   = 4 << 20
 )
 
 // The methods that a program may use. Whatever else there is, is denied.
@@ -44,7 +55,7 @@ type Request struct {
 
 // envelope reads the outermost object: known keys only.
 func envelope(b []byte, folded bool, keys ...string) (map[string]any, error) {
-	v, err := Parse(b, folded)
+	v, err := strictjson.Parse(b, folded)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +175,7 @@ func (r Request) Written() ([]byte, error) {
 	if len(params) > 0 {
 		message["params"] = params
 	}
-	return Write(message)
+	return strictjson.Write(message)
 }
 
 // Token is what a program will know the progress of its request by; nil: it wants to
@@ -209,7 +220,7 @@ func only(fields map[string]any, names ...string) map[string]any {
 
 // Digest is the SHA-256 of a value.
 func Digest(v any) string {
-	b, err := Write(v)
+	b, err := strictjson.Write(v)
 	if err != nil {
 		return "" // equal to no digest
 	}
@@ -218,7 +229,7 @@ func Digest(v any) string {
 
 // Refusal is the answer to a request that is not let through.
 func Refusal(id any, code int, why string) []byte {
-	b, err := Write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": why}})
+	b, err := strictjson.Write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": why}})
 	if err != nil {
 		return []byte("{}")
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"nacre/strictjson"
 )
 
 // Answer is what a server says: the reply to a request, a notification, or a
@@ -132,7 +134,7 @@ func (a Answer) Written(method string, tools []Definition) ([]byte, error) {
 	message := map[string]any{"jsonrpc": "2.0", "id": a.ID}
 	if a.Error != nil {
 		message["error"] = only(a.Error, "code", "message", "data")
-		return Write(message)
+		return strictjson.Write(message)
 	}
 	if a.Result == nil {
 		return nil, errors.New("the reply has no result")
@@ -163,7 +165,7 @@ func (a Answer) Written(method string, tools []Definition) ([]byte, error) {
 		}
 	}
 	message["result"] = result
-	return Write(message)
+	return strictjson.Write(message)
 }
 
 // Notice is a notification as it is passed on.
@@ -172,10 +174,10 @@ func (a Answer) Notice() ([]byte, error) {
 	if params := only(a.params, heard[a.Method]...); len(params) > 0 {
 		message["params"] = params
 	}
-	return Write(message)
+	return strictjson.Write(message)
 }
 
 // Pong answers a server's ping.
 func Pong(id any) ([]byte, error) {
-	return Write(map[string]any{"jsonrpc": "2.0", "id": id, "result": map[string]any{}})
+	return strictjson.Write(map[string]any{"jsonrpc": "2.0", "id": id, "result": map[string]any{}})
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"nacre/gateway/mcp"
+	"nacre/strictjson"
 )
 
 const (
@@ -109,14 +110,14 @@ func (s *Server) mention(line []byte, err error) {
 }
 
 func (s *Server) read() {
-	lines := mcp.NewLines(s.stream, mcp.MaxReply)
+	lines := strictjson.NewLines(s.stream, mcp.MaxReply)
 	for {
 		line, err := lines.Next()
 		var said mcp.Answer
 		switch {
 		case err == nil:
 			said, err = mcp.ReadAnswer(line)
-		case !errors.Is(err, mcp.ErrFlood):
+		case !errors.Is(err, strictjson.ErrLong):
 			s.Close(ErrGone)
 			return
 		}

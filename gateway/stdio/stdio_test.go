@@ -136,7 +136,7 @@ func TestUnread(t *testing.T) {
 		"twice":     {`{"jsonrpc":"2.0","id":2,"result":{},"result":{}}`, "is there twice"},
 		"deep":      {`{"jsonrpc":"2.0","id":2,"result":{"content":` + deep + `}}`, "nested deeper"},
 		"batch":     {`[{"jsonrpc":"2.0","id":2,"result":{}}]`, "several messages"},
-		"long":      {`{"jsonrpc":"2.0","id":2,"result":{"content":"` + strings.Repeat("x", mcp.MaxReply) + `"}}`, "more than is taken"},
+		"long":      {`{"jsonrpc":"2.0","id":2,"result":{"content":"` + strings.Repeat("x", mcp.MaxReply) + `"}}`, "longer than is taken"},
 		"not UTF-8": {"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"\xff\":1}}", "not UTF-8"},
 		"more keys": {`{"jsonrpc":"2.0","id":2,"result":{},"x":1}`, "belongs to no such message"},
 	} {

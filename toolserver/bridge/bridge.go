@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"nacre/gateway/mcp"
+	"nacre/strictjson"
 )
 
 // Bridge is in front of one server.
@@ -41,7 +42,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader) error {
 	if err := b.reached(ctx); err != nil {
 		return err
 	}
-	lines := mcp.NewLines(in, mcp.MaxRequest)
+	lines := strictjson.NewLines(in, mcp.MaxRequest)
 	for {
 		line, err := lines.Next()
 		if err == io.EOF {

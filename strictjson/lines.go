@@ -1,4 +1,4 @@
-package mcp
+package strictjson
 
 import (
 	"bufio"
@@ -7,7 +7,10 @@ import (
 	"io"
 )
 
-// Lines reads messages that are a line each, as servers write them that speak on a
+// ErrLong says that a line is over its bounds.
+var ErrLong = errors.New("a line is longer than is taken")
+
+// Lines reads messages that are a line each, as programs write them that speak on a
 // stream.
 type Lines struct {
 	from *bufio.Reader
@@ -20,7 +23,7 @@ func NewLines(from io.Reader, one int) *Lines {
 	return &Lines{from: bufio.NewReaderSize(from, 32<<10), one: one}
 }
 
-// Next is the next line that is not blank. ErrFlood: it was too long, and the next
+// Next is the next line that is not blank. ErrLong: it was too long, and the next
 // call goes on behind it. What the last line holds, without an end, is dropped.
 func (l *Lines) Next() ([]byte, error) {
 	var line []byte
@@ -34,7 +37,7 @@ func (l *Lines) Next() ([]byte, error) {
 			continue
 		case len(line)+len(piece) > l.one:
 			l.over = err != nil
-			return nil, ErrFlood
+			return nil, ErrLong
 		}
 		line = append(line, piece...)
 		if err != nil {
