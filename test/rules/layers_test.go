@@ -116,6 +116,12 @@ var places = map[string]place{
 	"cmd/nacre-attack":  {layer: commands},
 	"cmd/nacre-gateway": {layer: commands},
 
+	"channel":      {layer: engines},
+	"channel/echo": {layer: engines},
+	"strictjson":   {layer: core},
+
+	"channel/channeltest":  {layer: beside},
+	"examples/channel":     {layer: beside},
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
