@@ -44,7 +44,11 @@ func (in *input) server(app *App, o owner, c *grant.Input) error {
 		return err
 	}
 	c.ManifestPath, c.Digest, c.Lock = filepath.Join(folder, skill.CapabilitiesFile), s.Digest, lock
-	c.Files = append(c.Files, readable(folder, toolserver.Inside(s.Name), "the skill's own folder"))
+	if lock != "" {
+		c.Skill = []string{lock}
+	} else {
+		c.Files = append(c.Files, readable(folder, toolserver.Inside(s.Name), "the skill's own folder"))
+	}
 	if t.URL.Value == "" {
 		return nil
 	}
