@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"nacre/channel"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -19,9 +20,12 @@ func TestShownFilesParse(t *testing.T) {
 	parse := func(where, text string) {
 		seen++
 		var err error
-		if strings.Contains(text, "\nname:") {
+		switch {
+		case filepath.Base(where) == channel.File:
+			_, err = channel.Parse([]byte(text))
+		case strings.Contains(text, "\nname:"):
 			_, err = manifest.Parse(where, []byte(text))
-		} else {
+		default:
 			_, err = policy.Parse(where, []byte(text))
 		}
 		if err != nil {
