@@ -20,10 +20,8 @@ func TestHostileSkill(t *testing.T) {
 	script := list("evil")
 	cases := map[string]string{
 		"fine":    "done fine",
-		"hang":    "it has not answered within 1s",
 		"twice":   "is there twice",
 		"deep":    "nested deeper than 64",
-		"another": "it has not answered within 1s",
 		"banner":  "not one JSON value",
 		"large":   "a line is longer than is taken",
 		"escapes": `\u001b]52;c;ZXZpbA==\u0007 and`,
@@ -34,6 +32,12 @@ func TestHostileSkill(t *testing.T) {
 		script += call("evil", tool)
 	}
 	script += call("evil", "change") + list("evil") + call("evil", "other") + post("evil", "last", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"unlisted","arguments":{}}}`)
+	w.answer = "1s"
+	w.skill(t, "slow", "", map[string]string{"tools": "*"})
+	for _, tool := range []string{"hang", "another"} {
+		script += call("slow", tool)
+		cases[tool] = "it has not answered within 1s"
+	}
 	out := w.run(t, script)
 	for tool, want := range cases {
 		answer := said(out, tool)
@@ -93,7 +97,6 @@ func TestSkillReaches(t *testing.T) {
 	}
 	defer l.Close()
 	w := forTest(t)
-	w.answer = "1m"
 	w.skill(t, "evil", "", map[string]string{"tools": "*"})
 	diary := filepath.Join(w.home, "agent", "diary")
 	if err := os.MkdirAll(filepath.Dir(diary), 0o755); err != nil {

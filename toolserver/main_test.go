@@ -107,7 +107,7 @@ func newWorld(home, bin string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{home: home, bin: bin, answer: "1s", store: store, audit: &memory{}}
+	w := &world{home: home, bin: bin, answer: "1m", store: store, audit: &memory{}}
 	w.engine = &native.Engine{Init: filepath.Join(bin, "nacre-init"), Runs: store, Audit: w.audit,
 		Gateways: &launch.Launcher{Program: filepath.Join(bin, "nacre-gateway"), Resolvers: []string{"127.0.0.1:1"}, Skills: w.start}}
 	w.plan = nacre.Plan{

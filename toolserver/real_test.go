@@ -79,7 +79,6 @@ func TestRealServer(t *testing.T) {
 	for _, name := range []string{"lines", "http"} {
 		t.Run(name, func(t *testing.T) {
 			w := forTest(t)
-			w.answer = "1m"
 			if name == "http" {
 				w.answer += "\nurl: http://127.0.0.1:8000/mcp"
 			}
