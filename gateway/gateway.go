@@ -31,6 +31,8 @@ type Gateway struct {
 	desks    map[string]wire.Model // by the name that they have inside
 	hosts    func() []string       // of the providers of models that are known
 	till     *till
+	asker    *asker
+	lender   *lender
 	benches  map[string]*bench // of tools, likewise
 	outside  http.RoundTripper // for what is asked on behalf of programs
 	tokens   tokens
@@ -96,6 +98,10 @@ func Main(control *wire.Conn, configured func() (wire.Config, error)) error {
 			go g.stop()
 		case m.Ack != nil:
 			g.book.acknowledged(*m.Ack)
+		case m.Answer != nil:
+			g.asker.answered(*m.Answer)
+		case m.Renewed != nil:
+			g.lender.answered(*m.Renewed)
 		case m.Reserved != nil:
 			g.till.answered(*m.Reserved)
 		}
@@ -109,6 +115,7 @@ func (g *Gateway) stop() {
 		<-g.drained
 		g.drain()
 	}
+	g.tokens.close()
 	g.book.close(context.Background())
 	g.till.close()
 	os.Exit(0)
@@ -142,7 +149,7 @@ func (k keys) gateway(config wire.Config, control *wire.Conn) *Gateway {
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
 	g.hosts = sync.OnceValue(knownHosts)
-	g.lures = newLures(config.Secrets)
+	g.lures, g.asker, g.lender = newLures(config.Secrets), newAsker(control, config.Ask), newLender(control)
 	g.benches, g.outside = newBenches(config.Tools), g.lazily(true)
 	g.web = g.newServer()
 	return g

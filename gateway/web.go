@@ -175,7 +175,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), intentKey, i))
-	d, grant, detail := g.decide(i, r)
+	d, grant, detail := g.permit(i, r)
 	m := g.meters.of(grant)
 	if d.Effect == nacre.Allow && i.Upgrade != "" {
 		if err := websocket.Asked(r); err != nil {
@@ -213,7 +213,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return
 	}
-	if r.Body != nil && r.Body != http.NoBody && m.limit > 0 {
+	if r.Body != nil && r.Body != http.NoBody && m.bounded() {
 		r.Body = struct {
 			io.Reader
 			io.Closer
@@ -253,6 +253,9 @@ func (g *Gateway) used(i egress.Intent, r *http.Request, detail map[string]strin
 // decide asks about a request as it is, then as what it means to git.
 func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacre.NetworkGrant, map[string]string) {
 	detail := map[string]string{}
+	if i.Upgrade != "" {
+		detail["upgrade"] = i.Upgrade
+	}
 	d, grant := g.rules().Decide(i)
 	if d.Effect == nacre.Allow {
 		for _, other := range meanings(i, r) {

@@ -149,10 +149,59 @@ func TestRevokedEverywhere(t *testing.T) {
 		"(echo hello; sleep 30) | curl -sSN telnet://db.test:" + port(db) + " &", "wait"}, "\n"))
 	defer func() { _ = box.Stop(0) }()
 	within(t, &open, "not everything is open", out)
-	if err := box.(interface{ Reach([]string) error }).Reach(nil); err != nil {
+	if err := w.opened.Change(nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	within(t, &ended, "something goes on without a grant", out)
+}
+
+// TestAddedLive: what is granted while a sandbox runs is reached at once, under its own
+// certificate; what was open stays so; what is granted no more ends.
+func TestAddedLive(t *testing.T) {
+	w := newWorld(t)
+	begun, over := map[string]chan bool{}, map[string]chan bool{}
+	serve := func(name string) net.Listener {
+		begun[name], over[name] = make(chan bool), make(chan bool)
+		return w.serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(rw, "begun")
+			rw.(http.Flusher).Flush()
+			close(begun[name])
+			<-r.Context().Done()
+			close(over[name])
+		}), name)
+	}
+	first, later := serve("api.test"), serve("later.test")
+	w.grant("api.test", first, nil)
+	at := "https://later.test:" + port(later) + "/"
+	box, out := w.start("sh", "-c", "curl -sSN https://api.test:"+port(first)+"/ & until curl -sSN "+at+" | grep begun; do sleep 0.05; done; wait")
+	defer func() { _ = box.Stop(0) }()
+	soon := func(c chan bool, otherwise string) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s\n%s\n%s", otherwise, out, w.audit)
+		}
+	}
+	soon(begun["api.test"], "the stream is not open")
+	w.grant("later.test", later, nil)
+	change := func(ids []string, more []nacre.NetworkGrant) {
+		t.Helper()
+		if err := w.opened.Change(ids, more); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change([]string{"network.1"}, w.plan.Network[1:])
+	soon(begun["later.test"], "what was granted later is not reached")
+	change([]string{"network.1"}, nil)
+	soon(over["later.test"], "what was granted later goes on without its grant")
+	select {
+	case <-over["api.test"]:
+		t.Error("what was open ended when something was added beside it")
+	default:
+	}
+	change(nil, nil)
+	soon(over["api.test"], "the stream goes on without its grant")
 }
 
 // within waits for a group, not for ever.
