@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"nacre/channel"
+	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -19,9 +21,14 @@ func TestShownFilesParse(t *testing.T) {
 	parse := func(where, text string) {
 		seen++
 		var err error
-		if strings.Contains(text, "\nname:") {
+		switch {
+		case filepath.Base(where) == channel.File:
+			_, err = channel.Parse([]byte(text))
+		case strings.Contains(text, "\nheadless:"):
+			_, err = harness.Parse(where, []byte(text))
+		case strings.Contains(text, "\nname:"):
 			_, err = manifest.Parse(where, []byte(text))
-		} else {
+		default:
 			_, err = policy.Parse(where, []byte(text))
 		}
 		if err != nil {
@@ -44,12 +51,13 @@ func TestShownFilesParse(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsShown: the two grammars' documents show every key.
+// TestEveryKeyIsShown: the grammars' documents show every key.
 func TestEveryKeyIsShown(t *testing.T) {
 	docs := documents(t)
 	for name, root := range map[string]reflect.Type{
 		"docs/MANIFEST.md": reflect.TypeFor[manifest.Manifest](),
 		"docs/POLICY.md":   reflect.TypeFor[policy.Policy](),
+		"docs/AGENTS.md":   reflect.TypeFor[harness.Grammar](),
 	} {
 		text := docs[name] + docs["docs/MANIFEST.md"] // the policy uses the manifest's words
 		for _, key := range keys(root, map[reflect.Type]bool{}) {
