@@ -39,6 +39,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
   nacre run --agent agent.yaml              run what a manifest declares
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
+		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(cmd)
@@ -48,7 +49,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	f.StringVarP(&o.tty, "tty", "t", "auto", "give it a terminal: auto, always or never")
 	f.Lookup("tty").NoOptDefVal = "always"
 	f.StringVar(&o.events, "json-events", "", "write what happens as JSON lines to a `FD|FILE`")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings and no denied system calls")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings, and not what was denied")
 	return cmd
 }
 
@@ -78,7 +79,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	}
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
 		live: now, server: o.tool != ""}
-	now.asked, now.plan = asked, p
+	now.start(asked, p)
 	exit, err := s.run(ctx)
 	if err != nil {
 		events.failed(err)

@@ -18,6 +18,7 @@ type skillAddOptions struct {
 	app    *App
 	path   string
 	accept bool
+	tiers  []string
 }
 
 func newSkillAdd(app *App) *cobra.Command {
@@ -25,17 +26,22 @@ func newSkillAdd(app *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add [flags] SOURCE",
 		Short: "Copy a skill, look at it, and pin it",
-		Long: `Copy a skill from a folder or an archive (tar, tar.gz, zip), show what it asks
-for and what was found in it, and pin it in nacre.lock. What was found and is
-marked high refuses it, until you have read it and say --accept-findings.`,
+		Long: `Copy a skill from a folder, an archive (tar, tar.gz, zip), a git repository or an
+artifact in a registry, show what it asks for and what was found in it, and pin it
+in nacre.lock. What was found and is marked high refuses it, until you have read it
+and say --accept-findings. Git runs in a sandbox that reaches that one repository only.`,
 		Example: `  nacre skill add ./skills/greet
   nacre skill add greet.tar.gz
-  nacre skill add skills.zip --path skills/greet`,
+  nacre skill add skills.zip --path skills/greet
+  nacre skill add git+https://github.com/acme/skills --path skills/greet
+  nacre skill add git+https://github.com/acme/greet.git#v2
+  nacre skill add oci:registry.example.com/skills/greet:v2`,
 		Args: takes(1, 1, "one SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVar(&o.path, "path", "", "the `FOLDER` of the skill in an archive or a repository")
 	cmd.Flags().BoolVar(&o.accept, "accept-findings", false, "add it in spite of what was found in it")
+	tierFlag(cmd, &o.tiers)
 	return cmd
 }
 
@@ -53,9 +59,13 @@ func (o *skillAddOptions) run(ctx context.Context, written string) error {
 		return err
 	}
 	defer st.Discard()
-	found, e, err := src.fetch(ctx, st)
+	src.accept = o.tiers
+	found, e, err := src.fetch(ctx, o.app, st)
 	if err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "%s", src)
+	}
+	if err := o.app.signedFor(who, found); err != nil {
+		return err
 	}
 	if old := l.Find(e.Name); old != nil && old.Digest != e.Digest {
 		return fault.New(fault.Conflict, "there is a skill %s already, from %s", e.Name, old.Source).

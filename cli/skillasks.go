@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -15,8 +16,9 @@ import (
 )
 
 // declared is the plan of a skill to which all is granted that it asks for:
-// what it would have of its owner at most. Nobody runs it.
-func declared(s *skill.Skill) (nacre.Plan, error) {
+// what it would have of its owner at most, and what of it no policy can allow.
+// Nobody runs it.
+func declared(s *skill.Skill) (nacre.Plan, []nacre.Decision, error) {
 	m := manifest.Manifest{Loopback: true, Name: s.Name}
 	if s.Capabilities != nil {
 		m = *s.Capabilities
@@ -38,6 +40,9 @@ func declared(s *skill.Skill) (nacre.Plan, error) {
 			in.Owner.Environment = map[string]string{name: "(yours)"}
 		}
 	}
+	for _, name := range policy.BuiltIn() { // an owner could
+		in.Granted.Files.Unblocked = append(in.Granted.Files.Unblocked, strict.Text{Value: name})
+	}
 	for _, f := range m.Files {
 		if f.Preset != "" {
 			in.Granted.Files.Presets = append(in.Granted.Files.Presets, strict.Text{Value: f.Preset})
@@ -45,35 +50,49 @@ func declared(s *skill.Skill) (nacre.Plan, error) {
 		}
 		path, err := policy.Resolve(f.Path, "/skill", in.Owner.Home, f.Origin)
 		if err != nil {
-			return nacre.Plan{}, err
+			return nacre.Plan{}, nil, err
 		}
 		in.Granted.Files.Roots = append(in.Granted.Files.Roots, policy.Root{Path: path, Access: f.Access})
 	}
-	return compile.Compile(in)
+	p, err := compile.Compile(in)
+	var refusal *compile.Refusal
+	if !errors.As(err, &refusal) {
+		return p, nil, err
+	}
+	m.Files = slices.DeleteFunc(slices.Clone(m.Files), func(f manifest.File) bool {
+		path, _ := policy.Resolve(f.Path, "/skill", in.Owner.Home, f.Origin)
+		return slices.ContainsFunc(refusal.Decisions, func(d nacre.Decision) bool { return d.Subject == path+" "+f.Access.String() })
+	})
+	p, err = compile.Compile(in)
+	return p, refusal.Decisions, err
 }
 
 // asks is what a skill asks for beyond what every sandbox has, a line for each.
 func asks(s *skill.Skill) (lines []string, err error) {
-	changes, err := authority(nil, s)
+	changes, err := askedMore(nil, s)
 	for _, c := range changes {
 		lines = append(lines, string(c.Capability)+" "+c.Summary)
 	}
 	return lines, err
 }
 
-// authority is what changes in what is asked for, from one version of a skill
+// askedMore is what changes in what is asked for, from one version of a skill
 // to the next; from none, where there is no old one.
-func authority(old, new *skill.Skill) ([]explain.Change, error) {
+func askedMore(old, new *skill.Skill) ([]explain.Change, error) {
 	if old == nil {
 		old = &skill.Skill{Front: skill.Front{Name: new.Name}}
 	}
-	before, err := declared(old)
+	before, _, err := declared(old)
 	if err != nil {
 		return nil, err
 	}
-	after, err := declared(new)
+	after, refused, err := declared(new)
 	if err != nil {
 		return nil, err
 	}
-	return explain.Diff(before, after), nil
+	changes := explain.Diff(before, after)
+	for _, d := range refused {
+		changes = append(changes, explain.Change{Added: true, Capability: d.Capability, Summary: d.Subject + " (no policy can allow this)"})
+	}
+	return changes, nil
 }

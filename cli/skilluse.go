@@ -22,20 +22,20 @@ func (in *input) ownSkills(app *App, o owner, c *grant.Input) error {
 	if len(names) == 0 {
 		return nil
 	}
-	shelf, err := app.shelf(o)
+	owned, err := app.shelf(o)
 	if err != nil {
 		return err
 	}
 	c.Skills = map[string]string{}
 	for _, name := range names {
-		s, e, err := shelf.Skill(name)
+		s, e, err := usable(owned, name, c.Policy, c.Ceiling)
 		if err != nil {
 			return err
 		}
 		if s.Kind != skill.Knowledge && name != in.tool {
 			return fault.New(fault.Invalid, "the skill %s is a %s: an agent does not read it", name, s.Kind)
 		}
-		c.Skills[name] = shelf.Folder(e)
+		c.Skills[name] = owned.Folder(e)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -129,31 +128,28 @@ func (i *Inside) Guard(folder string, g blueprint.Guard) (bare bool, err error) 
 // the blanks: only who is there may mount there, and only a process with a
 // single thread can go there (setns(2)).
 func (i *Inside) lay(layers []layer) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all, old unix.Sigset_t
-	for n := range all.Val {
-		all.Val[n] = ^all.Val[n]
-	}
-	// A signal would have Go's handler run in a child in which Go does not.
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
-		return err
-	}
 	pid, e := fork(i.pidfd, layers)
 	if e != 0 {
-		return errors.Join(os.NewSyscallError("clone", e), unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil))
+		return os.NewSyscallError("clone", e)
 	}
 	var status unix.WaitStatus
-	_, err := unix.Wait4(pid, &status, 0, nil) // not interrupted: no signal comes through
-	if err := errors.Join(err, unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)); err != nil || status == 0 {
+	err := error(unix.EINTR)
+	for errors.Is(err, unix.EINTR) {
+		_, err = unix.Wait4(pid, &status, 0, nil)
+	}
+	if err != nil || status == 0 {
 		return err
 	}
 	return fault.Wrap(fault.Internal, unix.Errno(status.ExitStatus()), "cannot mask in the running sandbox")
 }
 
-// fork makes the child. Between clone and exit it does nothing but system calls
-// on descriptors that are open already. Its status is an error's number.
+// fork makes the child, with all signals blocked: one would have Go's handler run
+// in a child in which Go does not. Between clone and exit it does nothing but
+// system calls on descriptors that are open already. Its status is an error's
+// number. Nosplit, as in package spawn: a thread that is put aside with its
+// signals blocked would have syscall.AllThreadsSyscall wait for ever.
 //
+//go:nosplit
 //go:norace
 //go:noinline
 func fork(pidfd int, layers []layer) (int, unix.Errno) {
@@ -162,8 +158,11 @@ func fork(pidfd int, layers []layer) (int, unix.Errno) {
 		move  = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH
 	)
 	var empty [1]byte
+	all, before := ^uint64(0), uint64(0)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
 	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if e != 0 || pid != 0 {
+		unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
 		return int(pid), e
 	}
 	_, _, e = unix.RawSyscall(unix.SYS_SETNS, uintptr(pidfd), unix.CLONE_NEWUSER|unix.CLONE_NEWNS, 0)

@@ -34,6 +34,8 @@ const (
 const (
 	Main             = "SKILL.md"
 	CapabilitiesFile = "capabilities.yaml"
+	// SignatureFile holds a signature; it is no part of what the digest is of.
+	SignatureFile = "SKILL.minisig"
 )
 
 // kinds are the files that make a kind.
@@ -55,6 +57,8 @@ type Skill struct {
 	Files   []File
 	Folders []string
 	Total   int64
+	// Signature is what SKILL.minisig holds; package sign can tell whose it is.
+	Signature []byte
 }
 
 // Open reads a folder of the host, which must be called as the skill is. It is
@@ -87,7 +91,7 @@ func Read(folder fs.FS) (*Skill, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Skill{Kind: Knowledge, Digest: t.digest(), Files: t.files, Folders: t.folders, Total: t.total}
+	s := &Skill{Kind: Knowledge, Digest: t.digest(), Files: t.files, Folders: t.folders, Total: t.total, Signature: t.kept[SignatureFile]}
 	text, ok := t.kept[Main]
 	if !ok {
 		return nil, fault.New(fault.Invalid, "there is no %s", Main).

@@ -45,7 +45,7 @@ type tree struct {
 // known are the files whose names mean something, by their lower-case names:
 // anything that could be mistaken for one of them is refused.
 func known(name string) (is string, kept bool) {
-	names := []string{Main, CapabilitiesFile}
+	names := []string{Main, CapabilitiesFile, SignatureFile}
 	for n := range kinds {
 		names = append(names, n)
 	}
@@ -207,6 +207,9 @@ func (t *tree) file(f io.Reader, full string, mode fs.FileMode) error {
 		return fault.New(fault.Invalid, "%s is larger than %d KiB", full, MaxMain>>10)
 	case n > most:
 		return fault.New(fault.Invalid, "the skill is larger than %d MiB", MaxTotal>>20)
+	}
+	if keep == SignatureFile {
+		return nil
 	}
 	t.total += n
 	t.files = append(t.files, File{full, n, mode&0o111 != 0, written(sum)})

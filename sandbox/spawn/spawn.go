@@ -132,26 +132,31 @@ func (p *Program) run(flags uint64, group int) (*Child, error) {
 	return child, nil
 }
 
-// fork clones with all signals blocked: the new process has no handlers, but a
-// signal of the terminal's would end it half-way.
 func (p *Program) fork(a *arguments, left *uintptr) (int, error) {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all, before unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^uint64(0)
-	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
-		return 0, err
-	}
-	pid := start(a, &p.calls[0], uintptr(len(p.calls)), left)
-	err := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	pid := masked(a, &p.calls[0], uintptr(len(p.calls)), left)
 	if e := int(pid); e < 0 {
 		return 0, syscall.Errno(-e)
 	}
-	return int(pid), err
+	return int(pid), nil
+}
+
+// masked clones with all signals blocked: the new process has no handlers, but a
+// signal of the terminal's would end it half-way.
+//
+// The scheduler must not put this thread aside meanwhile, which nosplit sees to:
+// it would then have its signals blocked for ever, and who waits for all threads
+// to take one (syscall.AllThreadsSyscall, as package cgroup does) would wait for
+// ever too.
+//
+//go:nosplit
+func masked(a *arguments, first *call, count uintptr, left *uintptr) uintptr {
+	all, before := ^uint64(0), uint64(0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
+	pid := start(a, first, count, left)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
+	return pid
 }
 
 // Descriptors gives the new process these files as its first descriptors.

@@ -149,3 +149,37 @@ func TestHold(t *testing.T) {
 		w.Close()
 	}
 }
+
+// TestAllThreads: no thread is put aside with its signals blocked while it
+// starts a process, or who has every thread make a system call waits for ever.
+func TestAllThreads(t *testing.T) {
+	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_GETPPID, 0, 0, 0); e == syscall.ENOTSUP {
+		t.Skip("needs a program without C: its threads are not all known")
+	}
+	done := make(chan error)
+	for range 2 {
+		go func() {
+			var err error
+			for range 100 {
+				var p Program
+				p.Call("end", unix.SYS_EXIT_GROUP, 0)
+				child, e := p.Start(0, -1)
+				if e == nil {
+					e = child.Wait()
+				}
+				err = errors.Join(err, e)
+			}
+			done <- err
+		}()
+	}
+	for busy := 2; busy > 0; {
+		select {
+		case err := <-done:
+			if busy--; err != nil {
+				t.Error(err)
+			}
+		default:
+			syscall.AllThreadsSyscall(unix.SYS_GETPPID, 0, 0, 0)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,8 @@ const (
 	maxZip     = 64 << 20  // a zip's index is read whole
 	maxEntries = 100_000
 )
+
+var commit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // Unpack unpacks a tar, a tar.gz or a zip; of sub, where it is not empty, only
 // what lies in that folder.
@@ -69,7 +72,10 @@ func (st *Staged) UnpackTar(from io.Reader, sub string) error {
 		if n > maxEntries {
 			return fault.New(fault.Invalid, "the archive holds more than %d entries", maxEntries)
 		}
-		if h.Typeflag == tar.TypeXGlobalHeader {
+		if h.Typeflag == tar.TypeXGlobalHeader { // git writes the commit there
+			if c := h.PAXRecords["comment"]; commit.MatchString(c) {
+				st.Revision = c
+			}
 			continue
 		}
 		mode := h.FileInfo().Mode()

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"io/fs"
+	"slices"
 
 	"nacre/fault"
 	"nacre/skill"
@@ -20,7 +21,11 @@ func Pack(to io.Writer, s *skill.Skill, files fs.FS) error {
 			return fault.Wrap(fault.Exhausted, err, "cannot pack %s", name)
 		}
 	}
-	for _, f := range s.Files {
+	all := s.Files
+	if s.Signature != nil {
+		all = append(slices.Clone(all), skill.File{Path: skill.SignatureFile, Size: int64(len(s.Signature))})
+	}
+	for _, f := range all {
 		if err := packed(w, s.Name, f, files); err != nil {
 			return fault.Wrap(fault.Exhausted, err, "cannot pack %s", f.Path)
 		}

@@ -24,8 +24,10 @@ type Staged struct {
 	total int64
 	// Notes say what was left out.
 	Notes []string
-	found string // where in it the skill lies
-	skill *skill.Skill
+	// Revision is what an archive says that it was made of.
+	Revision string
+	found    string // where in it the skill lies
+	skill    *skill.Skill
 }
 
 // The folders of one that is under way.
@@ -121,6 +123,19 @@ func wrote(err error, name string) error {
 	return fault.Wrap(fault.Invalid, err, "%.120q cannot be stored", name)
 }
 
+// Spool is a file for what is to be unpacked, which goes when it is closed or
+// the skill is kept or discarded.
+func (st *Staged) Spool() (*os.File, error) {
+	f, err := os.CreateTemp(st.held.Name(), "spool-")
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	return f, nil
+}
+
 // note says, once, that something was left out.
 func (st *Staged) note(text string) {
 	for _, n := range st.Notes {
@@ -194,6 +209,17 @@ func (st *Staged) Files() (*skill.Folder, error) {
 	return skill.Beneath(filepath.Join(st.held.Name(), incoming, st.found))
 }
 
+// resign keeps the signature that came, where the skill is kept already.
+func (st *Staged) resign(place string) error {
+	if st.skill.Signature == nil {
+		return nil
+	}
+	if err := os.Rename(filepath.Join(st.held.Name(), incoming, st.found, skill.SignatureFile), filepath.Join(place, skill.SignatureFile)); err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
 // Keep puts the skill where Verify finds it.
 func (st *Staged) Keep() error {
 	out := filepath.Join(st.held.Name(), outgoing)
@@ -201,11 +227,20 @@ func (st *Staged) Keep() error {
 		return failed(err)
 	}
 	place := st.store.place(st.skill.Digest)
-	// What is there may be damaged: this one was just read.
+	if there, err := skill.Open(filepath.Join(place, st.skill.Name)); err == nil && there.Digest == st.skill.Digest && there.Signature == nil {
+		return st.resign(place) // a sandbox may be using it
+	}
+	// What is there is damaged: this one was just read.
 	if err := st.store.Remove(st.skill.Digest); err != nil {
 		return err
 	}
-	err := os.Rename(filepath.Join(st.held.Name(), incoming, st.found), filepath.Join(out, st.skill.Name))
+	err := error(nil)
+	if st.skill.Signature != nil { // what an agent gets is exactly what the digest is of
+		err = os.Rename(filepath.Join(st.held.Name(), incoming, st.found, skill.SignatureFile), filepath.Join(out, skill.SignatureFile))
+	}
+	if err == nil {
+		err = os.Rename(filepath.Join(st.held.Name(), incoming, st.found), filepath.Join(out, st.skill.Name))
+	}
 	if err == nil {
 		err = os.Rename(out, place)
 	}

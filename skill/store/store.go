@@ -12,6 +12,7 @@ package store
 import (
 	"crypto/rand"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -95,11 +96,31 @@ func (s *Store) Verify(e lock.Entry) (*skill.Skill, error) {
 			WithHint("nacre skill update %s fetches it again", e.Name)
 	case err != nil:
 		return nil, fault.Wrap(fault.Tampered, err, "the skill %s is no longer what it was", e.Name).WithHint("%s", restore(e.Name))
-	case found.Digest != e.Digest || found.Kind != e.Kind || found.CapabilitiesDigest != e.Capabilities:
+	case found.Signature != nil || found.Digest != e.Digest || found.Kind != e.Kind || found.CapabilitiesDigest != e.Capabilities:
 		return nil, fault.New(fault.Tampered, "the skill %s has changed since it was locked: %s, not %s", e.Name, found.Digest, e.Digest).
 			WithHint("%s", restore(e.Name))
 	}
 	return found, nil
+}
+
+// maxSignature bounds a signature's file.
+const maxSignature = 4 << 10
+
+// Signature is the signature that came with a skill; nil: none.
+func (s *Store) Signature(e lock.Entry) ([]byte, error) {
+	f, err := os.Open(filepath.Join(s.place(e.Digest), skill.SignatureFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Tampered, err, "the signature of %s cannot be read", e.Name)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSignature))
+	if err != nil {
+		return nil, fault.Wrap(fault.Tampered, err, "the signature of %s cannot be read", e.Name)
+	}
+	return text, nil
 }
 
 func restore(name string) string {
