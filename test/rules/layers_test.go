@@ -93,6 +93,7 @@ var places = map[string]place{
 	"pool":          {layer: engines},
 	"skill":         {layer: engines},
 	"skill/check":   {layer: engines},
+	"skill/foreign": {layer: engines},
 	"skill/lock":    {layer: engines},
 	"skill/sign":    {layer: engines},
 	"skill/store":   {layer: engines},
