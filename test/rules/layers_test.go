@@ -91,6 +91,12 @@ var places = map[string]place{
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
 	"pool":          {layer: engines},
+	"harness":       {layer: engines},
+	"harness/home":  {layer: engines},
+	"harness/layer": {layer: engines},
+	"harness/npm":   {layer: engines},
+	"skills":        {layer: engines},
+	"acp":           {layer: engines},
 	"skill":         {layer: engines},
 	"skill/check":   {layer: engines},
 	"skill/foreign": {layer: engines},
@@ -108,10 +114,20 @@ var places = map[string]place{
 	"localapi/wire": {layer: doors},
 	"cli":           {layer: doors},
 
+	// The built-in assistant runs inside, and is trusted with nothing.
+	"assistant":         {layer: engines},
+	"assistant/channel": {layer: engines},
+	"assistant/mcp":     {layer: engines},
+	"assistant/tool":    {layer: engines},
+
 	"cmd/nacre":         {layer: commands},
 	"cmd/nacre-image":   {layer: commands},
 	"cmd/nacre-attack":  {layer: commands},
 	"cmd/nacre-gateway": {layer: commands},
+	"cmd/nacre-harness": {layer: commands},
+
+	"cmd/nacre-assistant":          {layer: commands},
+	"cmd/nacre-assistant/provider": {layer: commands},
 
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
@@ -120,20 +136,24 @@ var places = map[string]place{
 	"packaging/sbom":       {layer: beside},
 	"packaging/share":      {layer: beside},
 	"test/agents":          {layer: beside},
+	"test/assistant":       {layer: beside},
 	"test/bench":           {layer: beside},
 	"test/boundary":        {layer: beside},
 	"test/fakemodel":       {layer: beside},
 	"test/fakemodel/serve": {layer: beside},
-	"test/faults":          {layer: beside},
-	"test/programs":        {layer: beside},
-	"test/rules":           {layer: beside},
-	"test/run":             {layer: beside},
-	"test/vm":              {layer: beside},
-	"test/vm/guest":        {layer: beside},
-	"test/vm/job":          {layer: beside},
-	"test/vm/machine":      {layer: beside},
-	"test/vm/matrix":       {layer: beside},
-	"test/window":          {layer: beside},
+
+	"test/fakemodel/outside": {layer: beside},
+
+	"test/faults":     {layer: beside},
+	"test/programs":   {layer: beside},
+	"test/rules":      {layer: beside},
+	"test/run":        {layer: beside},
+	"test/vm":         {layer: beside},
+	"test/vm/guest":   {layer: beside},
+	"test/vm/job":     {layer: beside},
+	"test/vm/machine": {layer: beside},
+	"test/vm/matrix":  {layer: beside},
+	"test/window":     {layer: beside},
 }
 
 // coreGoal is what all trusted packages together are meant to have, and
