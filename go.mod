@@ -3,6 +3,7 @@ module nacre
 go 1.26.0
 
 require (
+	aead.dev/minisign v0.3.0
 	filippo.io/age v1.3.2
 	github.com/aws/aws-sdk-go-v2 v1.48.0
 	github.com/cpuguy83/go-md2man/v2 v2.0.7

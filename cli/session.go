@@ -89,7 +89,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	if err != nil {
 		s.close()
 		s.log.discard()
-		return signals.interrupted(notStarted(err, s.plan))
+		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
 	signals.forward(box)
