@@ -35,6 +35,9 @@ type session struct {
 	asking *asking    // the owner, while it learns; nil: nobody
 	apart  bool       // what it prints goes where errors go
 
+	noInput bool           // it has nothing to read
+	given   *nacre.Streams // what it reads and writes, where that is not the owner's own
+
 	listener *net.UnixListener // of the control socket
 	log      *runLog
 	masks    *maskNews
@@ -71,7 +74,10 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
+	s.log = newRunLog(s.owner.logDir())
+	if s.ready == nil {
+		s.ready = make(chan struct{})
+	}
 	defer s.closeLog()
 	signals := watchSignals(cancel)
 	defer signals.close()
@@ -182,8 +188,14 @@ func (s *session) closeLog() {
 
 // streams are the owner's own; what is written is kept for nacre logs too.
 func (s *session) streams() nacre.Streams {
+	if s.given != nil {
+		return *s.given
+	}
 	if s.apart {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
+	if s.noInput && !s.tty {
+		return nacre.Streams{Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
 	if !s.tty {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -19,7 +20,9 @@ func TestShownFilesParse(t *testing.T) {
 	parse := func(where, text string) {
 		seen++
 		var err error
-		if strings.Contains(text, "\nname:") {
+		if strings.Contains(text, "\nheadless:") {
+			_, err = harness.Parse(where, []byte(text))
+		} else if strings.Contains(text, "\nname:") {
 			_, err = manifest.Parse(where, []byte(text))
 		} else {
 			_, err = policy.Parse(where, []byte(text))
@@ -44,12 +47,13 @@ func TestShownFilesParse(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsShown: the two grammars' documents show every key.
+// TestEveryKeyIsShown: the grammars' documents show every key.
 func TestEveryKeyIsShown(t *testing.T) {
 	docs := documents(t)
 	for name, root := range map[string]reflect.Type{
 		"docs/MANIFEST.md": reflect.TypeFor[manifest.Manifest](),
 		"docs/POLICY.md":   reflect.TypeFor[policy.Policy](),
+		"docs/AGENTS.md":   reflect.TypeFor[harness.Grammar](),
 	} {
 		text := docs[name] + docs["docs/MANIFEST.md"] // the policy uses the manifest's words
 		for _, key := range keys(root, map[reflect.Type]bool{}) {
