@@ -21,8 +21,8 @@ import (
 
 // Outward is what the judge serves beside a sandbox with a network, and what is
 // to be granted there: at Address, under the name Host, HTTPS at both ports, GET,
-// HEAD and POST below /open/, with Secret as bearer; and the name Rebound at
-// TLSPort.
+// HEAD and POST below /open/, and WebSockets below /chat/, with Secret as bearer; and
+// the name Rebound at TLSPort.
 type Outward struct {
 	wire.Outward
 	Folder    string // the owner's, for what the sandbox's launcher wants to write

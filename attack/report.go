@@ -72,7 +72,11 @@ func (r Report) summary() string {
 	for _, v := range []wire.Verdict{wire.Escaped, wire.Contained, wire.Info, wire.NotApplicable, wire.Error} {
 		parts = append(parts, fmt.Sprintf("%d %s", r.Count(v), v))
 	}
-	return fmt.Sprintf("%d probes: %s", len(r.Entries), strings.Join(parts, ", "))
+	probes := "1 probe"
+	if n := len(r.Entries); n != 1 {
+		probes = fmt.Sprintf("%d probes", n)
+	}
+	return fmt.Sprintf("%s: %s", probes, strings.Join(parts, ", "))
 }
 
 // Table writes the scoreboard as plain text.

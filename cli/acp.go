@@ -75,7 +75,7 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	defer held.Close()
 	o.app.warn(p.Warnings)
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true}
-	now.asked, now.plan = c, p
+	now.start(c, p)
 	return o.converse(ctx, s, folders)
 }
 

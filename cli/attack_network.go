@@ -17,9 +17,10 @@ func (app *App) networked(flags []string) func(attack.Outward) (attack.Command, 
 	return func(o attack.Outward) (attack.Command, error) {
 		entries := fmt.Sprintf(`network:
 - {host: %s, as: %s, ports: [%d, %d], methods: [GET, HEAD, POST], paths: [/open/**]}
+- {host: %s, as: %s, ports: [%d], methods: [GET], paths: [/chat/**], upgrade: [websocket]}
 - {host: %s, ports: [%d], methods: [GET, HEAD, POST], paths: [/open/**]}
 secrets: [{name: judge, hosts: [%s]}]
-`, o.Address, o.Host, o.TLSPort, o.RawPort, o.Rebound, o.TLSPort, o.Host)
+`, o.Address, o.Host, o.TLSPort, o.RawPort, o.Address, o.Host, o.RawPort, o.Rebound, o.TLSPort, o.Host)
 		manifest, policy := filepath.Join(o.Folder, "agent.yaml"), filepath.Join(o.Folder, "policy.yaml")
 		upstream := fmt.Sprintf("upstream: {authorities: [%s], resolvers: [%q]}\n", o.Authority, o.Resolver)
 		for path, text := range map[string]string{manifest: "version: 1\nname: attacker\n" + entries, policy: "version: 1\n" + upstream + entries} {

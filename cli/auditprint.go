@@ -29,6 +29,9 @@ func (o *auditOptions) print(r auditlog.Record) error {
 			line += ": " + told
 		}
 	}
+	if remedy := r.Detail["remedy"]; remedy != "" {
+		line += "  (" + remedy + " in manifest and policy would allow it)"
+	}
 	if note != "" {
 		line += "  [" + note + "]"
 	}

@@ -50,10 +50,6 @@ func deniedIn(box nacre.Sandbox) (list []denials.Denial, silent string) {
 }
 
 func deniedLine(d denials.Denial) string {
-	often := "once"
-	if d.Count > 1 {
-		often = fmt.Sprintf("%d times", d.Count)
-	}
 	by := strings.Join(d.Programs, ", ")
 	if d.More {
 		by += " and others"
@@ -62,5 +58,13 @@ func deniedLine(d denials.Denial) string {
 	if d.Remedy != "" {
 		remedy = d.Remedy + " in manifest and policy would allow it"
 	}
-	return fmt.Sprintf("%s, %s by %s: %s", d.Subject, often, by, remedy)
+	return fmt.Sprintf("%s, %s by %s: %s", d.Subject, times(d.Count), by, remedy)
+}
+
+// times is a number of attempts in words.
+func times[N int | uint64](n N) string {
+	if n > 1 {
+		return fmt.Sprintf("%d times", n)
+	}
+	return "once"
 }

@@ -44,7 +44,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	}
 	list := doctor.Checks(o.app.Program)
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
-	list = append(list, o.app.trial(ctx, who, list))
+	list = append(list, o.app.trials(ctx, who, list)...)
 	good := true
 	for _, c := range list {
 		good = good && c.OK

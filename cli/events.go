@@ -113,3 +113,7 @@ func (e *events) denied(d denials.Denial) {
 	}
 	e.emit(event{Event: "denied", Name: d.Subject, Count: d.Count, By: by, Detail: d.Reason, Hint: d.Remedy})
 }
+
+func (e *events) turned(a away) {
+	e.emit(event{Event: "denied", Name: terminal.Clean(a.to), Count: uint64(a.count), Detail: terminal.Clean(a.reason), Hint: a.remedy})
+}

@@ -18,7 +18,7 @@ import (
 type input struct {
 	agent, policy, name, workdir, image string
 
-	files, env, limits, accept []string
+	files, env, limits, accept, skills []string
 
 	with with
 }
@@ -31,6 +31,7 @@ func (in *input) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&in.env, "env", nil, "give a variable: `NAME=VALUE`, or NAME for your own value; may be repeated")
 	f.StringArrayVar(&in.limits, "limit", nil, "set a limit, such as `memory=1GiB`; may be repeated")
 	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
+	f.StringArrayVar(&in.skills, "skill", nil, "let it read this skill of yours, by its `NAME` in nacre.lock; may be repeated")
 	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:DIGEST`, directory:PATH, layout:PATH or archive:PATH")
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
@@ -53,7 +54,7 @@ func (in *input) completions(cmd *cobra.Command, flags ...string) {
 // gather reads the files and flags that a plan is compiled from.
 func (in *input) gather(app *App, o owner, command []string) (grant.Input, error) {
 	c := grant.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
-	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts}
+	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts, in.ownSkills}
 	for _, step := range steps {
 		if err := step(app, o, &c); err != nil {
 			return c, err

@@ -27,6 +27,7 @@ type learnOptions struct {
 	output string
 	tty    string
 	asJSON bool
+	ask    bool
 }
 
 func newLearn(app *App) *cobra.Command {
@@ -39,11 +40,14 @@ folder, which is thrown away; record what it reads and writes there, where it
 tries to go, and which system calls it lacks; and propose the smallest manifest
 that covers it, each line with what it comes from.
 
-Nothing it sends leaves the machine. What is proposed grants nothing: read it,
-then let your policy allow it.`,
+Nothing it sends leaves the machine, unless with --ask you let it out for this
+run: in another terminal, by nacre learn answer. What is proposed grants nothing:
+read it, then let your policy allow it.`,
 		Example: `  nacre learn -o agent.yaml -- npm test
   nacre learn --files preset:node -- node script.js
+  nacre learn --ask -o agent.yaml -- ./script
   nacre learn --json -- ./script`,
+		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	f := cmd.Flags()
@@ -56,7 +60,9 @@ then let your policy allow it.`,
 	f.StringArrayVar(&o.files, "files", nil, "grant a folder or file besides: `PATH[:read|write][@/INSIDE]`, or preset:NAME; may be repeated")
 	f.StringArrayVar(&o.limits, "limit", nil, "set a limit, such as `memory=1GiB`; may be repeated")
 	f.StringArrayVar(&o.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
+	f.BoolVar(&o.ask, "ask", false, "ask in another terminal before something is let out")
 	o.completions(cmd, "limit", "accept")
+	cmd.AddCommand(newLearnAnswer(app))
 	return cmd
 }
 
@@ -96,9 +102,12 @@ func (o *learnOptions) run(ctx context.Context, command []string) error {
 	if s.plan, err = alone(c); err != nil {
 		return err
 	}
-	now.asked = c
+	now.asked, now.plan = c, s.plan
 	log := &learn.Log{}
 	s.learn = log
+	if o.ask {
+		s.asking = &asking{live: now}
+	}
 	if p.Ended, err = s.run(ctx); err != nil {
 		return err
 	}
@@ -130,12 +139,15 @@ func alone(c grant.Input) (nacre.Plan, error) {
 }
 
 // learning has an engine remember what it records, and its gateways grant nothing.
-func learning(e *native.Engine, log *learn.Log) error {
+func learning(e *native.Engine, log *learn.Log, asking *asking) error {
 	l, ok := e.Gateways.(*launch.Launcher)
 	if !ok {
 		return fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
 	l.Learn = true
+	if asking != nil {
+		l.Ask, l.Patience = asking.ask, patience
+	}
 	log.Audit, e.Audit = e.Audit, log
 	return nil
 }

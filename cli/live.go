@@ -4,23 +4,62 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"nacre"
 	"nacre/compile"
+	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/manifest"
+	"nacre/policy"
 )
 
-// live keeps what a running sandbox reaches within the policy as it is now. What
-// was asked for stays what it was at the start: the manifest is not read again.
+// live keeps what a running sandbox reaches to what manifest and policy say now. The
+// manifest is read again when the policy changes, and only then.
 type live struct {
-	in    *input
-	app   *App
-	owner owner
-	last  string // the policies, as they were before they were read
-	asked grant.Input
-	plan  nacre.Plan
+	in      *input
+	app     *App
+	owner   owner
+	last    string // the policies, as they were before they were read
+	asked   grant.Input
+	plan    nacre.Plan           // of the start
+	known   []nacre.NetworkGrant // all that it ever had
+	now     atomic.Pointer[standing]
+	gateway launch.Changeable // nil: there is none
+}
+
+// standing is what holds at one time: the plan, and who decides about more than it;
+// nil where the policies cannot be read.
+type standing struct {
+	plan      nacre.Plan
+	authority *policy.Authority
+	left      []string // what only a new start would give
+}
+
+// standing is what holds now.
+func (l *live) standing() standing {
+	if now := l.now.Load(); now != nil {
+		return *now
+	}
+	return standing{plan: l.plan}
+}
+
+// authority decides by the policies, as c has them.
+func authority(c grant.Input) (compile.Input, *policy.Authority, error) {
+	whole, err := c.Whole()
+	if err != nil {
+		return whole, nil, err
+	}
+	auth, err := compile.Authority(whole)
+	return whole, auth, err
+}
+
+// start notes what the sandbox is made of.
+func (l *live) start(c grant.Input, p nacre.Plan) {
+	l.asked, l.plan, l.known = c, p, p.Network
+	_, auth, _ := authority(c) // where there is none, nothing more can be said to be allowed
+	l.now.Store(&standing{plan: p, authority: auth})
 }
 
 // begin notes how the policies are, before they are read.
@@ -30,19 +69,12 @@ func (in *input) begin(app *App, o owner) *live {
 	return l
 }
 
-// reacher is a sandbox whose destinations can become fewer, and be its plan's
-// again.
-type reacher interface {
-	Reach(grants []string) error
-}
-
 // glance is how often the policies are looked at.
 const glance = 250 * time.Millisecond
 
-// watch looks at the policies until ctx is done.
-func (l *live) watch(ctx context.Context, box any) {
-	r, ok := box.(reacher)
-	if !ok || len(l.plan.Network)+len(l.plan.Secrets)+len(l.plan.Models)+len(l.plan.Tools) == 0 {
+// watch looks at the policies until ctx is done. record writes what becomes of it.
+func (l *live) watch(ctx context.Context, record func(nacre.Event) error) {
+	if l.gateway == nil || l.now.Load() == nil {
 		return
 	}
 	for tick := time.NewTicker(glance); ; {
@@ -57,7 +89,7 @@ func (l *live) watch(ctx context.Context, box any) {
 			continue
 		}
 		l.last = now
-		if err := r.Reach(l.allowed()); err != nil && ctx.Err() == nil {
+		if err := l.change(record); err != nil && ctx.Err() == nil {
 			l.app.note("the policy has changed, and the gateway cannot be told: %v", err)
 		}
 	}
@@ -80,19 +112,10 @@ func (l *live) stamp() (all string) {
 	return all
 }
 
-// allowed are the plan's grants that the policies allow now; none where they
+// allowed are the grants of the start that the policies allow now; none where they
 // cannot be read.
-func (l *live) allowed() (ids []string) {
-	c := l.asked
-	if err := l.in.policies(l.app, l.owner, &c); err != nil {
-		return nil
-	}
-	whole, err := c.Whole()
-	if err != nil {
-		return nil
-	}
-	auth, err := compile.Authority(whole)
-	if err != nil {
+func (l *live) allowed(whole compile.Input, auth *policy.Authority) (ids []string) {
+	if auth == nil {
 		return nil
 	}
 	given := map[nacre.Capability][]nacre.NamedGrant{}

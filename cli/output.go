@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
@@ -86,3 +88,13 @@ func whyEnded(e nacre.Exit, l nacre.Limits) string {
 }
 
 var _ io.Writer = (*runLog)(nil)
+
+// bareTTY refuses "--tty never", which would run a program never on a terminal: the
+// flag's word follows an equals sign.
+func bareTTY(cmd *cobra.Command, command []string) error {
+	if !cmd.Flags().Changed("tty") || cmd.ArgsLenAtDash() == 0 || len(command) == 0 || !slices.Contains([]string{"auto", "always", "never"}, command[0]) {
+		return nil
+	}
+	return fault.New(fault.Usage, "--tty %s: a word for --tty follows an equals sign", command[0]).
+		WithHint("--tty=%s; a program of that name comes after --", command[0])
+}

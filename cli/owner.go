@@ -92,7 +92,7 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
 	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
-		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o), Budgets: o.budgetDir()}
+		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o), Budgets: o.budgetDir(), Keeper: app.keeper(o)}
 	}
 	return e, log, nil
 }

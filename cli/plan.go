@@ -14,6 +14,7 @@ import (
 	"nacre/compile"
 	"nacre/explain"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/terminal"
 )
@@ -23,6 +24,7 @@ type planOptions struct {
 	app    *App
 	asJSON bool
 	diff   string
+	of     string // a running sandbox
 }
 
 func newPlan(app *App) *cobra.Command {
@@ -33,12 +35,16 @@ func newPlan(app *App) *cobra.Command {
 		Long: `Show what a run would be granted: each thing with its reason, where it was asked
 for and where it was allowed; the limits; and a warning for each loosening.
 
+With --running, show what a running sandbox may do now: the policy may have changed
+since it began.
+
 With --diff, show what changes in authority against a plan saved by --json, and
 end with 1 if anything is added.`,
 		Example: `  nacre plan --agent agent.yaml
   nacre plan --files .:write -- make
   nacre plan --agent agent.yaml --json > plan.json
-  nacre plan --agent agent.yaml --diff plan.json`,
+  nacre plan --agent agent.yaml --diff plan.json
+  nacre plan --running k3x9a2bc`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
 	o.flags(cmd)
@@ -47,23 +53,43 @@ end with 1 if anything is added.`,
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the plan as JSON")
 	cmd.Flags().StringVar(&o.diff, "diff", "", "compare with the plan in `OLD.json`")
+	cmd.Flags().StringVar(&o.of, "running", "", "the plan of the running sandbox `ID`, as it holds now")
+	_ = cmd.RegisterFlagCompletionFunc("running", app.completeRunning) // it fails only for a flag that there is not
 	return cmd
 }
 
-func (o *planOptions) run(command []string) error {
+// plan is the plan that is asked for.
+func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
+	if o.of != "" {
+		if o.agent != "" || len(command) > 0 {
+			return p, fault.New(fault.Usage, "--running: a running sandbox has its command").WithHint("nacre plan --running %s", o.of)
+		}
+		_, box, err := o.app.reach(o.of)
+		if err != nil {
+			return p, err
+		}
+		return box.Plan()
+	}
 	who, err := o.app.owner()
 	if err != nil {
-		return err
+		return p, err
 	}
 	o.with.decide(len(command) == 0, command)
 	c, err := o.gather(o.app, who, command)
 	if err != nil {
-		return err
+		return p, err
 	}
 	if err := o.declare(o.app, who, &c); err != nil {
-		return err
+		return p, err
 	}
-	p, err := grant.Compile(c)
+	if p, err = grant.Compile(c); err != nil {
+		return p, err
+	}
+	return p, (&launch.Launcher{Budgets: who.budgetDir()}).Supports(p) // or a run would refuse it
+}
+
+func (o *planOptions) run(command []string) error {
+	p, err := o.plan(command)
 	switch {
 	case err != nil:
 		return err

@@ -3,10 +3,13 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"nacre/fault"
+	"nacre/gateway/model"
 	"nacre/load"
 	"nacre/policy"
 )
@@ -78,8 +81,29 @@ func (o *policyOptions) check(args []string) error {
 		_, err = fmt.Fprintf(o.app.Out, "%s: there is none, so that nothing is allowed beyond your command lines\n", path)
 		return err
 	}
+	if err := providersOf(p); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(o.app.Out, "%s: fine, %s\n", path, counted(len(rulesOf("policy", p)), "rule"))
 	return err
+}
+
+// providersOf refuses a policy that allows models at a provider that there is not.
+func providersOf(p *policy.Policy) error {
+	known, err := model.Providers()
+	if err != nil {
+		return err
+	}
+	list := slices.Clone(p.Models)
+	for _, a := range p.Agents {
+		list = append(list, a.Models...)
+	}
+	for _, m := range list {
+		if err := model.Known(m.Provider, known); err != nil && !strings.Contains(m.Provider, "*") {
+			return fault.New(fault.Invalid, "%s: %v", m.Origin, err).WithHint("%s", fault.HintOf(err))
+		}
+	}
+	return nil
 }
 
 func (o *policyOptions) show() error {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre"
+	"nacre/explain"
 	"nacre/fault"
 	"nacre/load"
 	"nacre/policy"
@@ -30,10 +31,14 @@ func newPolicyAllow(p *policyOptions) *cobra.Command {
 every agent, or with --agent for one manifest, by its path. What is added is
 checked before the file is replaced, and recorded before it counts.
 
-CAPABILITY is files, accept, environment, syscalls, devices, images or limits. In
-place of both, LINE is the policy line that a refusal has shown.`,
+CAPABILITY is files, network, accept, environment, syscalls, devices, images,
+skills or limits. In place of both, LINE is the policy line that a refusal has shown.
+
+Sandboxes that run reach what is added to network, where their manifest declares it.`,
 		Example: `  nacre policy allow files ~/projects --access write
   nacre policy allow files preset:go
+  nacre policy allow network https://api.example.com
+  nacre policy allow network 'POST https://api.example.com/v1/x' --agent agent.yaml
   nacre policy allow accept limits-watchdog
   nacre policy allow environment TERM --agent agent.yaml
   nacre policy allow syscalls debug
@@ -49,7 +54,7 @@ place of both, LINE is the policy line that a refusal has shown.`,
 }
 
 // lists are the capabilities whose rules are plain names.
-var lists = []string{"accept", "environment", "syscalls", "devices", "images"}
+var lists = []string{"accept", "environment", "syscalls", "devices", "images", "skills"}
 
 // line is the rule as a line of a policy.
 func (o *allowOptions) line(who owner, args []string) (string, error) {
@@ -72,6 +77,12 @@ func (o *allowOptions) line(who owner, args []string) (string, error) {
 		}
 		r.Path = path
 		return "files: {roots: [" + remedy.Flow(r) + "]}", nil
+	case kind == "network":
+		n, err := explain.Asking(what)
+		if err != nil {
+			return "", fault.Wrap(fault.Usage, err, "nacre policy allow network").WithHint("or the line itself, in quotes: '%s'", lines[kind])
+		}
+		return "network: [" + remedy.Flow(n) + "]", nil
 	case kind == "limits":
 		name, amount, ok := strings.Cut(what, "=")
 		if !ok {
@@ -83,7 +94,7 @@ func (o *allowOptions) line(who owner, args []string) (string, error) {
 		return kind + ": [" + remedy.Quote(what) + "]", nil
 	}
 	f := fault.New(fault.Usage, "nacre policy allow: there is no short form for %q", kind)
-	if near := remedy.Near(kind, append([]string{"files", "limits"}, lists...)); near != "" {
+	if near := remedy.Near(kind, append([]string{"files", "limits", "network"}, lists...)); near != "" {
 		return "", f.WithHint("did you mean %q?", near)
 	}
 	example := cmp.Or(lines[kind], lines["network"])

@@ -42,6 +42,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
   nacre run --with codex --files .:write -- "fix the failing test"
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
+		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(cmd)
@@ -53,7 +54,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	f.StringVarP(&o.tty, "tty", "t", "auto", "give it a terminal: auto, always or never")
 	f.Lookup("tty").NoOptDefVal = "always"
 	f.StringVar(&o.events, "json-events", "", "write what happens as JSON lines to a `FD|FILE`")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings and no denied system calls")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings, and not what was denied")
 	return cmd
 }
 
@@ -93,7 +94,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 	if o.with.alone() {
 		s.noInput, s.tty = true, tty && o.tty == "always"
 	}
-	now.asked, now.plan = asked, p
+	now.start(asked, p)
 	exit, err := s.run(ctx)
 	if err != nil {
 		events.failed(err)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/vault"
 	"nacre/vault/keyring"
 )
@@ -163,4 +164,12 @@ func (app *App) secrets(o owner) func([]string) (map[string]*vault.Secret, error
 	return func(names []string) (map[string]*vault.Secret, error) {
 		return app.vault(o).Get(context.Background(), names, app.getenv)
 	}
+}
+
+// keeper keeps secrets that change when they are used. Nobody can be asked for a
+// passphrase then: the terminal is the program's.
+func (app *App) keeper(o owner) *launch.Keeper {
+	v := app.vault(o)
+	v.Passphrase = nil
+	return &launch.Keeper{Dir: filepath.Join(o.state, "vault"), Vault: v}
 }

@@ -7,11 +7,14 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"nacre"
 	"nacre/compile"
+	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/gateway/launch"
 	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
@@ -29,6 +32,7 @@ type session struct {
 	events *events
 	live   *live
 	learn  *learn.Log // where it is run to see what it needs
+	asking *asking    // the owner, while it learns; nil: nobody
 	apart  bool       // what it prints goes where errors go
 
 	noInput bool           // it has nothing to read
@@ -37,6 +41,7 @@ type session struct {
 	listener *net.UnixListener // of the control socket
 	log      *runLog
 	masks    *maskNews
+	turned   *turnedAway
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
 }
@@ -54,12 +59,19 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	engine.Alias = s.name
 	if s.learn != nil {
-		if err := learning(engine, s.learn); err != nil {
+		if err := learning(engine, s.learn, s.asking); err != nil {
 			return nacre.Exit{}, err
 		}
 	}
-	s.masks = &maskNews{Recorder: heard{engine.Audit, s.app.note}, events: s.events}
+	s.turned = &turnedAway{Recorder: heard{engine.Audit, s.app.note}, live: s.live}
+	if l, ok := engine.Gateways.(*launch.Launcher); ok {
+		l.Opened = func(g launch.Changeable) { s.live.gateway = g }
+	}
+	s.masks = &maskNews{Recorder: s.turned, events: s.events}
 	engine.Audit = s.masks
+	if s.asking != nil {
+		s.asking.record = s.recorder(engine)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.log = newRunLog(s.owner.logDir())
@@ -71,6 +83,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer signals.close()
 	engine.Registered = func(r runs.Record) (err error) {
 		s.log.open(r.ID)
+		s.asking.begin(s, r.ID)
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err
 	}
@@ -82,7 +95,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	if err != nil {
 		s.close()
 		s.log.discard()
-		return signals.interrupted(notStarted(err, s.plan))
+		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
 	signals.forward(box)
@@ -92,10 +105,22 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
 	}
 	defer s.serve(ctx)()
-	go s.live.watch(ctx, box)
+	go s.live.watch(ctx, s.recorder(engine))
 	exit, err := s.wait()
 	s.tellDenied()
+	s.tellTurned()
+	if left := s.live.standing().left; left != nil {
+		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
+	}
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
+}
+
+// recorder writes events about the sandbox that the engine does not see.
+func (s *session) recorder(engine *native.Engine) func(nacre.Event) error {
+	return func(e nacre.Event) error {
+		e.Sandbox, e.Subject, e.Caller = s.box.ID(), s.plan.Subject.String(), engine.Caller
+		return engine.Audit.Record(context.Background(), e)
+	}
 }
 
 // notStarted says which command was not found, and that its folder may be what is
@@ -123,7 +148,10 @@ func (s *session) close() {
 
 // serve answers ps, exec and the others, until what it returns is called.
 func (s *session) serve(ctx context.Context) (stop func()) {
-	server := &localapi.Server{Box: s.box, Plan: s.plan, UID: s.owner.uid}
+	server := &localapi.Server{Box: s.box, Plan: func() nacre.Plan { return s.live.standing().plan }, UID: s.owner.uid}
+	if s.asking != nil {
+		server.Asks = s.asking
+	}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -78,13 +78,28 @@ func (c Client) Posture() ([]nacre.Expectation, error) {
 	return reply.Posture, err
 }
 
-// Plan is what the sandbox was made from.
+// Plan is what the sandbox may do now.
 func (c Client) Plan() (nacre.Plan, error) {
 	reply, err := c.ask(api.Request{Op: api.Plan})
 	if err != nil || reply.Plan == nil {
 		return nacre.Plan{}, err
 	}
 	return *reply.Plan, nil
+}
+
+// Asked is what the sandbox's owner is asked now.
+func (c Client) Asked() (api.Questions, error) {
+	reply, err := c.ask(api.Request{Op: api.Asked})
+	if err != nil || reply.Asked == nil {
+		return api.Questions{}, err
+	}
+	return *reply.Asked, nil
+}
+
+// Answer answers one of these questions.
+func (c Client) Answer(number int, allow bool) error {
+	_, err := c.ask(api.Request{Op: api.Answer, Number: number, Allow: allow})
+	return err
 }
 
 // Exec runs another command on the given streams and returns how it ended.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"nacre"
 	"nacre/egress"
+	"nacre/gateway/wire"
 )
 
 // destination is where a program inside wanted to go.
@@ -157,6 +157,6 @@ func (g *Gateway) splice(c net.Conn, d destination, i egress.Intent) {
 
 // failed records that an allowed destination could not be reached.
 func (g *Gateway) failed(d nacre.Decision, err error) {
-	d.Effect, d.Reason = nacre.Deny, fmt.Sprintf("allowed, but it cannot be reached: %v", err)
+	d.Effect, d.Reason = nacre.Deny, wire.Allowed+"but it cannot be reached: "+err.Error()
 	_ = g.intend(context.Background(), "connect", d, nil)
 }

@@ -153,7 +153,7 @@ func (b *book) close(ctx context.Context) {
 	}
 	b.mu.Unlock()
 	for key, count := range left {
-		_ = b.record(ctx, nacre.Event{Kind: key.kind, Rule: key.rule, Reason: "denied again", // it is denied either way
+		_ = b.record(ctx, nacre.Event{Kind: key.kind, Rule: key.rule, Reason: wire.Again, // it is denied either way
 			Detail: map[string]string{"to": key.to, "repeated": strconv.Itoa(count)}})
 	}
 }

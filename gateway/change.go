@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"nacre"
 	"nacre/egress"
 	"nacre/gateway/wire"
 )
@@ -18,11 +19,12 @@ type current struct {
 // rules are what may be reached now.
 func (g *Gateway) rules() egress.Rules { return g.now.Load().rules }
 
-// change leaves only some of what was granted. Connections whose grants are not
-// what they were end; requests are decided anew in any case.
+// change leaves only some of what was granted at the start, and grants other
+// destinations besides. Connections that were there by a grant that is gone end;
+// requests are decided anew in any case.
 func (g *Gateway) change(c wire.Change) {
 	before := g.now.Load()
-	after := &current{rules: egress.Rules{Deny: g.config.Rules.Deny}}
+	after := &current{rules: egress.Rules{Deny: g.config.Rules.Deny, Grants: c.Network}}
 	for _, n := range g.config.Rules.Grants {
 		if slices.Contains(c.Grants, n.ID) {
 			after.rules.Grants = append(after.rules.Grants, n)
@@ -33,12 +35,21 @@ func (g *Gateway) change(c wire.Change) {
 			after.secrets = append(after.secrets, s)
 		}
 	}
+	g.meters.adjust(after.rules.Grants)
 	g.now.Store(after)
+	g.searches.forget()
 	g.open.Range(func(key, value any) bool {
 		d := value.(destination)
-		if !reflect.DeepEqual(before.rules.Toward(d.host, d.port), after.rules.Toward(d.host, d.port)) || len(after.secrets) < len(before.secrets) {
+		if lost(before.rules.Toward(d.host, d.port), after.rules.Toward(d.host, d.port)) || len(after.secrets) < len(before.secrets) {
 			reset(key.(net.Conn))
 		}
 		return true
+	})
+}
+
+// lost tells whether some grant of before is not there any more.
+func lost(before, after []nacre.NetworkGrant) bool {
+	return slices.ContainsFunc(before, func(b nacre.NetworkGrant) bool {
+		return !slices.ContainsFunc(after, func(a nacre.NetworkGrant) bool { return reflect.DeepEqual(a, b) })
 	})
 }

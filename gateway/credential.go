@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"nacre/gateway/wire"
@@ -14,12 +16,22 @@ import (
 // program could send there what it has, to somebody else's account. What is one
 // shows in its name alone, so names are read strictly: in lower case, without what
 // is no letter or digit, wherever a word for a credential is in them.
-var credential = regexp.MustCompile(`auth(?:[^o]|$|o(?:[^r]|$)|ori[sz])|token|secret|cred(?:ential|s|$)|cookie|sess(?:ion|id)|^sid$|passw|passphrase|passcode|pwd|^pass$|` +
+var credential = pattern(`auth(?:[^o]|$|o(?:[^r]|$)|ori[sz])|token|secret|cred(?:ential|s|$)|cookie|sess(?:ion|id)|^sid$|passw|passphrase|passcode|pwd|^pass$|` +
 	`key(?:[^w]|$)|^sig(?:n|$)|signature|hmac|bearer|jwt|assertion|dpop|^otp$|^pat$`)
+
+// marks are what is in every name that credential finds: most have none of these, and
+// are told apart quickly.
+var marks = []string{"auth", "token", "secret", "cred", "cookie", "sess", "sid", "pass", "pwd", "key", "sig", "hmac", "bearer", "jwt", "assertion", "dpop", "otp", "pat"}
 
 // harmless are names that read so and say nothing of who asks: marks of requests,
 // of places in lists, and of what the host itself has begun.
-var harmless = regexp.MustCompile(`^(?:x?idempotencykey|secwebsocketkey|mcpsessionid|locktoken|(?:next)?(?:page|sync)token|nexttoken|(?:xms)?continuationtoken|skiptoken|maxtokens|(?:start|end|sort|project|issue)key)$`)
+var harmless = pattern(`^(?:x?idempotencykey|secwebsocketkey|mcpsessionid|locktoken|(?:next)?(?:page|sync)token|nexttoken|(?:xms)?continuationtoken|skiptoken|maxtokens|(?:start|end|sort|project|issue)key)$`)
+
+// pattern is a regular expression that is read when it is first needed: gateways start
+// often, and few need all.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // credentialName tells whether a name, of a header or a parameter, may be a
 // credential's.
@@ -30,7 +42,8 @@ func credentialName(name string) bool {
 		}
 		return -1
 	}, name)
-	return credential.MatchString(plain) && !harmless.MatchString(plain)
+	marked := slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(plain, mark) })
+	return marked && credential().MatchString(plain) && !harmless().MatchString(plain)
 }
 
 // inParts has a server send a part of what it has, or the change to it: a secret in

@@ -23,18 +23,21 @@ type Gateway struct {
 	book   *book
 	names  *names
 	meters *meters
-	signer *authority
-	porter porter
+	keys
 	dialer *dialer
 	web    *http.Server
 	door   *door // connections on their way to web
 
-	desks   map[string]wire.Model // by the name that they have inside
-	till    *till
-	benches map[string]*bench // of tools, likewise
-	outside *http.Transport   // for what is asked on behalf of programs
-	tokens  tokens
-	lures   lures
+	desks    map[string]wire.Model // by the name that they have inside
+	hosts    func() []string       // of the providers of models that are known
+	till     *till
+	asker    *asker
+	lender   *lender
+	benches  map[string]*bench // of tools, likewise
+	outside  http.RoundTripper // for what is asked on behalf of programs
+	tokens   tokens
+	lures    lures
+	searches searches
 
 	now   atomic.Pointer[current]
 	open  sync.Map     // connections inside, each with its destination
@@ -61,15 +64,21 @@ func Calls() []string {
 	}
 }
 
-// Main talks with the supervisor until that is gone.
-func Main(config wire.Config, control *wire.Conn) error {
-	g, err := New(config, control)
+// Main talks with the supervisor until that is gone. The sandbox waits for its keys
+// alone: what is configured is read while that is being built.
+func Main(control *wire.Conn, configured func() (wire.Config, error)) error {
+	k, err := newKeys()
+	if err == nil {
+		err = control.Send(wire.Message{Hello: &wire.Hello{Root: k.signer.root(), SSH: k.porter.known}})
+	}
 	if err != nil {
 		return err
 	}
-	if err := control.Send(wire.Message{Hello: &wire.Hello{Root: g.signer.root(), SSH: g.porter.known}}); err != nil {
+	config, err := configured()
+	if err != nil {
 		return err
 	}
+	g := k.gateway(config, control)
 	for {
 		m, files, err := control.Receive()
 		switch {
@@ -89,6 +98,10 @@ func Main(config wire.Config, control *wire.Conn) error {
 			go g.stop()
 		case m.Ack != nil:
 			g.book.acknowledged(*m.Ack)
+		case m.Answer != nil:
+			g.asker.answered(*m.Answer)
+		case m.Renewed != nil:
+			g.lender.answered(*m.Renewed)
 		case m.Reserved != nil:
 			g.till.answered(*m.Reserved)
 		}
@@ -102,6 +115,7 @@ func (g *Gateway) stop() {
 		<-g.drained
 		g.drain()
 	}
+	g.tokens.close()
 	g.book.close(context.Background())
 	g.till.close()
 	os.Exit(0)
@@ -109,22 +123,36 @@ func (g *Gateway) stop() {
 
 // New makes a gateway that does not serve yet.
 func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
-	signer, err := newAuthority()
+	k, err := newKeys()
 	if err != nil {
 		return nil, err
 	}
-	porter, err := newPorter()
-	if err != nil {
-		return nil, err
+	return k.gateway(config, control), nil
+}
+
+// keys are what programs inside know a gateway by.
+type keys struct {
+	signer *authority
+	porter porter
+}
+
+func newKeys() (k keys, err error) {
+	if k.signer, err = newAuthority(); err == nil {
+		k.porter, err = newPorter()
 	}
-	g := &Gateway{config: config, porter: porter, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(), signer: signer,
+	return k, err
+}
+
+func (k keys) gateway(config wire.Config, control *wire.Conn) *Gateway {
+	g := &Gateway{config: config, keys: k, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(),
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
-	g.lures = newLures(config.Secrets)
-	g.benches, g.outside = newBenches(config.Tools), g.transport()
+	g.hosts = sync.OnceValue(knownHosts)
+	g.lures, g.asker, g.lender = newLures(config.Secrets), newAsker(control, config.Ask), newLender(control)
+	g.benches, g.outside = newBenches(config.Tools), g.lazily(true)
 	g.web = g.newServer()
-	return g, nil
+	return g
 }
 
 // Serve begins to answer on the sockets that were opened inside: TCP and DNS for

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -28,7 +27,7 @@ type lures []lure
 func newLures(secrets []wire.Secret) (all lures) {
 	for _, s := range secrets {
 		for _, text := range s.Shaped {
-			all = append(all, lure{s, needlesOf([]wire.Secret{{Name: s.Name, Value: []byte(text)}})})
+			all = append(all, lure{s, formsOf([]wire.Secret{{Name: s.Name, Value: []byte(text)}})})
 		}
 	}
 	return all
@@ -111,31 +110,76 @@ func (g *Gateway) found(ctx context.Context, d nacre.Decision, where string, det
 // errStray ends a body in which a placeholder is.
 var errStray = errors.New(strayed("body"))
 
+// away are the placeholders that have no place at a host.
+func (all lures) away(host string) lures {
+	return slices.DeleteFunc(slices.Clone(all), func(l lure) bool { return l.home(host) })
+}
+
+// hunt looks for placeholders in what comes in pieces.
+type hunt struct {
+	forms *needles
+	tail  []byte // of what came before
+}
+
+func newHunt(all lures) *hunt {
+	var forms [][]byte
+	for _, l := range all {
+		forms = append(forms, l.forms...)
+	}
+	return &hunt{forms: newNeedles(forms)}
+}
+
+// sees tells whether one is whole with this piece.
+func (h *hunt) sees(p []byte) bool {
+	if h.forms == nil {
+		return false
+	}
+	keep := h.forms.longest - 1
+	across := append(h.tail, p[:min(len(p), keep)]...)
+	if h.forms.in(across) || h.forms.in(p) {
+		return true
+	}
+	if len(p) < keep {
+		p = across
+	}
+	h.tail = append(h.tail[:0], p[max(0, len(p)-keep):]...)
+	return false
+}
+
+// hunted is what passes only as far as no placeholder is whole in it.
+type hunted struct {
+	io.Reader
+	*hunt
+}
+
+func (h hunted) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	if h.sees(p[:n]) {
+		clear(p[:n])
+		return 0, errStray
+	}
+	return n, err
+}
+
 // watched is a body in which placeholders are looked for as it goes out. Of one
 // that is there, its end never leaves.
 type watched struct {
 	io.ReadCloser
-	lures lures
-	r     *http.Request
-	found func()
-	tail  []byte
-	keep  int
-	hit   atomic.Bool
+	through hunted
+	lures   lures
+	r       *http.Request
+	found   func()
+	hit     atomic.Bool
 }
 
 // watch has a body watched for the placeholders of other hosts; nil: there is
 // nothing to watch.
 func (all lures) watch(host string, r *http.Request, found func()) *watched {
-	others := slices.DeleteFunc(slices.Clone(all), func(l lure) bool { return l.home(host) })
+	others := all.away(host)
 	if r.Body == nil || r.Body == http.NoBody || len(others) == 0 {
 		return nil
 	}
-	w := &watched{ReadCloser: r.Body, lures: others, r: r, found: found}
-	for _, l := range others {
-		for _, form := range l.forms {
-			w.keep = max(w.keep, len(form)-1)
-		}
-	}
+	w := &watched{ReadCloser: r.Body, through: hunted{r.Body, newHunt(others)}, lures: others, r: r, found: found}
 	r.Body = w
 	return w
 }
@@ -145,23 +189,18 @@ func (w *watched) Read(p []byte) (int, error) {
 	if w.hit.Load() {
 		return 0, errStray
 	}
-	n, err := w.ReadCloser.Read(p)
-	w.tail = append(w.tail, p[:n]...)
-	held := slices.ContainsFunc(w.lures, func(l lure) bool {
-		return slices.ContainsFunc(l.forms, func(form []byte) bool { return bytes.Contains(w.tail, form) })
-	})
-	if err == io.EOF && !held {
+	n, err := w.through.Read(p)
+	if err == io.EOF {
 		for _, values := range w.r.Trailer {
-			held = held || slices.ContainsFunc(w.lures, func(l lure) bool { return l.in(values...) })
+			if slices.ContainsFunc(w.lures, func(l lure) bool { return l.in(values...) }) {
+				n, err = 0, errStray
+			}
 		}
 	}
-	if held {
-		clear(p[:n])
+	if err == errStray {
 		w.hit.Store(true)
 		w.found()
-		return 0, errStray
 	}
-	w.tail = append([]byte(nil), w.tail[max(0, len(w.tail)-w.keep):]...)
 	return n, err
 }
 

@@ -36,6 +36,21 @@ func (g *Gateway) deskOf(r *http.Request) *wire.Model {
 	return nil
 }
 
+// knownHosts are those of the providers that are known.
+func knownHosts() (hosts []string) {
+	known, _ := model.Providers() // it is the program's own file, which a test reads
+	for _, p := range known {
+		hosts = append(hosts, p.Host)
+	}
+	return hosts
+}
+
+// asksModel tells whether a request goes to a provider of models, by whichever name.
+func (g *Gateway) asksModel(r *http.Request) bool {
+	v, ok := r.Context().Value(visitorKey).(*visitor)
+	return g.deskOf(r) != nil || ok && slices.Contains(g.hosts(), v.to.host)
+}
+
 // longest is how many tokens an answer may have for which nobody asked for a
 // bound.
 const longest = 32 << 10

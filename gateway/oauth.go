@@ -26,7 +26,7 @@ import (
 )
 
 // tokens are those that were fetched with the plan's secrets. They are nowhere but
-// in this process.
+// in this process; refresh tokens go back to the vault.
 type tokens struct {
 	mu sync.Mutex
 	by map[string]*source
@@ -119,25 +119,78 @@ func (s *source) fetch(g *Gateway) error {
 	if err := g.intend(ctx, "token", d, map[string]string{"secrets": s.secret.Name + " " + s.secret.Fingerprint}); err != nil {
 		return err
 	}
-	c, err := s.secret.Client()
+	c, lent, err := s.client(ctx, g.lender)
 	if err != nil {
 		return err
 	}
-	if s.more != "" {
-		c.Refresh = s.more
-	}
 	token, err := s.ask(ctx, c, g.dialer)
 	if err != nil {
+		if lent != nil {
+			lent.back()
+		}
 		d.Effect, d.Reason = nacre.Deny, "allowed, but there is no token: "+err.Error()
 		_ = g.intend(ctx, "token", d, nil) // nothing goes out either way
 		return err
 	}
 	s.keep(token, time.Now())
-	if token.RefreshToken != "" && token.RefreshToken != c.Refresh {
-		s.more, d.Reason = token.RefreshToken, "there is a new refresh token, which only this run has: the vault's may hold no longer"
-		_ = g.intend(ctx, "token", d, map[string]string{"finding": "refresh-token-rotated"}) // it has happened
-	}
+	s.rotated(g, d, lent, c.Refresh, token.RefreshToken)
 	return nil
+}
+
+// client is who asks, with the refresh token as it is kept now where it is kept.
+func (s *source) client(ctx context.Context, l *lender) (wire.Client, *loan, error) {
+	c, err := s.secret.Client()
+	if err != nil || c.Refresh == "" {
+		return c, nil, err
+	}
+	lent, err := l.lend(ctx, s.secret)
+	switch {
+	case err == nil:
+		return lent.client, lent, nil
+	case !errors.Is(err, errOwn):
+		return c, nil, err
+	case s.more != "":
+		c.Refresh = s.more
+	}
+	return c, nil, nil
+}
+
+// rotated has a new refresh token kept, where there is one. That is not given up with
+// the request: it may be the only one that holds.
+func (s *source) rotated(g *Gateway, d nacre.Decision, lent *loan, before, after string) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetching)
+	defer cancel()
+	detail, kept := map[string]string{}, errOwn
+	switch {
+	case after == "" || after == before:
+		if lent != nil {
+			lent.back()
+		}
+		return
+	case lent != nil:
+		kept = lent.keep(ctx, after)
+	}
+	if kept == nil {
+		d.Reason, detail["rotated"] = "there is a new refresh token, and the vault has it", "kept"
+	} else {
+		s.more, detail["finding"] = after, "refresh-token-rotated"
+		d.Reason = "there is a new refresh token, which only this run has: the vault's may hold no longer: " + kept.Error()
+	}
+	_ = g.intend(ctx, "token", d, detail) // it has happened
+}
+
+// close gives what is being fetched a moment to be kept.
+func (t *tokens) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	late := time.After(time.Second)
+	for _, s := range t.by {
+		select {
+		case s.turn <- struct{}{}: // and nothing is fetched any more
+		case <-late:
+			return
+		}
+	}
 }
 
 // keep keeps a token until shortly before its end.

@@ -19,7 +19,7 @@ var errQuota = errors.New("the limit of bytes that the grant has is reached")
 func relay(inside, outside net.Conn, m *meter) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		if m.limit > 0 {
+		if m.bounded() {
 			_, err := io.Copy(outside, &counted{inside, m})
 			if errors.Is(err, errQuota) {
 				reset(inside)
@@ -76,9 +76,35 @@ func (m *meters) of(g nacre.NetworkGrant) *meter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.grant[g.ID] == nil {
-		m.grant[g.ID] = &meter{limit: g.Bytes, rate: cmp.Or(g.Rate, usualRate), most: cmp.Or(g.Connections, usualConnections)}
+		m.grant[g.ID] = &meter{}
+		m.grant[g.ID].bound(g)
 	}
 	return m.grant[g.ID]
+}
+
+// adjust sets the limits of grants that are counted already.
+func (m *meters) adjust(grants []nacre.NetworkGrant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range grants {
+		if m.grant[g.ID] != nil {
+			m.grant[g.ID].bound(g)
+		}
+	}
+}
+
+// bound sets the limits, which can have changed; what was counted stays.
+func (m *meter) bound(g nacre.NetworkGrant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit, m.rate, m.most = g.Bytes, cmp.Or(g.Rate, usualRate), cmp.Or(g.Connections, usualConnections)
+}
+
+// bounded tells whether bytes are counted.
+func (m *meter) bounded() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limit > 0
 }
 
 // spend takes from what may be sent.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -75,7 +74,6 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	}
 	// What comes back must be readable, to see whether it says a secret again.
 	out.Header.Set("Accept-Encoding", "identity")
-	out.Header.Del("Sec-Websocket-Extensions")
 	return sign(out, time.Now())
 }
 
@@ -91,10 +89,10 @@ func setQuery(query, name, value string) string {
 	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
 }
 
-// scrub takes what a reply says of the secrets out of it. What cannot be read is
-// not passed on.
-func scrub(secrets []wire.Secret, r *http.Response) error {
-	if len(secrets) == 0 {
+// scrub takes what a reply says of the secrets out of it; nil: none went out. What
+// cannot be read is not passed on.
+func scrub(n *needles, r *http.Response) error {
+	if n == nil {
 		return nil
 	}
 	if coding := encoded(r.Header); coding != "" {
@@ -103,10 +101,9 @@ func scrub(secrets []wire.Secret, r *http.Response) error {
 	if partial(r) {
 		return errors.New("the reply is a part although the whole was asked for, and cannot be searched for the secret that was sent")
 	}
-	needles := needlesOf(secrets)
-	maskAll(r.Header, needles)
-	if r.Body != nil && len(needles) > 0 {
-		r.Body = newScrubber(r.Body, r.Trailer, needles)
+	n.maskAll(r.Header)
+	if r.Body != nil {
+		r.Body = newScrubber(r.Body, r.Trailer, n)
 	}
 	return nil
 }
@@ -125,33 +122,4 @@ func encoded(h http.Header) string {
 func partial(r *http.Response) bool {
 	return r.StatusCode == http.StatusPartialContent || r.StatusCode == http.StatusIMUsed || r.Header.Get("Content-Range") != "" ||
 		strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Content-Type"), ",")), "byteranges")
-}
-
-// needlesOf are the forms in which a reply may say a secret.
-func needlesOf(secrets []wire.Secret) (needles [][]byte) {
-	for _, s := range secrets {
-		value := string(s.Value)
-		forms := []string{value, url.QueryEscape(value), url.PathEscape(value), quoted(value), hexOf(value), strings.ToUpper(hexOf(value))}
-		_, password, both := strings.Cut(value, ":")
-		if both && len(password) >= wire.Shortest {
-			forms = append(forms, password)
-		}
-		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			for shift := range 3 { // wherever it begins in what is encoded
-				text := strings.TrimRight(coding.EncodeToString([]byte(strings.Repeat("x", shift)+value)), "=")
-				first := []int{0, 2, 3}[shift] // characters that hold something else too
-				last := len(text)
-				if (shift+len(value))%3 != 0 {
-					last--
-				}
-				forms = append(forms, text[first:last])
-			}
-		}
-		for _, f := range forms {
-			if len(f) >= wire.Shortest {
-				needles = append(needles, []byte(f))
-			}
-		}
-	}
-	return needles
 }

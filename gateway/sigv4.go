@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ type scope struct{ region, service string }
 
 // signed is an Authorization header of AWS's fourth signature: the program's own,
 // of which only the scope counts.
-var signed = regexp.MustCompile(`^AWS4-HMAC-SHA256 *Credential=[\w.=@-]{1,128}/[0-9]{8}/([a-z0-9-]{1,32})/([a-z0-9-]{1,32})/aws4_request *, *SignedHeaders=[a-z0-9_.;-]+ *, *Signature=[0-9a-f]{64}$`)
+var signed = pattern(`^AWS4-HMAC-SHA256 *Credential=[\w.=@-]{1,128}/[0-9]{8}/([a-z0-9-]{1,32})/([a-z0-9-]{1,32})/aws4_request *, *SignedHeaders=[a-z0-9_.;-]+ *, *Signature=[0-9a-f]{64}$`)
 
 // parseScope reads where a request is meant to go from the signature that its
 // program made.
@@ -33,7 +32,7 @@ func parseScope(authorization []string) (scope, error) {
 	if len(authorization) != 1 {
 		return scope{}, errors.New("the request is not signed: the region and the service that it is for are in its signature (let the program sign with a placeholder)")
 	}
-	m := signed.FindStringSubmatch(authorization[0])
+	m := signed().FindStringSubmatch(authorization[0])
 	if m == nil {
 		return scope{}, errors.New("the request's Authorization is not AWS4-HMAC-SHA256 with Credential, SignedHeaders and Signature")
 	}

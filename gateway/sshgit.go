@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -32,12 +31,12 @@ type errand struct {
 
 // command is what git asks of a server (gitprotocol-pack(5)): what it may name
 // needs no quoting, and has one reading.
-var command = regexp.MustCompile(`^git[ -](upload-pack|receive-pack) '/?([A-Za-z0-9_.+@/-]{1,1000})'$`)
+var command = pattern(`^git[ -](upload-pack|receive-pack) '/?([A-Za-z0-9_.+@/-]{1,1000})'$`)
 
 // gitCommand is what a command line wants. What is sent is made of what was
 // decided upon: a path from the root, as the intent has it.
 func gitCommand(line string) (method, path, send string, ok bool) {
-	found := command.FindStringSubmatch(line)
+	found := command().FindStringSubmatch(line)
 	if found == nil {
 		return "", "", "", false
 	}

@@ -14,6 +14,7 @@ import (
 
 	"nacre"
 	"nacre/gateway/mcp"
+	"nacre/gateway/wire"
 	"nacre/tools"
 )
 
@@ -58,7 +59,7 @@ func (e *talk) send(out *http.Request) (*http.Response, error) {
 		reply.Body.Close()
 		return nil, errors.New("the reply is compressed although it was not to be")
 	}
-	if err := scrub(e.secretsOf(e.r), reply); err != nil {
+	if err := scrub(e.searches.of(e.secretsOf(e.r)), reply); err != nil {
 		reply.Body.Close()
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (e *talk) broken(id any, err error) {
 
 func (e *talk) fault(id any, err error) []byte {
 	d, detail := e.d, maps.Clone(e.detail)
-	d.Effect, d.Reason = nacre.Deny, fmt.Sprintf("allowed, and %s does not answer as it should: %v", e.at.Name, err)
+	d.Effect, d.Reason = nacre.Deny, fmt.Sprintf(wire.Allowed+"and %s does not answer as it should: %v", e.at.Name, err)
 	_ = e.intend(context.Background(), "tool", d, detail) // nothing is passed on either way
 	return mcp.Refusal(id, mcp.CodeDenied, d.Reason)
 }

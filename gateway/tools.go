@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"slices"
 	"sync"
 
@@ -235,13 +234,13 @@ func (b *bench) has(session string) bool {
 	return b.sessions[session]
 }
 
-var visible = regexp.MustCompile(`^[!-~]{1,256}$`)
+var visible = pattern(`^[!-~]{1,256}$`)
 
 // opened notes a session that the server has opened; false: it cannot be one.
 func (b *bench) opened(session string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !visible.MatchString(session) || len(b.sessions) >= maxOpened && !b.sessions[session] {
+	if !visible().MatchString(session) || len(b.sessions) >= maxOpened && !b.sessions[session] {
 		return false
 	}
 	b.sessions[session] = true
@@ -275,5 +274,5 @@ func (e *talk) answer(status int, b []byte) {
 // masked is a message without the server's secrets: written anew, it may say plainly
 // what was escaped in the reply that was searched.
 func (e *talk) masked(b []byte) []byte {
-	return mask(b, needlesOf(e.secretsFor(e.at.Inside)))
+	return e.searches.of(e.secretsFor(e.at.Inside)).mask(b)
 }

@@ -14,10 +14,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"nacre"
 	"nacre/egress"
+	"nacre/gateway/websocket"
 	"nacre/gateway/wire"
 )
 
@@ -40,7 +42,8 @@ const (
 func (g *Gateway) newServer() *http.Server {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       g.rewrite,
-		Transport:     g.transport(),
+		Transport:     likewise{g.lazily(false), g.lazily(true)},
+		BufferPool:    &buffers{},
 		FlushInterval: -1, // every piece at once: streams of events
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler:  g.unreachable,
@@ -48,7 +51,10 @@ func (g *Gateway) newServer() *http.Server {
 			r.Header.Del("Alt-Svc") // other ways to the host, which there are none of
 			count(r)
 			g.answered(r)
-			return scrub(g.secretsOf(r.Request), r)
+			if r.StatusCode == http.StatusSwitchingProtocols {
+				return g.switched(r)
+			}
+			return scrub(g.searches.of(g.secretsOf(r.Request)), r)
 		},
 	}
 	return &http.Server{
@@ -69,9 +75,36 @@ func remember(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, visitorKey, c)
 }
 
-// transport makes requests outside.
-func (g *Gateway) transport() *http.Transport {
+// likewise makes a request outside in the version of HTTP in which it came: where a
+// program takes HTTP/1.1, that is also faster outside.
+type likewise struct{ one, two http.RoundTripper }
+
+// RoundTrip makes it.
+func (l likewise) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.ProtoMajor > 1 {
+		return l.two.RoundTrip(r)
+	}
+	return l.one.RoundTrip(r)
+}
+
+// later is a transport that is made when it is needed: before that, its authorities
+// need not be read.
+type later func() *http.Transport
+
+// RoundTrip makes a request.
+func (l later) RoundTrip(r *http.Request) (*http.Response, error) { return l().RoundTrip(r) }
+
+func (g *Gateway) lazily(two bool) later {
+	return sync.OnceValue(func() *http.Transport { return g.transport(two) })
+}
+
+// transport makes requests outside, in HTTP/2 where that is wanted and spoken.
+func (g *Gateway) transport(two bool) *http.Transport {
+	var spoken http.Protocols
+	spoken.SetHTTP1(true)
+	spoken.SetHTTP2(two)
 	return &http.Transport{
+		Protocols: &spoken,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			grant, ok := ctx.Value(grantKey).(nacre.NetworkGrant)
 			host, port, err := net.SplitHostPort(address)
@@ -82,11 +115,27 @@ func (g *Gateway) transport() *http.Transport {
 			return g.dialer.dial(ctx, grant, host, number)
 		},
 		TLSClientConfig:     g.dialer.secure(),
-		ForceAttemptHTTP2:   true,
 		DisableCompression:  true, // what is inside decides
 		MaxIdleConnsPerHost: 16, IdleConnTimeout: keep, TLSHandshakeTimeout: connecting,
 		MaxResponseHeaderBytes: 4 * maxHeader, ExpectContinueTimeout: time.Second,
 	}
+}
+
+// buffers are what bodies pass through.
+type buffers struct{ free sync.Pool }
+
+// Get takes one.
+func (b *buffers) Get() []byte {
+	if one, ok := b.free.Get().(*[]byte); ok {
+		return *one
+	}
+	return make([]byte, 32<<10)
+}
+
+// Put gives one back, with nothing in it that another could see.
+func (b *buffers) Put(one []byte) {
+	clear(one)
+	b.free.Put(&one)
 }
 
 // rewrite makes the request that goes out: the same, but for what is only
@@ -101,7 +150,7 @@ func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 		p.Out.URL.Host = authorityOf(p.Out.URL.Scheme, desk.Host, desk.Port)
 	}
 	p.Out.Host = p.Out.URL.Host
-	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection"} {
+	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection", "Sec-Websocket-Extensions"} { // compressed frames cannot be searched
 		p.Out.Header.Del(name)
 	}
 	if !ok || err != nil || p.Out.URL.EscapedPath() != i.Path || inject(g.secretsOf(p.Out), p.Out) != nil {
@@ -126,8 +175,13 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), intentKey, i))
-	d, grant, detail := g.decide(i, r)
+	d, grant, detail := g.permit(i, r)
 	m := g.meters.of(grant)
+	if d.Effect == nacre.Allow && i.Upgrade != "" {
+		if err := websocket.Asked(r); err != nil {
+			d.Effect, d.Reason = nacre.Deny, err.Error()
+		}
+	}
 	if d.Effect == nacre.Allow {
 		if why := m.admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
@@ -159,7 +213,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return
 	}
-	if r.Body != nil && r.Body != http.NoBody && m.limit > 0 {
+	if r.Body != nil && r.Body != http.NoBody && m.bounded() {
 		r.Body = struct {
 			io.Reader
 			io.Closer
@@ -167,6 +221,9 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	}
 	if len(g.secretsFor(i.Host)) > 0 {
 		w = mute{w}
+	}
+	if i.Upgrade != "" {
+		w, r = g.askSocket(w, r, d, m)
 	}
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey, grant)))
 }
@@ -196,6 +253,9 @@ func (g *Gateway) used(i egress.Intent, r *http.Request, detail map[string]strin
 // decide asks about a request as it is, then as what it means to git.
 func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacre.NetworkGrant, map[string]string) {
 	detail := map[string]string{}
+	if i.Upgrade != "" {
+		detail["upgrade"] = i.Upgrade
+	}
 	d, grant := g.rules().Decide(i)
 	if d.Effect == nacre.Allow {
 		for _, other := range meanings(i, r) {
@@ -224,10 +284,12 @@ func (g *Gateway) decide(i egress.Intent, r *http.Request) (nacre.Decision, nacr
 func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision, detail map[string]string) {
 	_ = g.intend(r.Context(), "request", d, detail)
 	code := http.StatusForbidden
-	if r.Header.Get("Upgrade") != "" {
-		code = http.StatusUpgradeRequired // a client that can do without, then does
-		w.Header().Set("Upgrade", "HTTP/1.1")
-		w.Header().Set("Connection", "close")
+	if upgrade(r) != "" {
+		w.Header().Set("Connection", "close") // what follows may be no requests
+		if g.asksModel(r) {
+			code = http.StatusUpgradeRequired // its clients then do without
+			w.Header().Set("Upgrade", "HTTP/1.1")
+		}
 	}
 	explain(w, r, code, d, d.Reason)
 }

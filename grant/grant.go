@@ -12,6 +12,7 @@ import (
 	"nacre/compile"
 	"nacre/fault"
 	"nacre/manifest"
+	"nacre/remedy"
 )
 
 var commandLine = nacre.Origin{File: nacre.OriginCommandLine}
@@ -35,8 +36,13 @@ func ParseFiles(s string) (manifest.File, error) {
 	}
 	if i := strings.LastIndexByte(f.Path, ':'); i >= 0 {
 		var access nacre.Access
-		if access.UnmarshalText([]byte(f.Path[i+1:])) == nil && access != nacre.NoAccess {
+		word := f.Path[i+1:]
+		switch near := remedy.Near(word, []string{"read", "write"}); {
+		case access.UnmarshalText([]byte(word)) == nil && access != nacre.NoAccess:
 			f.Path, f.Access = f.Path[:i], access
+		case near != "" && !strings.EqualFold(word, near):
+			return f, fault.New(fault.Usage, "--files %q: there is no access %q", s, word).
+				WithHint("did you mean %q? A path that ends so is written with its access behind: %s:read", near, f.Path)
 		}
 	}
 	if f.Path == "" {
@@ -64,7 +70,15 @@ func ParseLimit(l *manifest.Limits, s string) error {
 			return l.Check()
 		}
 	}
-	return fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
+	var names []string
+	for _, limit := range l.Each() {
+		names = append(names, limit.Name)
+	}
+	f := fault.New(fault.Usage, "expected a limit such as memory=1GiB, found %q", s)
+	if near := remedy.Near(key, names); near != "" && near != key {
+		return f.WithHint("did you mean %q?", near)
+	}
+	return f.WithHint("the limits are %s", strings.Join(names, ", "))
 }
 
 // ParseTier reads the name of a lower tier.

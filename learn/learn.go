@@ -15,6 +15,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/egress"
+	"nacre/gateway/wire"
 )
 
 // Evidence is why a line is proposed.
@@ -35,6 +36,7 @@ type Destination struct {
 	Paths   []string `json:"paths,omitempty"`
 	Push    []string `json:"push,omitempty"`
 	Unsure  string   `json:"unsure,omitempty"` // why
+	Asked   bool     `json:"asked,omitempty"`  // the owner was asked, and allowed it
 	Evidence
 }
 
@@ -76,24 +78,17 @@ func (l *Log) Record(ctx context.Context, e nacre.Event) error {
 	if err := l.Audit.Record(ctx, e); err != nil {
 		return err
 	}
-	if e.Decision == nacre.Allow || !strings.HasPrefix(e.Kind, "network.") {
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	count, err := strconv.Atoi(e.Detail["repeated"])
-	if err != nil || count < 0 {
-		count = 0
+	switch {
+	case strings.HasPrefix(e.Reason, wire.Allowed): // it is remembered as a request
+	case e.Kind == "learn.answered" && e.Decision != nacre.Allow:
+		l.remember(e, 0)
+	case e.Kind == "network.request" || e.Decision != nacre.Allow && strings.HasPrefix(e.Kind, "network."):
+		l.remember(e, wire.Attempts(e))
 	}
-	if e.Reason != again {
-		count++
-	}
-	l.remember(e, count)
 	return nil
 }
-
-// again is the reason of an event that only counts.
-const again = "denied again"
 
 func (l *Log) remember(e nacre.Event, count int) {
 	d, ok := destination(e)
@@ -101,6 +96,9 @@ func (l *Log) remember(e nacre.Event, count int) {
 		return
 	}
 	d.Count, d.First = count, time.Now()
+	if e.Decision == nacre.Allow {
+		d.Asked = true
+	}
 	i := slices.IndexFunc(l.list, func(o Destination) bool { return o.same(d) && slices.Equal(o.Methods, d.Methods) })
 	switch {
 	case i >= 0:
@@ -124,6 +122,9 @@ func destination(e nacre.Event) (d Destination, ok bool) {
 		scheme, rest, _ := strings.Cut(to, "://")
 		d.Scheme, d.Host, d.Unsure = scheme, rest, "only TCP, and questions for names, leave a sandbox: nothing can allow it"
 		return d, true
+	}
+	if e.Kind == "learn.answered" {
+		d.Unsure = "you were asked, and denied it"
 	}
 	i, err := egress.Parse(to)
 	if err != nil {
@@ -151,6 +152,7 @@ func (d *Destination) same(o Destination) bool {
 // join adds what another says of the same destination.
 func (d *Destination) join(o Destination) {
 	d.Count += o.Count
+	d.Asked = d.Asked || o.Asked
 	add := func(list *[]string, most int, from []string) {
 		for _, s := range from {
 			if !slices.Contains(*list, s) && len(*list) < most {

@@ -99,6 +99,9 @@ func (w *writer) network(list []Destination) {
 	}
 	for _, d := range list {
 		if d.Unsure == "" {
+			if d.Asked {
+				w.line("  # asked, allowed by you")
+			}
 			w.evidence(d.Evidence)
 			if d.pushes() {
 				w.line("  # It wants to push too; to which refs, name here: push: [refs/heads/...]")

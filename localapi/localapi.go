@@ -24,8 +24,15 @@ import (
 // Server answers for one sandbox.
 type Server struct {
 	Box  nacre.Sandbox
-	Plan nacre.Plan
-	UID  int // the owner
+	Plan func() nacre.Plan // as it holds now
+	UID  int               // the owner
+	Asks Asks
+}
+
+// Asks is somebody who asks the owner; nil: nobody does.
+type Asks interface {
+	Questions() api.Questions
+	Answer(number int, allow bool) error
 }
 
 // Listen makes the socket. Its file is removed with its folder, not when the
@@ -119,8 +126,22 @@ func (s *Server) answer(ctx context.Context, c *net.UnixConn, r api.Request, fds
 		reply.Posture, err = s.Box.Posture()
 		return reply, err
 	case api.Plan:
-		return api.Reply{Plan: &s.Plan}, nil
+		p := s.Plan()
+		return api.Reply{Plan: &p}, nil
+	case api.Asked, api.Answer:
+		return s.asked(r)
 	default:
 		return reply, fault.New(fault.Usage, "unknown request %q", string(r.Op))
 	}
+}
+
+func (s *Server) asked(r api.Request) (reply api.Reply, err error) {
+	switch {
+	case s.Asks == nil:
+		return reply, fault.New(fault.Usage, "this sandbox asks nothing").WithHint("nacre learn --ask does")
+	case r.Op == api.Answer:
+		return reply, s.Asks.Answer(r.Number, r.Allow)
+	}
+	q := s.Asks.Questions()
+	return api.Reply{Asked: &q}, nil
 }

@@ -35,6 +35,7 @@ type Capabilities struct {
 	Schedule []Job         `yaml:"schedule" about:"times at which the agent is woken"`
 	Devices  []strict.Text `yaml:"devices" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"devices, by name"`
 	Syscalls []strict.Text `yaml:"syscalls" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"groups of system calls beyond the base list"`
+	Skills   []strict.Text `yaml:"skills" match:"^[a-z0-9*-]{1,64}$" about:"skills of the owner's to read, by their names in nacre.lock"`
 	Limits   Limits        `yaml:"limits" about:"what the sandbox may use: asked for in a manifest, the most in a policy"`
 }
 

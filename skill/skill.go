@@ -34,6 +34,8 @@ const (
 const (
 	Main             = "SKILL.md"
 	CapabilitiesFile = "capabilities.yaml"
+	// SignatureFile holds a signature; it is no part of what the digest is of.
+	SignatureFile = "SKILL.minisig"
 )
 
 // kinds are the files that make a kind.
@@ -50,10 +52,13 @@ type Skill struct {
 	Capabilities       *manifest.Manifest
 	CapabilitiesDigest string
 	// Digest is that of the whole tree: names, contents, which files are
-	// executable. Files are listed by name; the total is in bytes.
-	Digest string
-	Files  []File
-	Total  int64
+	// executable. Files and folders are listed by name; the total is in bytes.
+	Digest  string
+	Files   []File
+	Folders []string
+	Total   int64
+	// Signature is what SKILL.minisig holds; package sign can tell whose it is.
+	Signature []byte
 }
 
 // Open reads a folder of the host, which must be called as the skill is. It is
@@ -86,7 +91,7 @@ func Read(folder fs.FS) (*Skill, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Skill{Kind: Knowledge, Digest: t.digest(), Files: t.files, Total: t.total}
+	s := &Skill{Kind: Knowledge, Digest: t.digest(), Files: t.files, Folders: t.folders, Total: t.total, Signature: t.kept[SignatureFile]}
 	text, ok := t.kept[Main]
 	if !ok {
 		return nil, fault.New(fault.Invalid, "there is no %s", Main).

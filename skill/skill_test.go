@@ -148,7 +148,7 @@ func TestReadRefuses(t *testing.T) {
 		"large main":          {folder(Main, front+strings.Repeat("x", MaxMain)), "larger than 256 KiB"},
 		"large":               {folder(Main, front, "a", strings.Repeat("x", MaxTotal)), "larger than 64 MiB"},
 		"many":                {many(), "more than 4096"},
-		"link":                {mode(fs.ModeSymlink), "a symbolic link"},
+		"link":                {mode(fs.ModeSymlink), "is a link"},
 		"device":              {mode(fs.ModeDevice), "a device"},
 		"pipe":                {mode(fs.ModeNamedPipe), "a device, a socket or a pipe"},
 		"setuid":              {mode(fs.ModeSetuid | 0o755), "setuid"},
@@ -227,9 +227,9 @@ func TestOpenRefuses(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"a link out":       {func(p string) error { return os.Symlink("/etc/passwd", p) }, "a symbolic link"},
-		"a link within":    {func(p string) error { return os.Symlink(Main, p) }, "a symbolic link"},
-		"a link to itself": {func(p string) error { return os.Symlink(filepath.Base(p), p) }, "a symbolic link"},
+		"a link out":       {func(p string) error { return os.Symlink("/etc/passwd", p) }, "is a link"},
+		"a link within":    {func(p string) error { return os.Symlink(Main, p) }, "is a link"},
+		"a link to itself": {func(p string) error { return os.Symlink(filepath.Base(p), p) }, "is a link"},
 		"a pipe":           {func(p string) error { return unix.Mkfifo(p, 0o644) }, "a device, a socket or a pipe"},
 		"a socket":         {func(p string) error { return unix.Mknod(p, unix.S_IFSOCK|0o644, 0) }, "a device, a socket or a pipe"},
 		"a setuid file": {func(p string) error {
@@ -269,7 +269,7 @@ func TestOpenRefuses(t *testing.T) {
 	t.Run("SKILL.md is a link", func(t *testing.T) {
 		dir := write(t, "real.md", front)
 		must(t, os.Symlink("real.md", filepath.Join(dir, Main)))
-		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "a symbolic link") {
+		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "is a link") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -45,7 +45,7 @@ type tree struct {
 // known are the files whose names mean something, by their lower-case names:
 // anything that could be mistaken for one of them is refused.
 func known(name string) (is string, kept bool) {
-	names := []string{Main, CapabilitiesFile}
+	names := []string{Main, CapabilitiesFile, SignatureFile}
 	for n := range kinds {
 		names = append(names, n)
 	}
@@ -144,7 +144,7 @@ func unreadable(name string, err error) error {
 // entry reads one thing in a folder: a file or a folder, and nothing else.
 func (t *tree) entry(of fs.FS, full string, e fs.DirEntry) error {
 	if kind := e.Type(); kind != 0 && kind != fs.ModeDir {
-		return odd(full, kind)
+		return Odd(full, kind)
 	}
 	f, err := of.Open(full)
 	if err != nil {
@@ -161,17 +161,17 @@ func (t *tree) entry(of fs.FS, full string, e fs.DirEntry) error {
 		t.folders = append(t.folders, full)
 		return t.folder(of, full)
 	case !mode.IsRegular() || mode&(fs.ModeSetuid|fs.ModeSetgid) != 0:
-		return odd(full, mode&^fs.ModePerm)
+		return Odd(full, mode&^fs.ModePerm)
 	}
 	return t.file(f, full, mode)
 }
 
-// odd is a fault about what is no plain file or folder.
-func odd(name string, kind fs.FileMode) error {
+// Odd is a fault about what is no plain file or folder.
+func Odd(name string, kind fs.FileMode) error {
 	what := "a device, a socket or a pipe"
 	switch {
 	case kind&fs.ModeSymlink != 0:
-		what = "a symbolic link"
+		what = "a link"
 	case kind&(fs.ModeSetuid|fs.ModeSetgid) != 0:
 		what = "a setuid or setgid file"
 	}
@@ -207,6 +207,9 @@ func (t *tree) file(f io.Reader, full string, mode fs.FileMode) error {
 		return fault.New(fault.Invalid, "%s is larger than %d KiB", full, MaxMain>>10)
 	case n > most:
 		return fault.New(fault.Invalid, "the skill is larger than %d MiB", MaxTotal>>20)
+	}
+	if keep == SignatureFile {
+		return nil
 	}
 	t.total += n
 	t.files = append(t.files, File{full, n, mode&0o111 != 0, written(sum)})

@@ -3,7 +3,8 @@ package wire
 import "strings"
 
 // Outward tells where the judge serves what a sandbox with a network is granted:
-// GET, HEAD and POST below /open/ of one host, with a credential of the owner's.
+// GET, HEAD and POST below /open/ of one host, and WebSockets below /chat/, with a
+// credential of the owner's.
 // The zero value is a sandbox without a network.
 type Outward struct {
 	Host      string   `json:"host"`      // the granted host, by its name inside

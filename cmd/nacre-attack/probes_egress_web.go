@@ -29,6 +29,7 @@ func egressWebProbes() []probe {
 		egress("methods", "RFC 9110 9", "use methods that are not granted, and headers that make one method or path mean another", "denied, or the headers are dropped", otherMethods),
 		egress("connect", "RFC 9110 9.3.6, RFC 8441, RFC 1928", "use the gateway or the granted host as a proxy", "denied", connects),
 		egress("upgrade", "RFC 9113 3.1, RFC 6455", "change the protocol and say what is denied behind it", "denied; no upgrade arrives", upgrades),
+		egress("frames", "RFC 6455 5, CWE-444", "behind a WebSocket that is granted, or was asked for and refused, say what is no frame: requests, extensions, odd lengths and kinds", "the WebSocket ends; denied", frames),
 		egress("own-key", "a hijacked agent with an account at the granted host", "send a key of its own to the host that gets the owner's credential, in every place for one", "dropped", ownKeys),
 		reflection,
 		egress("redirect", "RFC 9110 15.4", "have the granted host redirect the gateway elsewhere", "not followed", redirects),
@@ -239,6 +240,54 @@ func upgrades(o *way) (list []attempt) {
 	}})
 }
 
+// webSocket is a request for one.
+func (o *way) webSocket(path string, headers ...string) string {
+	return o.request("GET", path, o.RawPort, append(headers, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")...)
+}
+
+// messages is what comes in short frames of a server's, put together.
+func messages(reply string) string {
+	_, rest, _ := strings.Cut(reply, "\r\n\r\n")
+	var all, controls strings.Builder
+	for len(rest) >= 4 {
+		length, head := int(rest[1]&0x7f), 2
+		if length == 126 {
+			length, head = int(rest[2])<<8|int(rest[3]), 4
+		}
+		end := min(head+length, len(rest))
+		if rest[0]&8 == 0 {
+			all.WriteString(rest[head:end])
+		} else {
+			controls.WriteString(rest[head:end])
+		}
+		rest = rest[end:]
+	}
+	return all.String() + "\n" + controls.String()
+}
+
+// frames says what is no frame where frames are expected, and frames where none are.
+func frames(o *way) (list []attempt) {
+	masked := func(first byte, text string) string {
+		return string([]byte{first, 0x80 | byte(len(text)), 0, 0, 0, 0}) + text
+	}
+	behind := map[string]string{
+		"a request": o.denied(o.RawPort), "unmasked": "\x81" + string([]byte{byte(len(o.token))}) + o.token, "compressed": masked(0xc1, o.token), "RSV2": masked(0xa2, o.token), "RSV3": masked(0x91, o.token),
+		"kind 3": masked(0x83, o.token), "kind 11": masked(0x8b, o.token), "ping in pieces": masked(0x09, o.token), "long ping": "\x89\xfe\x01\x00\x00\x00\x00\x00" + o.token + strings.Repeat("x", 256),
+		"going on": masked(0x80, o.token), "within another": masked(0x01, "a") + masked(0x81, o.token), "odd length": "\x82\xfe\x00\x30\x00\x00\x00\x00" + o.token + strings.Repeat("x", 48),
+		"endless length": "\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00" + o.denied(o.RawPort), "after the end": masked(0x88, "") + o.denied(o.RawPort), "a request in a frame's place": masked(0x81, "ok") + o.denied(o.RawPort),
+	}
+	for name, what := range behind {
+		list = append(list, o.says(name, o.webSocket("/chat/"+o.token)+what), o.says(name+", extension offered", o.webSocket("/chat/"+o.token, "Sec-WebSocket-Extensions: permessage-deflate")+what),
+			o.says(name+", refused outside", o.webSocket("/chat/no")+what+o.denied(o.RawPort)), o.says(name+", refused inside", o.webSocket("/open/"+o.token)+what+o.denied(o.RawPort)))
+	}
+	for name, ask := range map[string]string{"another version": strings.Replace(o.webSocket("/chat/x"), "Version: 13", "Version: 777", 1), "no key": strings.Replace(o.webSocket("/chat/x"), "Sec-WebSocket-Key", "X", 1),
+		"a body": o.webSocket("/chat/x", fmt.Sprintf("Content-Length: %d", len(o.denied(o.RawPort)))), "POST": strings.Replace(o.webSocket("/chat/x"), "GET", "POST", 1), "HTTP/1.0": strings.Replace(o.webSocket("/chat/x"), "HTTP/1.1", "HTTP/1.0", 1),
+		"twice": o.webSocket("/chat/x") + o.webSocket("/closed/"+o.token)} {
+		list = append(list, o.says(name, ask+o.denied(o.RawPort)+o.denied(o.RawPort)))
+	}
+	return list
+}
+
 func ownKeys(o *way) (list []attempt) {
 	b := base64.StdEncoding.EncodeToString([]byte("user:" + o.token))
 	for _, h := range []string{"Authorization: Bearer " + o.token, "authorization: token " + o.token, "Authorization: Basic " + b, "Cookie: session=" + o.token, "X-Api-Key: " + o.token, "Api-Key: " + o.token,
@@ -277,6 +326,13 @@ func reflected(o *way) outcome {
 				return out
 			}
 		}
+	}
+	reply, err := o.talk(o.RawPort, o.Host, o.webSocket("/chat/reflect"))
+	if out, ok := stolen(o.config, "a WebSocket", []byte(readings(messages(reply)))); ok {
+		return out
+	}
+	if err == nil && strings.HasPrefix(firstLine(reply), "HTTP/1.1 101 ") {
+		answers++
 	}
 	return contained("%d answers, none with the credential", answers)
 }

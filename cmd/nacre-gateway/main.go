@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -33,13 +32,9 @@ func run(args []string) error {
 	if err := lockdown.Enter(gateway.Calls(), slices.Contains(args, string(nacre.TierNoLandlock))); err != nil {
 		return err
 	}
-	var config wire.Config
-	pipe := os.NewFile(wire.ConfigFD, "config")
-	d := json.NewDecoder(pipe)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&config); err != nil {
-		return err
-	}
-	pipe.Close()
-	return gateway.Main(config, control)
+	return gateway.Main(control, func() (wire.Config, error) {
+		pipe := os.NewFile(wire.ConfigFD, "config")
+		defer pipe.Close()
+		return wire.ReadConfig(pipe)
+	})
 }

@@ -2,7 +2,6 @@ package native
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path"
 	"slices"
@@ -30,8 +29,6 @@ type Gateway interface {
 	Furnish() ([]blueprint.File, []nacre.Variable, error)
 	// Serve takes what was opened inside, and returns once it answers there.
 	Serve([]*os.File) error
-	// Change leaves only the grants with these ids.
-	Change(ids []string) error
 	// Close ends it.
 	Close() error
 }
@@ -92,17 +89,6 @@ func (b *box) furnish(context.Context) error {
 	b.spec.Files = append(b.spec.Files, files...)
 	b.spec.Network, b.variables = b.gateway.Network(), variables
 	return nil
-}
-
-// Reach leaves a running sandbox only those of its plan's destinations, secrets
-// and models whose grants have these ids: the policy has changed.
-func (b *box) Reach(ids []string) error {
-	if b.gateway == nil {
-		return nil
-	}
-	event := b.event("sandbox.reach", nacre.Allow, "the policy has changed", map[string]string{"grants": strings.Join(ids, " ")})
-	recorded := b.engine.Audit.Record(context.Background(), event)
-	return errors.Join(b.gateway.Change(ids), recorded) // less is reached, recorded or not
 }
 
 // capture hands over what init opened inside. It comes before the agent exists.

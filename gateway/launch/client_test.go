@@ -1,10 +1,10 @@
 package launch
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"nacre/gateway/websocket"
 )
 
 // client is what runs inside: it tries one thing and prints what happened.
@@ -114,23 +116,10 @@ func client(what string) {
 		}
 		all.Wait()
 		fmt.Println("wrong", wrong.Load())
-	case "upgrade": // address, host: changes the protocol, then talks
-		c, err := net.Dial("tcp", args[0])
-		if err != nil {
-			fmt.Println(err)
-			return
+	case "chat": // url, what to say; and so on
+		for ; len(args) >= 2; args = args[2:] {
+			fmt.Println(args[0]+":", converse(args[0], args[1]))
 		}
-		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", args[1])
-		b := bufio.NewReader(c)
-		for line := "x"; line != "\r\n" && err == nil; {
-			line, err = b.ReadString('\n')
-			fmt.Print(line)
-		}
-		fmt.Fprint(c, "hello")
-		said := make([]byte, 5)
-		_, err = io.ReadFull(b, said)
-		fmt.Printf("said %s: %s\n", said, kind(err))
 	case "tools": // tool, arguments; and so on
 		toolClient(args)
 	case "drip", "sequence", "halfclose", "until":
@@ -213,4 +202,40 @@ func get(c *http.Client, method, url, body string) string {
 		return kind(err)
 	}
 	return fmt.Sprint(answer.StatusCode, " ", string(text))
+}
+
+// converse opens a WebSocket, says one thing and tells what is answered.
+func converse(address, text string) string {
+	r, err := http.NewRequest("GET", address, nil)
+	if err != nil {
+		return err.Error()
+	}
+	r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return kind(err)
+	}
+	defer answer.Body.Close()
+	c, ok := answer.Body.(io.ReadWriter)
+	if answer.StatusCode != http.StatusSwitchingProtocols || !ok {
+		return answer.Status
+	}
+	if err := websocket.NewWriter(c, true).Frame(websocket.Text, true, []byte(text)); err != nil {
+		return err.Error()
+	}
+	why := ""
+	from := websocket.NewReader(c, false, func(op websocket.Opcode, payload []byte) error {
+		if op == websocket.Close {
+			why = fmt.Sprintf("ended: %d %s", binary.BigEndian.Uint16(payload), payload[2:])
+		}
+		return nil
+	})
+	if _, err := from.Next(); err != nil {
+		return why + " " + err.Error()
+	}
+	said, err := io.ReadAll(from)
+	if err != nil {
+		return err.Error()
+	}
+	return string(said)
 }

@@ -34,11 +34,14 @@ var variables = []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BU
 // passedOn are the certificates of the Internet, where a plan has TLS passed on
 // unread; elsewhere nobody inside meets them.
 func passedOn(p nacre.Plan, authorities []byte) []byte {
-	if slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return n.TLS != "" || n.Scheme == "tcp" }) {
+	if slices.ContainsFunc(p.Network, unread) {
 		return authorities
 	}
 	return nil
 }
+
+// unread tells whether TLS to a destination is passed on.
+func unread(n nacre.NetworkGrant) bool { return n.TLS != "" || n.Scheme == "tcp" }
 
 // furnish tells programs inside of the name server, of the authority, and of the
 // key of whoever answers there to SSH.

@@ -100,33 +100,21 @@ func TestStream(t *testing.T) {
 	has(t, out, `piece "data: 0\n\n"`, `piece "data: 1\n\n"`, `piece "data: 2\n\n"`, "trailer 7 HTTP/2.0")
 }
 
-// upgrades answers a request to change the protocol, and echoes from then on.
-var upgrades = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-	c, b, err := rw.(http.Hijacker).Hijack()
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
-	_, _ = io.Copy(c, b)
-})
-
-// TestUpgrade: granted, it is a connection of its own; else 426, at which
-// clients that can do without do.
+// TestUpgrade: granted, it is a WebSocket of messages; else it is denied, and nothing
+// behind the request is heard.
 func TestUpgrade(t *testing.T) {
 	w := newWorld(t)
-	l := plain(t, upgrades)
-	scheme := func(upgrade ...string) func(*nacre.NetworkGrant) {
-		return func(g *nacre.NetworkGrant) { g.Scheme, g.Upgrade = "http", upgrade }
+	l := w.serve(t, everything, "chat.test", "api.test")
+	w.grant("chat.test", l, func(g *nacre.NetworkGrant) { g.Upgrade, g.Bytes = []string{"websocket"}, 1000 })
+	w.grant("api.test", l, nil)
+	out := w.client("chat", "https://api.test:"+port(l)+"/chat", "hello", "https://chat.test:"+port(l)+"/chat", "hello", "https://chat.test:"+port(l)+"/chat", strings.Repeat("x", 1001))
+	has(t, out, "403 Forbidden", "chat.test:"+port(l)+"/chat: you said hello\n", "ended: 1008 Nacre: the limit of bytes")
+	if e, ok := w.audit.find("network.request", "chat.test"); !ok || e.Decision != nacre.Allow {
+		t.Error("no record says that it was opened")
 	}
-	w.grant("chat.test", l, scheme("websocket"))
-	w.grant("api.test", l, scheme())
-	out := w.client("upgrade", "api.test:"+port(l), "api.test:"+port(l))
-	has(t, out, "426 Upgrade Required")
-	w2 := newWorld(t)
-	w2.plan.Network = w.plan.Network
-	out = w2.client("upgrade", "chat.test:"+port(l), "chat.test:"+port(l))
-	has(t, out, "101 Switching Protocols", "said hello: answered")
+	if !strings.Contains(w.audit.String(), "deny GET https://chat.test:"+port(l)+"/chat: the limit of bytes") {
+		t.Error("no record says why it ended")
+	}
 }
 
 // TestLimits: bytes, requests in a minute; nothing is cut short.
@@ -257,7 +245,6 @@ func TestUnsupportedGrants(t *testing.T) {
 	for name, p := range map[string]nacre.Plan{
 		"tools":        {Loopback: true, Tools: []nacre.NamedGrant{{}}},
 		"own loopback": {Loopback: true, Network: []nacre.NetworkGrant{{Host: "127.0.0.1", Scheme: "http"}}},
-		"uncounted":    {Loopback: true, Network: []nacre.NetworkGrant{{Host: "a.test", Bytes: 1, Upgrade: []string{"websocket"}}}},
 		"no loopback":  {Network: []nacre.NetworkGrant{{}}},
 	} {
 		if err := l.Supports(p); fault.KindOf(err) != fault.Unsupported {

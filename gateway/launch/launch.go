@@ -4,7 +4,6 @@ package launch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
@@ -41,6 +40,10 @@ type Launcher struct {
 	ProxySecret string // the secret with its USER:PASSWORD
 	// Learn has gateways grant nothing, and hear what would be asked for.
 	Learn bool
+	// Ask is asked while gateways learn; nil: nothing is let out.
+	Ask Asker
+	// Patience is how long a request waits for the answer.
+	Patience time.Duration
 	// KnownHosts are files with the keys of SSH servers; those that are not there
 	// are left out.
 	KnownHosts []string
@@ -48,6 +51,11 @@ type Launcher struct {
 	Providers map[string]model.Provider
 	Budgets   string       // the folder in which it is kept what was used in a day
 	Prices    model.Prices // of models, before those that are known
+	// Opened is told of each gateway that has been started; nil: nobody is.
+	Opened func(Changeable)
+	// Keeper keeps refresh tokens that came in place of others; nil: each gateway has
+	// its own for the run.
+	Keeper *Keeper
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -91,8 +99,6 @@ func sensible(n nacre.NetworkGrant) error {
 		return fault.New(fault.Unsupported, "%s is a name of Nacre's own inside", n.Summary).WithHint("give it another name inside: as: db.internal")
 	case n.Scheme == "ssh" && strings.HasPrefix(n.Host, "*"):
 		return fault.New(fault.Unsupported, "%s stands for many hosts, and a host is known by its key", n.Host).WithHint("name each host that is reached by SSH")
-	case n.Bytes > 0 && len(n.Upgrade) > 0:
-		return fault.New(fault.Unsupported, "the bytes sent to %s cannot be counted once its protocol has changed", n.Host).WithHint("leave bytes or upgrade out")
 	}
 	return nil
 }
@@ -113,6 +119,10 @@ type link struct {
 	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
 	accounts map[string]*budget.Account
+
+	ask       Asker
+	questions int
+	renewals  *renewals
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -129,6 +139,9 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
 	if l.Learn {
 		config.Rules, config.Learn = egress.Rules{}, true
+		if l.Ask != nil {
+			config.Ask = l.Patience
+		}
 	}
 	if len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
@@ -149,16 +162,20 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
 	}
+	g.renewals = newRenewals(l.Keeper, config.Secrets)
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		closeAll(g.accounts)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
+	if l.Opened != nil {
+		l.Opened(g)
+	}
 	return g, nil
 }
 
@@ -212,12 +229,8 @@ func (g *link) start(program string, o lockdown.Options, config wire.Config) err
 		return err
 	}
 	go func() {
-		b, err := json.Marshal(config)
-		if err == nil {
-			_, _ = w.Write(b) // where it fails, the gateway refuses what it reads
-		}
+		_ = config.Write(w) // where it fails, the gateway refuses what it reads
 		w.Close()
-		clear(b)
 		config.Zero()
 	}()
 	return nil
@@ -242,6 +255,12 @@ func (g *link) serve() {
 		case m.Record != nil:
 			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
+		case m.Renew != nil:
+			g.renewals.lend(*m.Renew, func(m wire.Message) error { return g.control.Send(m) })
+		case m.Rotated != nil:
+			g.renewals.rotated(*m.Rotated)
+		case m.Ask != nil:
+			g.asked(*m.Ask)
 		case m.Reserve != nil:
 			g.writing <- struct{}{}
 			go g.reserve(*m.Reserve)
@@ -251,6 +270,7 @@ func (g *link) serve() {
 		}
 	}
 	g.settled()
+	g.renewals.close()
 	_ = g.process.Wait() // however it ended
 	select {
 	case <-g.closing:
@@ -330,9 +350,10 @@ func (g *link) Serve(sockets []*os.File) error {
 	return g.lost()
 }
 
-// Change tells the gateway what is left of its grants.
-func (g *link) Change(ids []string) error {
-	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids}})
+// Change tells the gateway what its grants are now: of those that it was started
+// with the ones with these ids, and more destinations.
+func (g *link) Change(ids []string, more []nacre.NetworkGrant) error {
+	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids, Network: more}})
 }
 
 // lastWords is how long a gateway may take to say what is left to say.

@@ -137,6 +137,7 @@ type world struct {
 	engine   *native.Engine
 	audit    *memory
 	plan     nacre.Plan
+	opened   Changeable
 	authority
 }
 
@@ -148,6 +149,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{t: t, audit: &memory{}, authority: newTestAuthority(t)}
 	w.launcher = &Launcher{Program: filepath.Join(bin, "nacre-gateway"), Resolvers: []string{"127.0.0.1:1"}, Authorities: w.authority.root}
+	w.launcher.Opened = func(c Changeable) { w.opened = c }
 	w.engine = &native.Engine{Init: filepath.Join(bin, "nacre-init"), Runs: store, Audit: w.audit, Gateways: w.launcher}
 	w.plan = nacre.Plan{
 		Version: 1, Workdir: "/home/agent", Image: nacre.Image{Kind: nacre.ImageHost},

@@ -50,6 +50,8 @@ asyncio.run(main())`
 	nodeHTTP2 = `
 const c = require("http2").connect(process.argv[1]), r = c.request({":path": "/x"});
 r.setEncoding("utf8"); let all = ""; r.on("data", d => all += d); r.on("end", () => { console.log(all); c.close() }); c.on("error", e => { console.log("failed", e); process.exit(1) }); r.end()`
+	nodeWebSocket = `
+const s = new WebSocket(process.argv[1]); s.onopen = () => s.send("hello"); s.onmessage = m => { console.log(m.data); s.close() }; s.onerror = e => console.log("failed", e.message)`
 	nodeHTTPS = `require("https").get(process.argv[1], r => { r.on("data", d => process.stdout.write(d)) }).on("error", e => { console.log("failed", e); process.exit(1) })`
 )
 
@@ -60,13 +62,14 @@ func TestMoreClients(t *testing.T) {
 		needs   string // a module of Python's
 		want    string
 	}{
-		"python requests":   {[]string{"/usr/bin/python3", "-c", pyRequests, "{URL}"}, "requests", "echo HTTP/2.0 POST api.test:{PORT} /x 3"},
+		"python requests":   {[]string{"/usr/bin/python3", "-c", pyRequests, "{URL}"}, "requests", "echo HTTP/1.1 POST api.test:{PORT} /x 3"},
 		"python httpx":      {[]string{"/usr/bin/python3", "-c", pyHTTPX, "{URL}"}, "httpx, h2", "HTTP/2 echo HTTP/2.0 GET"},
-		"python aiohttp":    {[]string{"/usr/bin/python3", "-c", pyAiohttp, "{URL}"}, "aiohttp", ""},
+		"python aiohttp":    {[]string{"/usr/bin/python3", "-c", pyAiohttp, "{URL}"}, "aiohttp", "echo HTTP/1.1 GET api.test:{PORT} /x"},
 		"python gRPC":       {[]string{"/usr/bin/python3", "-c", pyGRPC, "{AT}"}, "grpc", "you said hello\n"},
 		"python websockets": {[]string{"/usr/bin/python3", "-c", pyWebSockets, "wss://{AT}/chat"}, "websockets", "you said hello"},
+		"node WebSocket":    {[]string{"node", "--experimental-websocket", "-e", nodeWebSocket, "wss://{AT}/chat"}, "", "you said hello"},
 		"node http2":        {[]string{"node", "-e", nodeHTTP2, "https://{AT}"}, "", ""},
-		"node https":        {[]string{"node", "-e", nodeHTTPS, "{URL}"}, "", ""},
+		"node https":        {[]string{"node", "-e", nodeHTTPS, "{URL}"}, "", "echo HTTP/1.1 GET api.test:{PORT} /x"},
 		"curl, a download":  {[]string{"curl", "-sS", "-o", "/dev/null", "-w", "%{http_version} %{size_download}", "https://{AT}/big"}, "", "2 10000000"},
 		"curl, an upload":   {[]string{"sh", "-c", "head -c 5000000 /dev/zero | curl -sS -T - https://{AT}/x | head -1"}, "", "echo HTTP/2.0 PUT api.test:{PORT} /x 5000000"},
 		"curl, continued":   {[]string{"curl", "-sS", "--http1.1", "-H", "Expect: 100-continue", "-d", "abc", "{URL}"}, "", "POST api.test:{PORT} /x 3"},
@@ -83,6 +86,9 @@ func TestMoreClients(t *testing.T) {
 			}
 			if c.needs != "" && exec.Command("/usr/bin/python3", "-c", "import "+c.needs).Run() != nil {
 				t.Skipf("needs Debian's python3-%s", c.needs)
+			}
+			if name == "node WebSocket" && exec.Command("node", "--experimental-websocket", "-e", "WebSocket").Run() != nil {
+				t.Skip("needs node with a WebSocket of its own (20 or newer)")
 			}
 			w := newWorld(t)
 			w.plan.Limits.Processes = 512

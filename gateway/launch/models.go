@@ -27,10 +27,10 @@ func (l *Launcher) providers(p nacre.Plan) (map[string]model.Provider, error) {
 	maps.Copy(known, l.Providers)
 	seen := map[string]bool{}
 	for _, m := range p.Models {
-		_, ok := known[m.Name]
+		if err := model.Known(m.Name, known); err != nil {
+			return nil, err
+		}
 		switch {
-		case !ok:
-			return nil, fault.New(fault.Unsupported, "no provider %q is known", m.Name).WithHint("known are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		case seen[m.Name]:
 			return nil, fault.New(fault.Unsupported, "two grants for models at %s", m.Name).WithHint("put them into one entry, with the sum of their budgets")
 		case limits(m) == budget.Limits{}:

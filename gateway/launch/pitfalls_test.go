@@ -41,7 +41,7 @@ func TestOnePipeline(t *testing.T) {
 	at := func(name string, l net.Listener) string { return name + ".test:" + port(l) }
 	w.run("sh", "-c", strings.Join([]string{
 		"curl -sS -m 5 https://" + at("api", secure), "curl -sS -m 5 --http1.1 https://" + at("api", secure), "curl -sS -m 5 http://" + at("clear", clear),
-		"curl -sS -m 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' http://" + at("clear", clear), "curl -sSk -m 5 https://" + at("pinned", raw), "curl -sS -m 5 telnet://" + at("db", raw) + " </dev/null",
+		"curl -sS -m 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://" + at("clear", clear), "curl -sSk -m 5 https://" + at("pinned", raw), "curl -sS -m 5 telnet://" + at("db", raw) + " </dev/null",
 		"git ls-remote https://" + at("git", model) + "/a.git", "curl -sS -m 5 -d 0000 https://" + at("git", model) + "/a.git/git-receive-pack", "true"}, "; "))
 	if n := arrived.Load(); n > 0 {
 		t.Errorf("%d connections or requests went out", n)
@@ -124,7 +124,7 @@ func TestRevokedEverywhere(t *testing.T) {
 			go func() {
 				b := make([]byte, 1<<10)
 				_, _ = c.Read(b)
-				_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"))
+				_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"))
 				open.Done()
 				for _, err = c.Read(b); err == nil; _, err = c.Read(b) {
 				}
@@ -145,14 +145,63 @@ func TestRevokedEverywhere(t *testing.T) {
 	ended.Add(5)
 	box, out := w.start("sh", "-c", strings.Join([]string{
 		"curl -sSN https://api.test:" + port(secure) + "/h2 &", "curl -sSN --http1.1 https://api.test:" + port(secure) + "/h1 &", "curl -sSNk https://pinned.test:" + port(pinned) + "/ &",
-		"curl -sSN --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' http://chat.test:" + port(chat) + "/ &",
+		"curl -sSN --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://chat.test:" + port(chat) + "/ &",
 		"(echo hello; sleep 30) | curl -sSN telnet://db.test:" + port(db) + " &", "wait"}, "\n"))
 	defer func() { _ = box.Stop(0) }()
 	within(t, &open, "not everything is open", out)
-	if err := box.(interface{ Reach([]string) error }).Reach(nil); err != nil {
+	if err := w.opened.Change(nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	within(t, &ended, "something goes on without a grant", out)
+}
+
+// TestAddedLive: what is granted while a sandbox runs is reached at once, under its own
+// certificate; what was open stays so; what is granted no more ends.
+func TestAddedLive(t *testing.T) {
+	w := newWorld(t)
+	begun, over := map[string]chan bool{}, map[string]chan bool{}
+	serve := func(name string) net.Listener {
+		begun[name], over[name] = make(chan bool), make(chan bool)
+		return w.serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(rw, "begun")
+			rw.(http.Flusher).Flush()
+			close(begun[name])
+			<-r.Context().Done()
+			close(over[name])
+		}), name)
+	}
+	first, later := serve("api.test"), serve("later.test")
+	w.grant("api.test", first, nil)
+	at := "https://later.test:" + port(later) + "/"
+	box, out := w.start("sh", "-c", "curl -sSN https://api.test:"+port(first)+"/ & until curl -sSN "+at+" | grep begun; do sleep 0.05; done; wait")
+	defer func() { _ = box.Stop(0) }()
+	soon := func(c chan bool, otherwise string) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s\n%s\n%s", otherwise, out, w.audit)
+		}
+	}
+	soon(begun["api.test"], "the stream is not open")
+	w.grant("later.test", later, nil)
+	change := func(ids []string, more []nacre.NetworkGrant) {
+		t.Helper()
+		if err := w.opened.Change(ids, more); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change([]string{"network.1"}, w.plan.Network[1:])
+	soon(begun["later.test"], "what was granted later is not reached")
+	change([]string{"network.1"}, nil)
+	soon(over["later.test"], "what was granted later goes on without its grant")
+	select {
+	case <-over["api.test"]:
+		t.Error("what was open ended when something was added beside it")
+	default:
+	}
+	change(nil, nil)
+	soon(over["api.test"], "the stream goes on without its grant")
 }
 
 // within waits for a group, not for ever.

@@ -359,7 +359,7 @@ func TestToolRevoked(t *testing.T) {
 	box, out := w.start("sh", "-c", strings.Join([]string{post(call("put")), post(call("hold")), post(call("put")), post(call("get"))}, "; "))
 	defer func() { _ = box.Stop(0) }()
 	within(t, &held, "the call does not arrive", out)
-	if err := box.(interface{ Reach([]string) error }).Reach([]string{"tools.1"}); err != nil {
+	if err := w.opened.Change([]string{"tools.1"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := box.Wait(); err != nil {

@@ -6,8 +6,12 @@ package model
 
 import (
 	_ "embed"
+	"maps"
+	"slices"
 	"strings"
 
+	"nacre/fault"
+	"nacre/remedy"
 	"nacre/strict"
 )
 
@@ -44,6 +48,19 @@ func Providers() (map[string]Provider, error) {
 	}
 	err := strict.Decode("providers.yaml", providers, &file)
 	return file.Providers, err
+}
+
+// Known refuses a name that is no provider's, and says which there are.
+func Known(name string, providers map[string]Provider) error {
+	if _, ok := providers[name]; ok {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(providers))
+	f := fault.New(fault.Unsupported, "no provider %q of models is known", name)
+	if near := remedy.Near(name, names); near != "" {
+		return f.WithHint("did you mean %q? Known are %s", near, strings.Join(names, ", "))
+	}
+	return f.WithHint("known are %s", strings.Join(names, ", "))
 }
 
 // Inside is the name that a provider has inside a sandbox.

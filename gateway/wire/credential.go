@@ -11,9 +11,9 @@ import (
 // tokens, and with a refresh token for whom.
 type Client struct {
 	ID      string `json:"client_id"`
-	Secret  string `json:"client_secret"`
-	Refresh string `json:"refresh_token"`
-	Auth    string `json:"auth"` // basic (default): in a header; post: in the body
+	Secret  string `json:"client_secret,omitempty"`
+	Refresh string `json:"refresh_token,omitempty"`
+	Auth    string `json:"auth,omitempty"` // basic (default): in a header; post: in the body
 }
 
 // Client reads the value of a secret for slot oauth.

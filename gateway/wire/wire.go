@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
+	"time"
 
 	"nacre"
 	"nacre/egress"
@@ -31,12 +34,13 @@ type Config struct {
 	HostKeys    []HostKey // of SSH servers outside, as the owner knows them
 	Models      []Model
 	Tools       []ToolServer
-	Proxy       string       // http:// or socks5:// host:port, through which hosts outside are reached
-	ProxyLogin  []byte       // user:password
-	Authorities []byte       // PEM: whom to trust outside
-	Own         []netip.Addr // addresses of this machine
-	IPv6        bool         // listeners for it follow
-	Learn       bool         // names are answered and requests are heard, to record and to refuse them
+	Proxy       string        // http:// or socks5:// host:port, through which hosts outside are reached
+	ProxyLogin  []byte        // user:password
+	Authorities []byte        `json:"-"` // PEM: whom to trust outside
+	Own         []netip.Addr  // addresses of this machine
+	IPv6        bool          // listeners for it follow
+	Learn       bool          // names are answered and requests are heard, to record and to refuse them
+	Ask         time.Duration // so long requests wait for the owner to be asked; 0: nobody is
 }
 
 // Secret is a value that goes out with requests, bound to hosts and to a place.
@@ -106,12 +110,36 @@ func (c *Config) Zero() {
 	clear(c.ProxyLogin)
 }
 
+// Write writes a configuration: one JSON object, and behind it the authorities as they
+// are, which are by far the most of it.
+func (c *Config) Write(to io.Writer) error {
+	b, err := json.Marshal(c)
+	if err == nil {
+		_, err = to.Write(b)
+	}
+	clear(b)
+	if err == nil {
+		_, err = to.Write(c.Authorities)
+	}
+	return err
+}
+
+// ReadConfig reads one to its end.
+func ReadConfig(from io.Reader) (c Config, err error) {
+	d := json.NewDecoder(from)
+	d.DisallowUnknownFields()
+	if err = d.Decode(&c); err == nil {
+		c.Authorities, err = io.ReadAll(io.MultiReader(d.Buffered(), from))
+	}
+	return c, err
+}
+
 // Message is one packet. Exactly one of its fields is set.
 type Message struct {
 	Hello   *Hello  `json:",omitempty"` // from the gateway, first
 	Sockets bool    `json:",omitempty"` // to the gateway: carries what was opened inside
 	Ready   bool    `json:",omitempty"` // from the gateway: it answers
-	Change  *Change `json:",omitempty"` // to the gateway: what is left of its grants
+	Change  *Change `json:",omitempty"` // to the gateway: what its grants are now
 	Stop    bool    `json:",omitempty"` // to the gateway: say what is left to say, and end
 	Record  *Record `json:",omitempty"` // from the gateway: to be put into the audit
 	Ack     *Ack    `json:",omitempty"` // to the gateway: it is there, or will not be
@@ -119,6 +147,13 @@ type Message struct {
 	Reserve  *Reserve  `json:",omitempty"` // from the gateway: before a request for a model goes out
 	Reserved *Reserved `json:",omitempty"` // to the gateway: it may, or may not
 	Settle   *Settle   `json:",omitempty"` // from the gateway: what it used
+
+	Renew   *Renew   `json:",omitempty"` // from the gateway: a secret that it will exchange
+	Renewed *Renewed `json:",omitempty"` // to the gateway: here it is; what came of it is kept
+	Rotated *Rotated `json:",omitempty"` // from the gateway: what came of it
+
+	Ask    *Ask    `json:",omitempty"` // from the gateway: may it go out
+	Answer *Answer `json:",omitempty"` // to the gateway: it may, or may not
 }
 
 // Hello is what a gateway says about itself once it is locked in.
@@ -127,13 +162,36 @@ type Hello struct {
 	SSH  string // the line for known_hosts with its SSH host key
 }
 
-// Change is what of a plan may still be used: grants, by their ids.
-type Change struct{ Grants []string }
+// Change is what may be used from now on: of the grants that the gateway was started
+// with those with these ids, and besides them destinations.
+type Change struct {
+	Grants  []string
+	Network []nacre.NetworkGrant `json:",omitempty"`
+}
 
 // Record is an event for the audit.
 type Record struct {
 	ID    uint64
 	Event nacre.Event
+}
+
+// What reasons of records are or begin with: a denial that is only counted, and what
+// was allowed and then failed.
+const (
+	Again   = "denied again"
+	Allowed = "allowed, "
+)
+
+// Attempts is how many attempts a record stands for.
+func Attempts(e nacre.Event) int {
+	count, err := strconv.Atoi(e.Detail["repeated"])
+	if err != nil || count < 0 {
+		return 1
+	}
+	if e.Decision == nacre.Deny && e.Reason != Again {
+		count++
+	}
+	return count
 }
 
 // Ack answers a Record.

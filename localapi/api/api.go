@@ -20,7 +20,9 @@ const (
 	Stop    Op = "stop"    // ask, then kill after Grace
 	Usage   Op = "usage"   // what it uses now
 	Posture Op = "posture" // what holds now
-	Plan    Op = "plan"    // the plan that it was made from
+	Plan    Op = "plan"    // the plan as it holds now
+	Asked   Op = "asked"   // what the owner is asked, and has not answered
+	Answer  Op = "answer"  // the question Number with Allow
 )
 
 // Request is one request; a connection carries one, and what belongs to it.
@@ -30,6 +32,7 @@ type Request struct {
 	TTY     bool          `json:"tty,omitempty"`
 	Size    nacre.Window  `json:"size"`
 	Number  int           `json:"number,omitempty"`
+	Allow   bool          `json:"allow,omitempty"`
 	Grace   time.Duration `json:"grace,omitempty"`
 }
 
@@ -42,6 +45,21 @@ type Reply struct {
 	Usage    *nacre.Usage        `json:"usage,omitempty"`
 	Posture  []nacre.Expectation `json:"posture,omitempty"`
 	Plan     *nacre.Plan         `json:"plan,omitempty"`
+	Asked    *Questions          `json:"asked,omitempty"`
+}
+
+// Questions are what the owner of a learning sandbox is asked.
+type Questions struct {
+	Terminals []uint64   `json:"terminals,omitempty"` // devices that the program inside writes to
+	List      []Question `json:"list,omitempty"`
+}
+
+// Question is one of them. Its texts were chosen inside.
+type Question struct {
+	Number int      `json:"number"`
+	What   string   `json:"what"` // METHOD scheme://host:port
+	Path   string   `json:"path"` // for instance
+	More   []string `json:"more,omitempty"`
 }
 
 // Problem is a fault on the wire.

@@ -38,7 +38,7 @@ func TestEgress(t *testing.T) {
 			tried++
 		}
 	}
-	if tried < 29 {
+	if tried < 30 {
 		t.Errorf("only %d probes of class egress were contained: the attack did not take place", tried)
 	}
 }
@@ -51,24 +51,31 @@ func TestEgressCanFail(t *testing.T) {
 		return append(append([]string{filepath.Join(bin, "nacre"), "run", "-q"}, programs.Tiers()...), append([]string{"--files", folder + ":write@" + inside, "--"}, probe...)...)
 	}
 	t.Setenv("HOME", programs.Home(t))
-	lax := func(o attack.Outward) (attack.Command, error) {
-		entries := fmt.Sprintf("network: [{host: %s, as: %s, ports: [%d, %d], methods: [GET, HEAD, POST, PUT, DELETE, TRACE, OPTIONS], upgrade: [websocket]}]\n", o.Address, o.Host, o.TLSPort, o.RawPort)
-		manifest, policy := filepath.Join(o.Folder, "agent.yaml"), filepath.Join(o.Folder, "policy.yaml")
-		for path, text := range map[string]string{manifest: "version: 1\nname: attacker\n" + entries, policy: fmt.Sprintf("version: 1\nupstream: {authorities: [%s], resolvers: [%q]}\n", o.Authority, o.Resolver) + entries} {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				return nil, err
+	for name, c := range map[string]struct {
+		granted string
+		seen    []string
+	}{
+		"looked into": {"methods: [GET, HEAD, POST, PUT, DELETE, TRACE, OPTIONS], upgrade: [websocket]", []string{"egress.methods", "egress.path-tricks", "egress.pipelining", "egress.upgrade", "egress.own-key", "egress.smuggling"}},
+		"unread":      {"tls: opaque", []string{"egress.frames"}},
+	} {
+		lax := func(o attack.Outward) (attack.Command, error) {
+			entries := fmt.Sprintf("network: [{host: %s, as: %s, ports: [%d, %d], %s}]\n", o.Address, o.Host, o.TLSPort, o.RawPort, c.granted)
+			manifest, policy := filepath.Join(o.Folder, "agent.yaml"), filepath.Join(o.Folder, "policy.yaml")
+			for path, text := range map[string]string{manifest: "version: 1\nname: attacker\n" + entries, policy: fmt.Sprintf("version: 1\nupstream: {authorities: [%s], resolvers: [%q]}\n", o.Authority, o.Resolver) + entries} {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					return nil, err
+				}
 			}
+			return func(probe []string, folder string) []string {
+				line := command(probe, folder)
+				return slices.Insert(line, 3, "--policy", policy, "--agent", manifest)
+			}, nil
 		}
-		return func(probe []string, folder string) []string {
-			line := command(probe, folder)
-			return slices.Insert(line, 3, "--policy", policy, "--agent", manifest)
-		}, nil
-	}
-	seen := []string{"egress.methods", "egress.path-tricks", "egress.pipelining", "egress.upgrade", "egress.own-key", "egress.smuggling"}
-	report := attacktest.Run(t, attack.Options{Name: "lax", Command: command, Network: lax, Inside: inside, Program: filepath.Join(bin, "nacre-attack"), Probes: seen})
-	for _, id := range seen {
-		if e, _ := report.Entry(id); e.Verdict != wire.Escaped || !e.Proven {
-			t.Errorf("%s is %q: %s", id, e.Verdict, e.Evidence)
+		report := attacktest.Run(t, attack.Options{Name: "lax, " + name, Command: command, Network: lax, Inside: inside, Program: filepath.Join(bin, "nacre-attack"), Probes: c.seen})
+		for _, id := range c.seen {
+			if e, _ := report.Entry(id); e.Verdict != wire.Escaped || !e.Proven {
+				t.Errorf("%s is %q: %s", id, e.Verdict, e.Evidence)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package boundary
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"nacre"
+	"nacre/compile"
 	"nacre/test/programs"
 )
 
@@ -87,14 +90,7 @@ func TestRevoked(t *testing.T) {
 		"until curl -sS -m 5 " + at + "/again; do sleep 0.05; done; echo open again"
 	manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [sh, -c, '"+script+"']\nlimits: {time: 30s}\n"+entry)
 	policy := o.write("p/policy.yaml", "version: 1\n"+entry)
-	cmd := exec.Command(filepath.Join(bin, "nacre"), append(append([]string{"run", "-q"}, programs.Tiers()...), "--policy", policy, "--agent", manifest)...)
-	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH")}
-	out := &collected{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill() }()
+	cmd, out := o.begin("--policy", policy, "--agent", manifest)
 	record := filepath.Join(o.home, ".local/state/nacre/audit/audit.jsonl")
 	reads := func(path string) func() string {
 		return func() string { b, _ := os.ReadFile(path); return string(b) }
@@ -112,6 +108,88 @@ func TestRevoked(t *testing.T) {
 	if text := reads(record)(); strings.Count(text, "sandbox.reach") < 2 {
 		t.Errorf("the record:\n%s", text)
 	}
+}
+
+// TestAllowedLater: what manifest and policy both say is reached by a sandbox that runs,
+// and recorded with both plans; what the manifest does not declare is not, nor what needs
+// a secret that it was not started with.
+func TestAllowedLater(t *testing.T) {
+	programs.Needs(t, "curl")
+	o, port := newOwner(t), server(t)
+	entry := func(name, more string) string {
+		return "{host: 127.0.0.1, as: " + name + ", scheme: http, ports: [" + port + "]" + more + "}"
+	}
+	at := "http://api.test:" + port
+	ask := func(url, word string) string {
+		return "until curl -sS -m 5 " + url + " 2>&1 | grep " + word + "; do sleep 0.05; done; "
+	}
+	script := ask(at+"/x", "served") + ask("-d 1 "+at+"/post", "served") + ask("http://late.test:"+port+"/", "served") +
+		"curl -sS http://undeclared.test:" + port + "/; curl -sS http://secret.test:" + port + "/; echo over; sleep 30"
+	write := func(more string) string {
+		return o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [sh, -c, '"+script+"']\nlimits: {time: 60s}\nnetwork:\n  - "+entry("api.test", "")+"\n"+more)
+	}
+	manifest := write("")
+	policy := o.write("p/policy.yaml", "version: 1\nnetwork:\n  - "+entry("api.test", "")+"\n")
+	id := "later-" + port
+	running, out := o.begin("--name", id, "--policy", policy, "--agent", manifest)
+	until(t, "served /x", out.String)
+	write("  - " + entry("api.test", ", methods: [POST], paths: [/post]") + "\n  - " + entry("late.test", "") + "\n  - " + entry("secret.test", "") +
+		"\nsecrets: [{name: token, hosts: [secret.test]}]\n")
+	for _, line := range []string{"network: [" + entry("undeclared.test", "") + "]", "secrets: [{name: token, hosts: [secret.test]}]", "network: [" + entry("secret.test", "") + "]",
+		"network: [" + entry("api.test", ", methods: [POST], paths: [/post]") + "]", "network: [" + entry("late.test", "") + "]"} {
+		if out, code := o.nacre("policy", "allow", "--policy", policy, line); code != 0 {
+			t.Fatal(out)
+		}
+	}
+	until(t, "over", out.String)
+	if text := out.String(); !strings.Contains(text, "served /post") || !strings.Contains(text, "resolve host: undeclared.test") || !strings.Contains(text, "resolve host: secret.test") {
+		t.Errorf("%s", text)
+	}
+	record, _ := os.ReadFile(filepath.Join(o.home, ".local/state/nacre/audit/audit.jsonl"))
+	for _, want := range []string{`"before":"sha256:`, `"after":"sha256:`, `"more":"network.2`, "late.test", "only a new start gives it", "secret.test", "(the secret token goes with it)", "secrets token"} {
+		if !strings.Contains(string(record), want) {
+			t.Errorf("the record lacks %q:\n%s", want, record)
+		}
+	}
+	var last struct{ Detail map[string]string }
+	for line := range strings.Lines(string(record)) {
+		if strings.Contains(line, `"sandbox.reach"`) {
+			if err := json.Unmarshal([]byte(line), &last); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	now, code := o.nacre("plan", "--json", "--running", id)
+	var plan nacre.Plan
+	err := json.Unmarshal([]byte(now), &plan)
+	var names []string
+	for _, n := range plan.Network {
+		names = append(names, n.As)
+	}
+	if code != 0 || err != nil || strings.Join(names, " ") != "api.test api.test late.test" || plan.Digest != last.Detail["after"] || compile.Digest(plan) != plan.Digest {
+		t.Errorf("%d %v %v %v %s", code, err, names, last.Detail, now)
+	}
+	if out, code := o.nacre("stop", id); code != 0 {
+		t.Error(out)
+	}
+	_ = running.Wait()
+	if text := out.String(); !strings.Contains(text, "only a new start gives it") {
+		t.Errorf("%s", text)
+	}
+}
+
+// begin begins a run, which is killed where the test ends first.
+func (o owner) begin(args ...string) (*exec.Cmd, *collected) {
+	o.t.Helper()
+	cmd := exec.Command(filepath.Join(bin, "nacre"), append(append([]string{"run", "-q"}, programs.Tiers()...), args...)...)
+	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH")}
+	out := &collected{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, out
 }
 
 func until(t *testing.T, word string, text func() string) {
