@@ -107,6 +107,7 @@ var places = map[string]place{
 	"acp":           {layer: engines},
 	"skill":         {layer: engines},
 	"skill/check":   {layer: engines},
+	"skill/foreign": {layer: engines},
 	"skill/lock":    {layer: engines},
 	"skill/sign":    {layer: engines},
 	"skill/store":   {layer: engines},
