@@ -8,6 +8,9 @@ import (
 	"context"
 	"io"
 	"os"
+	"path"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -43,6 +46,22 @@ type Job struct {
 	streams nacre.Streams
 	copying sync.WaitGroup // its output
 	master  *os.File       // of its terminal
+}
+
+// Places are where a command may be, by the PATH that it gets: for init, which
+// tries them in turn.
+func Places(command []string, workdir string, env []string) (places []string) {
+	i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+	if len(command) == 0 || i < 0 {
+		return nil
+	}
+	for dir := range strings.SplitSeq(strings.TrimPrefix(env[i], "PATH="), ":") {
+		if !path.IsAbs(dir) {
+			dir = path.Join(workdir, dir)
+		}
+		places = append(places, path.Join(dir, command[0]))
+	}
+	return places
 }
 
 // Add makes the job of a command that is to be started with these streams.

@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -118,5 +119,21 @@ func TestNoInput(t *testing.T) {
 	table().Add(nacre.Streams{}).Feed(w)
 	if b, err := io.ReadAll(r); err != nil || len(b) != 0 {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		command, env []string
+		want         string
+	}{
+		{[]string{"ls", "-l"}, []string{"A=b", "PATH=/usr/bin:/bin"}, "[/usr/bin/ls /bin/ls]"},
+		{[]string{"ls"}, []string{"PATH=bin::/bin"}, "[/work/bin/ls /work/ls /bin/ls]"},
+		{[]string{"ls"}, []string{"XPATH=/bin"}, "[]"},
+		{nil, []string{"PATH=/bin"}, "[]"},
+	} {
+		if got := fmt.Sprint(Places(c.command, "/work", c.env)); got != c.want {
+			t.Errorf("%v with %v: %s, want %s", c.command, c.env, got, c.want)
+		}
 	}
 }

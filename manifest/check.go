@@ -188,19 +188,6 @@ func (n *Network) checkPreset() error {
 	return nil
 }
 
-// Narrow is an entry of a preset, as the entry that names the preset has it.
-func (n Network) Narrow(by Network) (Network, error) {
-	n.Origin, n.Reason = by.Origin, by.Reason
-	n.Bytes, n.Rate, n.Connections = by.Bytes, by.Rate, by.Connections
-	if by.Paths != nil {
-		n.Paths = by.Paths
-	}
-	if by.Push != nil && slices.Contains(n.Methods, Fetch) {
-		n.Push, n.Methods = by.Push, append(slices.Clone(n.Methods), Push)
-	}
-	return n, n.Check()
-}
-
 // goodPath accepts a path pattern that has only one spelling.
 func goodPath(p string) bool {
 	clean := strings.HasPrefix(p, "/") && (p == path.Clean(p) || p == path.Clean(p)+"/") && p != "//"

@@ -9,6 +9,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/guise"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
@@ -21,7 +22,10 @@ func (b *box) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	b.spec = specOf(b.plan, b.id)
-	b.spec.Regroup, b.spec.Time = b.mapping.Regroup, sandbox.TimeNamespaces()
+	b.spec.Regroup = b.mapping.Regroup
+	if sandbox.TimeNamespaces() {
+		b.spec.Time = guise.Clocks()
+	}
 	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
 		return err
 	}
@@ -37,9 +41,8 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
 		return err
 	}
-	b.spec.Links = append(b.spec.Links, b.view.links...)
-	for _, s := range b.view.sights {
-		if err := b.show(s.tree, s.pin); err != nil {
+	for _, s := range b.view {
+		if err := b.show(s.entry, s.pin); err != nil {
 			return err
 		}
 	}
@@ -64,7 +67,7 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
-	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
+	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}, nil
 }
 
 // filter makes the system call filter, and who counts what it denies.
@@ -82,8 +85,7 @@ func (b *box) filter() error {
 	return nil
 }
 
-// image puts the root file system first among the trees, where it is not the
-// host's.
+// image has the root file system prepared, where it is not the host's.
 func (b *box) image(ctx context.Context) error {
 	if b.plan.Image.Kind == nacre.ImageHost {
 		return nil
@@ -97,34 +99,31 @@ func (b *box) image(ctx context.Context) error {
 	}
 	b.held = append(b.held, held)
 	b.spec.Overlay = true
-	b.spec.Private.Size /= 2 // the overlay's own layer is a file system of this size too
-	b.spec.Dirs = nil
+	b.spec.Disk /= 2 // the overlay's own layer is a file system of this size too
 	pin, err := sandbox.OpenPin(folder)
 	if err != nil {
 		return err
 	}
 	b.held = append(b.held, pin.File)
-	return b.show(blueprint.Tree{Host: folder, Dir: true}, pin)
+	return b.show(blueprint.Entry{Form: blueprint.Tree, Host: folder, Dir: true}, pin)
 }
 
-// show hands a tree to init: one that is pinned, as root as a mount on which its
+// show hands what is seen to init: what is pinned, as root as a mount on which its
 // owner appears as the agent; else as the pin that init must arrive at.
-func (b *box) show(t blueprint.Tree, pin *sandbox.Pin) error {
-	if pin == nil {
-		b.spec.Trees = append(b.spec.Trees, t)
-		return nil
-	}
-	file := pin.File
-	if os.Geteuid() == 0 {
-		mapped, err := sandbox.DetachMapped(pin, b.mapping)
-		if err != nil {
-			return err
+func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) error {
+	if pin != nil {
+		file := pin.File
+		if os.Geteuid() == 0 {
+			mapped, err := sandbox.DetachMapped(pin, b.mapping)
+			if err != nil {
+				return err
+			}
+			b.held = append(b.held, mapped)
+			file, e.Detached = mapped, true
 		}
-		b.held = append(b.held, mapped)
-		file, t.Detached = mapped, true
+		e.FD = blueprint.FirstFD + len(b.files)
+		b.files = append(b.files, file)
 	}
-	t.FD = blueprint.FirstFD + len(b.files)
-	b.files = append(b.files, file)
-	b.spec.Trees = append(b.spec.Trees, t)
+	b.spec.Entries = append(b.spec.Entries, e)
 	return nil
 }

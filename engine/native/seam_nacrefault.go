@@ -11,16 +11,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nacre/sandbox/blueprint"
 )
 
 func (b *box) seam(ctx context.Context, step func(context.Context) error) error {
 	name := os.Getenv("NACREFAULT")
-	told := slices.Contains(b.spec.Dirs, "/nacrefault:"+name)
+	instructs := func(e blueprint.Entry) bool { return e.Path == "/nacrefault:"+name }
+	told := slices.ContainsFunc(b.spec.Entries, instructs)
 	switch {
 	case b.spec.Seccomp != nil && b.process == nil && !told: // prepared: the blueprint tells init
-		b.spec.Dirs = append(b.spec.Dirs, "/nacrefault:"+name)
+		b.spec.Entries = append(b.spec.Entries, blueprint.Entry{Form: blueprint.Folder, Path: "/nacrefault:" + name})
 	case b.facts["reading"] != "" && told: // confined
-		b.spec.Dirs = nil
+		b.spec.Entries = slices.DeleteFunc(b.spec.Entries, instructs)
 		if err := b.breach(name); err != nil {
 			return err
 		}

@@ -49,6 +49,7 @@ const graceAtTimeout = 2 * time.Second
 func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 	j := b.jobs.Add(s)
 	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
+	m.Places = jobs.Places(command, m.Workdir, m.Env)
 	var files []*os.File
 	var err error
 	if !s.TTY {

@@ -17,23 +17,18 @@ import (
 )
 
 // view is what a sandbox shows of the host.
-type view struct {
-	sights []sight
-	links  []blueprint.Link
-}
+type view []sight
 
-// sight is a folder or file that it shows, and what it hides of that.
+// sight is one thing that it shows, and what it hides of that.
 type sight struct {
-	tree blueprint.Tree
-	what os.FileInfo
-	pin  *sandbox.Pin // nil for the system's own, which init opens itself
+	entry blueprint.Entry
+	what  os.FileInfo
+	pin   *sandbox.Pin // nil for the system's own, which init opens itself
 }
 
 // same tells whether two views show and hide the same.
 func (v view) same(other view) bool {
-	return reflect.DeepEqual(v.links, other.links) && slices.EqualFunc(v.sights, other.sights, func(a, b sight) bool {
-		return os.SameFile(a.what, b.what) && reflect.DeepEqual(a.tree, b.tree)
-	})
+	return slices.EqualFunc(v, other, func(a, b sight) bool { return os.SameFile(a.what, b.what) && reflect.DeepEqual(a.entry, b.entry) })
 }
 
 // look finds what the sandbox is to show: of the host's system, and of what is
@@ -43,7 +38,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		v.system()
 	}
 	for _, name := range listed("devices") {
-		v.offer(blueprint.Tree{Host: "/dev/" + name, Device: true, NoExec: true})
+		v.offer(blueprint.Entry{Host: "/dev/" + name, Device: true, NoExec: true})
 	}
 	blocked, err := policy.NewBlocked(b.plan.Blocked)
 	if err != nil {
@@ -57,12 +52,12 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		if err != nil {
 			return v, err
 		}
-		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
+		t := blueprint.Entry{Form: blueprint.Tree, Host: g.Host, Path: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
 		s := &sandbox.Scanner{Pin: pin, Blocked: blocked.MatchEntry}
 		if t.Write {
 			s.Guarded = guards()
 		}
-		found, err := scan(ctx, &watch.Tree{Scanner: s, Inside: t.Inside, Write: t.Write})
+		found, err := scan(ctx, &watch.Tree{Scanner: s, Inside: t.Path, Write: t.Write})
 		if err != nil {
 			return v, err
 		}
@@ -71,7 +66,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		if err != nil {
 			return v, err
 		}
-		v.sights = append(v.sights, sight{t, what, pin})
+		v = append(v, sight{t, what, pin})
 	}
 	return v, nil
 }
@@ -115,28 +110,31 @@ func (v *view) system() {
 		return err != nil
 	})
 	for _, p := range listed("usr") {
-		t := blueprint.Tree{Host: p}
+		t := blueprint.Entry{Host: p}
 		if p == "/usr" {
 			t.Masks = hidden
 		}
 		v.offer(t)
 	}
 	for _, name := range listed("etc") {
-		v.offer(blueprint.Tree{Host: "/etc/" + name, NoExec: true})
+		v.offer(blueprint.Entry{Host: "/etc/" + name, NoExec: true})
 	}
 }
 
 // offer adds something of the system's at its own place, if the host has it: a
 // link as a link, the rest as a tree.
-func (v *view) offer(t blueprint.Tree) {
-	switch st, err := os.Lstat(t.Host); {
+func (v *view) offer(e blueprint.Entry) {
+	st, err := os.Lstat(e.Host)
+	switch e.Path = e.Host; {
 	case err != nil:
+		return
 	case st.Mode()&os.ModeSymlink != 0:
-		if target, err := os.Readlink(t.Host); err == nil {
-			v.links = append(v.links, blueprint.Link{Path: t.Host, Target: target})
-		}
-	case st.IsDir(), st.Mode().IsRegular(), t.Device:
-		t.Inside, t.Dir = t.Host, st.IsDir()
-		v.sights = append(v.sights, sight{tree: t, what: st})
+		target, _ := os.Readlink(e.Host)
+		e = blueprint.Entry{Form: blueprint.Link, Path: e.Host, Text: []byte(target)}
+	case st.IsDir(), st.Mode().IsRegular(), e.Device:
+		e.Form, e.Dir = blueprint.Tree, st.IsDir()
+	default:
+		return
 	}
+	*v = append(*v, sight{entry: e, what: st})
 }

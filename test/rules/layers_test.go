@@ -34,24 +34,24 @@ var places = map[string]place{
 	".":     {layer: vocabulary, ceiling: 276},
 	"fault": {layer: vocabulary, ceiling: 60},
 
-	"strict":            {layer: core, ceiling: 295},
-	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 563},
-	"policy":            {layer: core, ceiling: 522},
+	"strict":            {layer: core, ceiling: 294},
+	"settings":          {layer: core, ceiling: 17},
+	"manifest":          {layer: core, ceiling: 553},
+	"policy":            {layer: core, ceiling: 517},
 	"compile":           {layer: core, ceiling: 410},
-	"seccomp":           {layer: core, ceiling: 445},
+	"seccomp":           {layer: core, ceiling: 341},
 	"sandbox":           {layer: core, ceiling: 660},
-	"sandbox/blueprint": {layer: core, ceiling: 265},
-	"sandbox/build":     {layer: core, ceiling: 1060},
-	"sandbox/reap":      {layer: core, ceiling: 280},
+	"sandbox/blueprint": {layer: core, ceiling: 245},
+	"sandbox/build":     {layer: core, ceiling: 871},
+	"sandbox/reap":      {layer: core, ceiling: 264},
 	"sandbox/limits":    {layer: core, ceiling: 95},
 	"sandbox/spawn":     {layer: core, ceiling: 160},
 	"sandbox/notify":    {layer: core, ceiling: 90},
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
 	"posture":           {layer: core, ceiling: 160},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1190},
-	"cmd/nacre-init":    {layer: commands, ceiling: 30},
+	"engine/native":     {layer: engines, ceiling: 1193},
+	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	// What decides and keeps for the gateway: the core's other half, with
 	// ceilings of its own beside the sum.
@@ -64,13 +64,17 @@ var places = map[string]place{
 	"gateway/launch":    {layer: engines},
 	"gateway/mcp":       {layer: engines},
 	"gateway/model":     {layer: engines},
+	"gateway/stdio":     {layer: engines},
 	"gateway/websocket": {layer: engines},
 	"gateway/wire":      {layer: engines},
 
 	"sandbox/cgroup":   {layer: engines},
 	"sandbox/watchdog": {layer: engines},
 
-	"vault/keyring":   {layer: engines},
+	"vault/keyring": {layer: engines},
+
+	"toolserver/bridge": {layer: engines},
+
 	"auditlog/export": {layer: engines},
 	"seccomp/replay":  {layer: core},
 
@@ -91,6 +95,7 @@ var places = map[string]place{
 	"install":       {layer: engines},
 	"guise":         {layer: engines},
 	"watch":         {layer: engines},
+	"toolserver":    {layer: engines},
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
 	"pool":          {layer: engines},
@@ -102,6 +107,7 @@ var places = map[string]place{
 	"acp":           {layer: engines},
 	"skill":         {layer: engines},
 	"skill/check":   {layer: engines},
+	"skill/foreign": {layer: engines},
 	"skill/lock":    {layer: engines},
 	"skill/sign":    {layer: engines},
 	"skill/store":   {layer: engines},
@@ -124,6 +130,7 @@ var places = map[string]place{
 
 	"cmd/nacre":         {layer: commands},
 	"cmd/nacre-image":   {layer: commands},
+	"cmd/nacre-bridge":  {layer: commands},
 	"cmd/nacre-attack":  {layer: commands},
 	"cmd/nacre-gateway": {layer: commands},
 	"cmd/nacre-harness": {layer: commands},
@@ -131,6 +138,12 @@ var places = map[string]place{
 	"cmd/nacre-assistant":          {layer: commands},
 	"cmd/nacre-assistant/provider": {layer: commands},
 
+	"channel":      {layer: engines},
+	"channel/echo": {layer: engines},
+	"strictjson":   {layer: core},
+
+	"channel/channeltest":  {layer: beside},
+	"examples/channel":     {layer: beside},
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
@@ -162,7 +175,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6922
+	coreCeiling = 6555
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -340,7 +353,7 @@ func TestForeign(t *testing.T) {
 // runs inside the boundary can be read whole.
 var initImports = []string{
 	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
-	"bytes", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
+	"bytes", "encoding/binary", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
 }
 
 // TestInitDependencies: an exact list, so that nothing slips into init.
