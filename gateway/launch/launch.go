@@ -107,6 +107,7 @@ func sensible(n nacre.NetworkGrant) error {
 type link struct {
 	process  *spawn.Child
 	control  *wire.Conn
+	config   *os.File // what it is to be told goes in there
 	report   func(context.Context, nacre.Event) error
 	network  *blueprint.Network
 	revealed []nacre.Variable // what the plan gives to the agent itself
@@ -136,7 +137,36 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if l.Program == "" {
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
-	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	g := &link{report: report, ask: l.Ask, network: network, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
+	// The process starts while it is found out what it is to be told.
+	options, started := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, make(chan error, 1)
+	go func() { started <- g.start(l.Program, options) }()
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	err = l.configure(p, g, &config)
+	failed := <-started
+	if failed == nil && err != nil {
+		g.abandon()
+	}
+	if failed != nil && err == nil {
+		err = fault.Wrap(fault.Unsupported, failed, "the gateway cannot be started")
+	}
+	if err != nil {
+		closeAll(g.accounts)
+		config.Zero()
+		return nil, err
+	}
+	g.tell(config)
+	go g.serve()
+	if l.Opened != nil {
+		l.Opened(g)
+	}
+	return g, nil
+}
+
+// configure finds out what a gateway is to be told, and what the supervisor must know.
+func (l *Launcher) configure(p nacre.Plan, g *link, config *wire.Config) (err error) {
+	config.Authorities, config.Resolvers = authorities(l.Authorities), l.Resolvers
 	if l.Learn {
 		config.Rules, config.Learn = egress.Rules{}, true
 		if l.Ask != nil {
@@ -147,36 +177,26 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		config.Resolvers = resolvers()
 	}
 	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
-		return nil, err
+		return err
 	}
-	told, err := l.models(p, &config)
+	told, err := l.models(p, config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	where, err := tools(&p, &config)
+	where, err := tools(&p, config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	revealed, err := l.secrets(p, &config)
+	revealed, err := l.secrets(p, config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
-		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
+	g.outside, g.revealed = passedOn(p, config.Authorities), slices.Concat(revealed, told, where)
 	if g.accounts, err = l.accounts(p); err != nil {
-		return nil, err
+		return err
 	}
 	g.renewals = newRenewals(l.Keeper, config.Secrets)
-	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
-		closeAll(g.accounts)
-		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
-	}
-	go g.serve()
-	if l.Opened != nil {
-		l.Opened(g)
-	}
-	return g, nil
+	return nil
 }
 
 // own are the addresses of this machine.
@@ -199,7 +219,7 @@ func hasIPv6() bool {
 // serving is the word by which the supervisor starts a gateway; no person does.
 const serving = "serve"
 
-func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
+func (g *link) start(program string, o lockdown.Options) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -223,17 +243,30 @@ func (g *link) start(program string, o lockdown.Options, config wire.Config) err
 	if o.NoLandlock {
 		args = append(args, string(nacre.TierNoLandlock))
 	}
-	g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o)
-	if err != nil {
+	if g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o); err != nil {
 		w.Close()
 		return err
 	}
+	g.config = w
+	return nil
+}
+
+// tell hands the configuration over; where that fails, the gateway refuses what it
+// reads.
+func (g *link) tell(config wire.Config) {
 	go func() {
-		_ = config.Write(w) // where it fails, the gateway refuses what it reads
-		w.Close()
+		_ = config.Write(g.config)
+		g.config.Close()
 		config.Zero()
 	}()
-	return nil
+}
+
+// abandon ends a gateway that was told nothing.
+func (g *link) abandon() {
+	g.config.Close()
+	_ = g.process.Kill()
+	_ = g.process.Wait()
+	_ = g.control.Close()
 }
 
 // serve hears the gateway until it is gone.
