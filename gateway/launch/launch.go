@@ -27,6 +27,7 @@ import (
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/lockdown"
 	"nacre/sandbox/spawn"
+	"nacre/toolserver"
 	"nacre/vault"
 )
 
@@ -56,6 +57,8 @@ type Launcher struct {
 	// Keeper keeps refresh tokens that came in place of others; nil: each gateway has
 	// its own for the run.
 	Keeper *Keeper
+	// Skills starts the tool server that a skill is; nil: none can be.
+	Skills func(name string) (*toolserver.Server, error)
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -75,7 +78,10 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 			return err
 		}
 	}
-	p.Network = slices.Concat(p.Network, towards(servers)) // what secrets may be bound to
+	if l.Skills == nil && slices.ContainsFunc(servers, isSkill) {
+		return fault.New(fault.Unsupported, "the plan grants tools of a skill, and none can be started here")
+	}
+	p.Network = slices.Concat(p.Network, towards(slices.DeleteFunc(servers, isSkill))) // what secrets may be bound to
 	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
@@ -107,7 +113,6 @@ func sensible(n nacre.NetworkGrant) error {
 type link struct {
 	process  *spawn.Child
 	control  *wire.Conn
-	config   *os.File // what it is to be told goes in there
 	report   func(context.Context, nacre.Event) error
 	network  *blueprint.Network
 	revealed []nacre.Variable // what the plan gives to the agent itself
@@ -124,6 +129,7 @@ type link struct {
 	ask       Asker
 	questions int
 	renewals  *renewals
+	skills    []*toolserver.Server
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -137,36 +143,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if l.Program == "" {
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
-	g := &link{report: report, ask: l.Ask, network: network, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
-		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
-	// The process starts while it is found out what it is to be told.
-	options, started := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, make(chan error, 1)
-	go func() { started <- g.start(l.Program, options) }()
-	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Own: own(), IPv6: ipv6, Proxy: l.Proxy}
-	err = l.configure(p, g, &config)
-	failed := <-started
-	if failed == nil && err != nil {
-		g.abandon()
-	}
-	if failed != nil && err == nil {
-		err = fault.Wrap(fault.Unsupported, failed, "the gateway cannot be started")
-	}
-	if err != nil {
-		closeAll(g.accounts)
-		config.Zero()
-		return nil, err
-	}
-	g.tell(config)
-	go g.serve()
-	if l.Opened != nil {
-		l.Opened(g)
-	}
-	return g, nil
-}
-
-// configure finds out what a gateway is to be told, and what the supervisor must know.
-func (l *Launcher) configure(p nacre.Plan, g *link, config *wire.Config) (err error) {
-	config.Authorities, config.Resolvers = authorities(l.Authorities), l.Resolvers
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
 	if l.Learn {
 		config.Rules, config.Learn = egress.Rules{}, true
 		if l.Ask != nil {
@@ -177,26 +154,40 @@ func (l *Launcher) configure(p nacre.Plan, g *link, config *wire.Config) (err er
 		config.Resolvers = resolvers()
 	}
 	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
-		return err
+		return nil, err
 	}
-	told, err := l.models(p, config)
+	told, err := l.models(p, &config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	where, err := tools(&p, config)
+	where, err := tools(&p, &config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	revealed, err := l.secrets(p, config)
+	revealed, err := l.secrets(p, &config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	g.outside, g.revealed = passedOn(p, config.Authorities), slices.Concat(revealed, told, where)
+	revealed = slices.Concat(revealed, told, where)
+	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
-		return err
+		return nil, err
 	}
 	g.renewals = newRenewals(l.Keeper, config.Secrets)
-	return nil
+	if g.skills, err = l.skills(&config); err != nil {
+		return nil, errors.Join(err, closeSkills(g.skills))
+	}
+	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+		closeAll(g.accounts)
+		_ = closeSkills(g.skills)
+		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+	}
+	go g.serve()
+	if l.Opened != nil {
+		l.Opened(g)
+	}
+	return g, nil
 }
 
 // own are the addresses of this machine.
@@ -219,7 +210,7 @@ func hasIPv6() bool {
 // serving is the word by which the supervisor starts a gateway; no person does.
 const serving = "serve"
 
-func (g *link) start(program string, o lockdown.Options) error {
+func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -243,30 +234,22 @@ func (g *link) start(program string, o lockdown.Options) error {
 	if o.NoLandlock {
 		args = append(args, string(nacre.TierNoLandlock))
 	}
-	if g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o); err != nil {
+	files := []*os.File{null, null, os.Stderr, theirs, r}
+	for _, s := range g.skills {
+		files = append(files, s.Stream)
+		defer s.Stream.Close() // it is the gateway's alone
+	}
+	g.process, err = lockdown.Start(program, args, files, o)
+	if err != nil {
 		w.Close()
 		return err
 	}
-	g.config = w
-	return nil
-}
-
-// tell hands the configuration over; where that fails, the gateway refuses what it
-// reads.
-func (g *link) tell(config wire.Config) {
 	go func() {
-		_ = config.Write(g.config)
-		g.config.Close()
+		_ = config.Write(w) // where it fails, the gateway refuses what it reads
+		w.Close()
 		config.Zero()
 	}()
-}
-
-// abandon ends a gateway that was told nothing.
-func (g *link) abandon() {
-	g.config.Close()
-	_ = g.process.Kill()
-	_ = g.process.Wait()
-	_ = g.control.Close()
+	return nil
 }
 
 // serve hears the gateway until it is gone.
@@ -357,9 +340,12 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
+func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 	select {
 	case hello := <-g.hello:
+		if err := g.settleSkills(); err != nil {
+			return nil, nil, err
+		}
 		files, list, err := furnish(hello, g.outside)
 		return files, append(list, g.revealed...), err
 	case <-g.gone:
@@ -405,5 +391,5 @@ func (g *link) Close() error {
 		_ = g.process.Kill()
 		<-g.gone
 	}
-	return g.control.Close()
+	return errors.Join(closeSkills(g.skills), g.control.Close())
 }
