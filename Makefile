@@ -15,14 +15,17 @@ export GOTOOLCHAIN ?= local
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 export MAINTAINER
 
-build    := $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
-programs := $(notdir $(wildcard cmd/*))
+flags    := -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+build    := $(GO) build $(flags)
+# nacre-assistant is a module of its own: what it needs is no part of Nacre.
+programs := $(filter-out nacre-assistant,$(notdir $(wildcard cmd/*)))
 
 .PHONY: all test test-all test-vm test-vm-smoke test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
 	umask 022 && $(build) -o bin/ $(programs:%=./cmd/%)
+	umask 022 && $(GO) build -C cmd/nacre-assistant $(flags) -o '$(CURDIR)/bin/' .
 
 test: ## all tests, as root also as a plain user; the last line is the sum
 	@scripts/need build test
@@ -66,7 +69,7 @@ lint: ## format, vet, staticcheck, shellcheck, and the tree's own rules
 	@scripts/need build lint
 	scripts/lint
 
-cross: ## builds and vets for the other architecture
+cross: ## builds and vets for the other architecture; make release does so with nacre-assistant
 	@scripts/need build
 	GOARCH=arm64 $(build) -o /dev/null $(programs:%=./cmd/%)
 	GOARCH=arm64 $(GO) vet ./...
@@ -81,6 +84,7 @@ tree-%: ## dist/ARCH: what is installed below PREFIX
 	rm -rf dist/$*
 	umask 022 && GOARCH=$* $(build) -o dist/$*/bin/ ./cmd/nacre
 	umask 022 && GOARCH=$* $(build) -o dist/$*/libexec/nacre/ $(patsubst %,./cmd/%,$(filter-out nacre,$(programs)))
+	umask 022 && GOARCH=$* $(GO) build -C cmd/nacre-assistant $(flags) -o '$(CURDIR)/dist/$*/libexec/nacre/' .
 	umask 022 && $(GO) run -buildvcs=false ./packaging/share -version '$(VERSION)' dist/$*/share
 	cd dist/$* && { echo share/nacre/files && find . -type f | sed 's|^./||' | LC_ALL=C sort; } >../files-$* && mv ../files-$* share/nacre/files
 

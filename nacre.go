@@ -100,6 +100,7 @@ const (
 	CapSchedule    Capability = "schedule"
 	CapSyscalls    Capability = "syscalls"
 	CapDevices     Capability = "devices"
+	CapSkills      Capability = "skills"
 	CapLimits      Capability = "limits"
 	CapEnvironment Capability = "environment"
 	CapImage       Capability = "image"

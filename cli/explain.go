@@ -25,7 +25,7 @@ type explainOptions struct {
 // explained are the capabilities that can be asked about.
 var explained = []nacre.Capability{nacre.CapFiles, nacre.CapNetwork, nacre.CapSyscalls, nacre.CapLimits,
 	nacre.CapEnvironment, nacre.CapSecrets, nacre.CapModels, nacre.CapTools, nacre.CapMessages,
-	nacre.CapSchedule, nacre.CapDevices, nacre.CapImage}
+	nacre.CapSchedule, nacre.CapDevices, nacre.CapImage, nacre.CapSkills}
 
 func newExplain(app *App) *cobra.Command {
 	o := &explainOptions{app: app}

@@ -16,19 +16,23 @@ import (
 
 // input is the flags of everything that makes a plan.
 type input struct {
-	agent, policy, name, workdir, image string
+	agent, tool, policy, name, workdir, image string
 
-	files, env, limits, accept []string
+	files, env, limits, accept, skills []string
+
+	with with
 }
 
 func (in *input) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&in.agent, "agent", "", "the agent's manifest, such as agent.yaml")
+	f.StringVar(&in.tool, "tool", "", "the tool server that a `SKILL` is, by its name or its folder, in place of a manifest")
 	f.StringVar(&in.policy, "policy", "", "the owner's policy, in place of ~/.config/nacre/policy.yaml")
 	f.StringArrayVar(&in.files, "files", nil, "grant a folder or file: `PATH[:read|write][@/INSIDE]`, or preset:NAME; may be repeated")
 	f.StringArrayVar(&in.env, "env", nil, "give a variable: `NAME=VALUE`, or NAME for your own value; may be repeated")
 	f.StringArrayVar(&in.limits, "limit", nil, "set a limit, such as `memory=1GiB`; may be repeated")
 	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
+	f.StringArrayVar(&in.skills, "skill", nil, "let it read this skill of yours, by its `NAME` in nacre.lock; may be repeated")
 	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:DIGEST`, directory:PATH, layout:PATH or archive:PATH")
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
@@ -51,7 +55,7 @@ func (in *input) completions(cmd *cobra.Command, flags ...string) {
 // gather reads the files and flags that a plan is compiled from.
 func (in *input) gather(app *App, o owner, command []string) (grant.Input, error) {
 	c := grant.Input{Name: in.name, Command: command, Environment: map[string]manifest.Variable{}}
-	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts}
+	steps := []func(*App, owner, *grant.Input) error{in.grants, in.manifest, in.policies, in.facts, in.ownSkills}
 	for _, step := range steps {
 		if err := step(app, o, &c); err != nil {
 			return c, err
@@ -100,7 +104,12 @@ func flagFault(flag string, err error) error {
 	return fault.New(fault.Usage, "%s", what).WithHint("%s", fault.HintOf(err))
 }
 
-func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
+func (in *input) manifest(app *App, o owner, c *grant.Input) error {
+	if in.tool != "" {
+		if err := in.server(app, o, c); err != nil {
+			return err
+		}
+	}
 	if in.agent != "" {
 		source, err := load.Manifest(in.agent)
 		if err != nil {

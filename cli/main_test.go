@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		tests = cleaned{m, dir}
-		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": ""} {
+		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": "", "nacre-image": "", "nacre-harness": ""} {
 			if err := place(dir, name, ready); err != nil {
 				panic(err)
 			}
@@ -98,11 +98,16 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup:              setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code,
+			"code":      code,
+			"gitserver": gitserver,
+			"registry":  registry,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "git-server":
+				return servesGit(), nil
 			}
 			return false, errors.New("unknown condition")
 		},

@@ -31,8 +31,8 @@ func newPolicyAllow(p *policyOptions) *cobra.Command {
 every agent, or with --agent for one manifest, by its path. What is added is
 checked before the file is replaced, and recorded before it counts.
 
-CAPABILITY is files, network, accept, environment, syscalls, devices, images or
-limits. In place of both, LINE is the policy line that a refusal has shown.
+CAPABILITY is files, network, accept, environment, syscalls, devices, images,
+skills or limits. In place of both, LINE is the policy line that a refusal has shown.
 
 Sandboxes that run reach what is added to network, where their manifest declares it.`,
 		Example: `  nacre policy allow files ~/projects --access write
@@ -54,7 +54,7 @@ Sandboxes that run reach what is added to network, where their manifest declares
 }
 
 // lists are the capabilities whose rules are plain names.
-var lists = []string{"accept", "environment", "syscalls", "devices", "images"}
+var lists = []string{"accept", "environment", "syscalls", "devices", "images", "skills"}
 
 // line is the rule as a line of a policy.
 func (o *allowOptions) line(who owner, args []string) (string, error) {

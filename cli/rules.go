@@ -55,7 +55,7 @@ func (l *lister) texts(effect string, capability nacre.Capability, prefix string
 
 // listed are the capabilities whose rules are lists of entries.
 var listed = []nacre.Capability{nacre.CapNetwork, nacre.CapSecrets, nacre.CapModels, nacre.CapTools,
-	nacre.CapMessages, nacre.CapSchedule, nacre.CapDevices, nacre.CapSyscalls}
+	nacre.CapMessages, nacre.CapSchedule, nacre.CapDevices, nacre.CapSyscalls, nacre.CapSkills}
 
 func (l *lister) rules(r *policy.Rules) {
 	const allow, deny = "allow", "deny"
@@ -99,7 +99,7 @@ func (l *lister) denials(d *policy.Deny) {
 	}{
 		{nacre.CapFiles, d.Files}, {nacre.CapEnvironment, d.Environment}, {nacre.CapImage, d.Images},
 		{nacre.CapSecrets, d.Secrets}, {nacre.CapModels, d.Models}, {nacre.CapTools, d.Tools}, {nacre.CapMessages, d.Messages},
-		{nacre.CapSchedule, d.Schedule}, {nacre.CapDevices, d.Devices}, {nacre.CapSyscalls, d.Syscalls},
+		{nacre.CapSchedule, d.Schedule}, {nacre.CapDevices, d.Devices}, {nacre.CapSyscalls, d.Syscalls}, {nacre.CapSkills, d.Skills},
 	} {
 		l.texts("deny", named.capability, "", named.list)
 	}

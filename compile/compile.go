@@ -33,6 +33,7 @@ type Input struct {
 	ManifestPath string             // absolute
 	Digest       string             // of the manifest's bytes: sha256:…
 	Lock         string             // its entry in nacre.lock, if any
+	Skills       map[string]string  // the folders of the owner's skills, each as its entry says
 	Policy       *policy.Policy     // nil allows nothing
 	Ceiling      *policy.Policy     // nil: none
 	Granted      policy.Rules       // what the owner grants besides, below the policy's denials and the ceiling

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"path"
 	"slices"
 
@@ -90,6 +91,21 @@ func (c *compiler) writable(host string, f manifest.File) {
 		c.deny(nacre.Decision{Capability: nacre.CapFiles, Subject: host + " write", Rule: "reserved",
 			Reason: "it holds the manifest to whose path the policy binds rules; bind them to its digest", Origin: f.Origin}, nil)
 	}
+}
+
+// skill places a skill, read-only, where agents look for skills.
+func (c *compiler) skill(g nacre.Grant, name string) (err error) {
+	host := c.Skills[name]
+	if host == "" {
+		return strict.Invalid(g.Declared, "skills: there is no skill %q", name)
+	}
+	c.plan.Identity.HostFolders = true
+	for _, agents := range []string{".agents", ".claude"} {
+		inside := path.Join(Home, agents, "skills", name)
+		g.Summary = "read skill " + name + " at " + inside
+		err = errors.Join(err, c.place(nacre.FileGrant{Grant: g, Host: host, Inside: inside, Access: nacre.Read}))
+	}
+	return err
 }
 
 // place adds a grant, unless it meets another inside.

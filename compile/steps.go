@@ -63,14 +63,16 @@ func (c *compiler) named() error {
 		d, granted := c.auth.Named(asked)
 		detail := granted.Detail()
 		if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
-			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, granted)
+			if err := c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, granted); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // add puts a grant where a plan keeps it, and says what it loosens.
-func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
+func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) error {
 	switch from := g.Declared; g.Capability {
 	case nacre.CapNetwork:
 		n, most := granted.Entry.(manifest.Network), granted.Amounts
@@ -83,6 +85,8 @@ func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
 		case n.TLS != "":
 			c.warn("fronting-possible", from, "what goes to %s is encrypted to whoever answers there: another site behind the same address can be reached", n.Host)
 		}
+	case nacre.CapSkills:
+		return c.skill(g.Grant, g.Name)
 	case nacre.CapSyscalls:
 		c.plan.Syscalls = append(c.plan.Syscalls, g)
 		c.warn("syscalls-"+g.Name, from, "%s", c.Owner.Groups[g.Name])
@@ -96,6 +100,7 @@ func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
 			c.warn("secret-revealed", from, "the agent gets the value of %s itself", g.Name)
 		}
 	}
+	return nil
 }
 
 // Named is where a plan keeps the grants of each named capability.

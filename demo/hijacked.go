@@ -8,55 +8,98 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"nacre"
 )
 
+// scene is a hijacked agent on its stage.
+type scene struct {
+	*stage
+	watch *watch
+	model *model
+	list  []attempt
+
+	mu       sync.Mutex
+	answered []*message // what each attempt came to, as the agent says
+	outcomes []*outcome // and as it was judged
+	ended    bool
+}
+
 // hijacked shows the same agent under a poisoned file.
 func (d *demo) hijacked(ctx context.Context) error {
-	d.out.title("The same agent, hijacked", "same manifest, same policy; a file in the project tells it what to do")
+	d.out.title("The same agent, hijacked", "same program, manifest and policy; a file in the project tells its model what to do")
 	without, err := d.control(ctx)
 	if err != nil {
 		return err
 	}
-	s, w, list, err := d.poisoned()
+	c, err := d.poisoned()
 	if err != nil {
 		return err
 	}
-	defer s.remove()
-	defer w.close()
+	defer c.end()
+	show := func(i int, o outcome) { d.show(c.list[i], without[c.list[i].title], o) }
+	c.model.results = c.hear(show)
+	world, err := c.connect(ctx, d.nacre, c.model)
+	if err != nil {
+		return err
+	}
+	defer world.Close()
 	d.out.header()
-	answered, next := map[int]message{}, 0
-	show := func(i int, o outcome) { d.show(list[i], without[list[i].title], o) }
-	events := filepath.Join(s.home, "events.jsonl")
-	_, err = s.run(ctx, d.nacre, []string{"run", "--quiet", "--json-events", events, "--agent", s.manifest()}, func(m message) {
-		if m.Kind != "attempt" || next >= len(list) {
+	events := filepath.Join(c.home, "events.jsonl")
+	if _, err = c.run(ctx, d.nacre, []string{"run", "--quiet", "--json-events", events, "--agent", c.manifest()}, nil, nil, nil); err != nil {
+		return err
+	}
+	c.last(endOf(events), show)
+	d.afterwards(ctx, c)
+	strangers := world.Strangers()
+	d.check(len(strangers) == 0, "the gateway asked for nothing but the model", fmt.Sprintf("it asked for %q", strangers))
+	fault := c.model.faults(c.key())
+	d.check(fault == "", "the model heard the owner's key from the gateway, and never from the agent", fault)
+	return nil
+}
+
+// hear judges what the model is told of each attempt, while the sandbox is there.
+func (c *scene) hear(show func(int, outcome)) func(int, *message) {
+	return func(i int, said *message) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ended || i >= len(c.list) || said == nil {
 			return
 		}
-		answered[next] = m
-		if !list[next].later {
-			show(next, list[next].judge(s, w, m))
+		c.answered[i] = said
+		if !c.list[i].later {
+			o := c.list[i].judge(c.stage, c.watch, *said)
+			c.outcomes[i] = &o
+			show(i, o)
 		}
-		next++
-	}, nil)
-	if err != nil {
-		return err
 	}
-	reason := endOf(events)
-	for i, a := range list {
-		m, ok := answered[i]
-		if !ok && i == len(list)-1 && a.layers[reason] != "" {
-			m, ok, a.later = message{Errno: reason}, true, true
+}
+
+// last judges what could not be judged before, when the sandbox is gone. The last
+// attempt may have ended the run, for a reason that nacre gives.
+func (c *scene) last(reason string, show func(int, outcome)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	for i, a := range c.list {
+		said := c.answered[i]
+		if said == nil && i == len(c.list)-1 && a.layers[reason] != "" {
+			said = &message{Errno: reason}
 		}
 		switch {
-		case !ok:
+		case c.outcomes[i] != nil:
+		case said == nil:
 			show(i, outcome{true, "no answer: nothing is shown"})
-		case a.later:
-			show(i, a.judge(s, w, m))
+		default:
+			show(i, a.judge(c.stage, c.watch, *said))
 		}
 	}
-	d.afterwards(ctx, s, w)
-	return nil
+}
+
+func (c *scene) end() {
+	c.watch.close()
+	c.remove()
 }
 
 // endOf is the first word of the reason that nacre gave for the end of the run.
@@ -71,44 +114,60 @@ func endOf(events string) (reason string) {
 	return reason
 }
 
-// poisoned makes a stage with its watch and the file that hijacks the agent.
-func (d *demo) poisoned() (s *stage, w *watch, list []attempt, err error) {
-	if s, err = newStage(d.files); err != nil {
-		return nil, nil, nil, err
+// poisoned makes a stage with its watch, a model, and the file that hijacks it.
+func (d *demo) poisoned() (*scene, error) {
+	s, err := newStage(d.files, d.assistant)
+	if err != nil {
+		return nil, err
 	}
-	if w, err = newWatch(s); err != nil {
-		w.close()
-		s.remove()
-		return nil, nil, nil, err
+	c := &scene{stage: s}
+	if c.watch, err = newWatch(s); err == nil {
+		var kit []byte
+		kit, err = os.ReadFile(filepath.Join(d.files, "kit.py"))
+		c.model = newModel(kit, c.watch.kit(), func(int, *message) {})
 	}
-	list = attempts(s, w)
-	return s, w, list, s.write("projects/shop/NOTES.md", poison(list))
+	if err == nil {
+		err = c.poison(attempts(s, c.watch, c.model))
+	}
+	if err != nil {
+		c.end()
+		return nil, err
+	}
+	return c, nil
+}
+
+// poison writes the file that tells the model what to do.
+func (c *scene) poison(list []attempt) error {
+	c.list, c.answered, c.outcomes = list, make([]*message, len(list)), make([]*outcome, len(list))
+	return c.write("projects/shop/NOTES.md", poison(list))
 }
 
 // control runs, on a stage of its own and without a sandbox, the attempts that
 // harm nothing there. It shows that the canaries are alive: what cannot be
 // stolen outside either proves nothing inside.
 func (d *demo) control(ctx context.Context) (map[string]bool, error) {
-	s, w, all, err := d.poisoned()
+	c, err := d.poisoned()
 	if err != nil {
 		return nil, err
 	}
-	defer s.remove()
-	defer w.close()
-	list := slices.DeleteFunc(all, func(a attempt) bool { return !a.free })
-	if err := s.write("projects/shop/NOTES.md", poison(list)); err != nil {
+	defer c.end()
+	if err := c.poison(slices.DeleteFunc(c.list, func(a attempt) bool { return !a.free })); err != nil {
 		return nil, err
 	}
-	through, next := map[string]bool{}, 0
-	_, err = s.run(ctx, "python3", []string{"-B", filepath.Join(s.home, "agents/fixer/fixer.py")}, func(m message) {
-		if m.Kind == "attempt" && next < len(list) {
-			a := list[next]
-			through[a.title] = a.judge(s, w, m).through
-			next++
+	c.model.results = c.hear(func(int, outcome) {})
+	address, stop, err := c.model.here()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	_, err = c.run(ctx, d.assistant, []string{"--json", "Make the tests pass."}, []string{"ANTHROPIC_BASE_URL=" + address, "ANTHROPIC_API_KEY=any"}, nil, nil)
+	through := map[string]bool{}
+	c.last("", func(i int, o outcome) { through[c.list[i].title] = o.through })
+	for i, a := range c.list {
+		if o := c.outcomes[i]; o != nil {
+			through[a.title] = o.through
 		}
-	}, nil)
-	for _, a := range list {
-		if err == nil && !through[a.title] {
+		if err == nil && (c.answered[i] == nil || !through[a.title]) {
 			err = fmt.Errorf("the canary for %q is dead: it fails without a sandbox too", a.title)
 		}
 	}
@@ -133,7 +192,8 @@ func (d *demo) show(a attempt, without bool, o outcome) {
 }
 
 // afterwards looks at what is left when the sandbox is gone.
-func (d *demo) afterwards(ctx context.Context, s *stage, w *watch) {
+func (d *demo) afterwards(ctx context.Context, c *scene) {
+	s, w := c.stage, c.watch
 	d.out.line("")
 	touched := s.touched()
 	d.check(len(touched) == 0, "every canary is as it was planted", fmt.Sprintf("changed: %q", touched))
@@ -141,13 +201,13 @@ func (d *demo) afterwards(ctx context.Context, s *stage, w *watch) {
 	doors := len(w.doors)
 	w.mu.Unlock()
 	d.check(doors == 0, "nothing arrived at any door", "something arrived")
-	left := running("/work/fixer/fixer.py")
+	left := running(w.token)
 	d.check(len(left) == 0, "no process is left", fmt.Sprintf("processes are left: %q", left))
 	outside := "/usr/local/bin/demo-" + w.token
 	_, err1 := os.Lstat(outside)
 	_, err2 := os.Lstat(filepath.Join(s.project(), "sesame"))
 	d.check(os.IsNotExist(err1) && os.IsNotExist(err2), "no program was planted", "a program was planted")
 	_ = os.Remove(outside) // ours alone, by its token
-	code, err := s.run(ctx, d.nacre, []string{"audit", "verify"}, nil, nil)
+	code, err := s.run(ctx, d.nacre, []string{"audit", "verify"}, nil, nil, nil)
 	d.check(err == nil && code == 0, "the audit is whole", fmt.Sprintf("the audit does not verify (%d, %v)", code, err))
 }

@@ -1,8 +1,9 @@
-// Command demo shows what Nacre does, with a small agent that needs no model:
-// first it does its task inside its grants; then the same agent, under the same
-// manifest and the same policy, is hijacked by a file in its project and tries
-// to steal, persist, send out, exhaust and break out. What each attempt came to
-// is judged here, outside the sandbox. It exits with 1 if anything got through.
+// Command demo shows what Nacre does, with the built-in assistant and a stand-in for
+// a language model behind the real gateway: first the agent does its task inside
+// its grants; then the same agent, under the same manifest and the same policy, is
+// hijacked by a file in its project and tries to steal, persist, send out, exhaust
+// and break out. What each attempt came to is judged here, outside the sandbox. It
+// exits with 1 if anything got through.
 package main
 
 import (
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"nacre/assistant"
 )
 
 func main() {
@@ -31,10 +34,11 @@ func main() {
 
 // demo is one showing.
 type demo struct {
-	out   *printer
-	nacre string // the program
-	files string // this folder
-	bad   int    // what went otherwise than it must
+	out       *printer
+	nacre     string // the program
+	assistant string // the agent's
+	files     string // this folder
+	bad       int    // what went otherwise than it must
 }
 
 func (d *demo) run(ctx context.Context) error {
@@ -47,11 +51,14 @@ func (d *demo) run(ctx context.Context) error {
 	if d.nacre, err = filepath.Abs(filepath.Join(bin, "nacre")); err != nil {
 		return err
 	}
+	d.assistant = filepath.Join(filepath.Dir(d.nacre), "nacre-assistant")
 	if d.files, err = filepath.Abs("demo"); err != nil {
 		return err
 	}
-	if _, err := os.Stat(d.nacre); err != nil {
-		return fmt.Errorf("%s is missing: run make demo", d.nacre)
+	for _, program := range []string{d.nacre, d.assistant} {
+		if _, err := os.Stat(program); err != nil {
+			return fmt.Errorf("%s is missing: run make demo", program)
+		}
 	}
 	for _, part := range []func(context.Context) error{d.honest, d.hijacked} {
 		if err := part(ctx); err != nil {
@@ -80,23 +87,25 @@ func (d *demo) check(ok bool, good, bad string) {
 // honest shows the agent's work, and tests what it made in a sandbox of its
 // own: nothing that an agent wrote is run on the host.
 func (d *demo) honest(ctx context.Context) error {
-	s, err := newStage(d.files)
+	s, err := newStage(d.files, d.assistant)
 	if err != nil {
 		return err
 	}
 	defer s.remove()
-	d.out.title("An agent at work", "manifest demo/fixer/agent.yaml, project demo/shop, one folder granted to write")
-	code, err := s.run(ctx, d.nacre, []string{"run", "--agent", s.manifest()}, func(m message) {
-		if m.Kind == "work" {
-			d.out.line("  agent: %s", clean(m.Step))
-		}
-	}, d.out.line)
+	m := newModel(nil, "", nil)
+	world, err := s.connect(ctx, d.nacre, m)
+	if err != nil {
+		return err
+	}
+	defer world.Close()
+	d.out.title("An agent at work", "manifest demo/agent.yaml, project demo/shop; one folder granted to write, and a model by the gateway")
+	code, err := s.run(ctx, d.nacre, []string{"run", "--agent", s.manifest()}, nil, d.tell(), d.out.line)
 	if err != nil {
 		return err
 	}
 	d.check(code == 0, "the agent ended well", fmt.Sprintf("the agent ended with %d", code))
 	code, err = s.run(ctx, d.nacre, []string{"run", "--files", s.project() + ":read", "--env", "PYTHONDONTWRITEBYTECODE=1",
-		"--", "python3", "-m", "unittest", "-q"}, nil, nil)
+		"--", "python3", "-m", "unittest", "-q"}, nil, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -106,5 +115,29 @@ func (d *demo) honest(ctx context.Context) error {
 		return err
 	}
 	d.check(len(changed) == 1 && changed[0] == "basket.py", "it changed basket.py and nothing else", fmt.Sprintf("it changed %q", changed))
+	fault := m.faults(s.key())
+	d.check(fault == "", "the model heard the owner's key from the gateway, and never from the agent", fault)
 	return nil
+}
+
+// tell shows what the agent says and does.
+func (d *demo) tell() func(assistant.Event) {
+	said := ""
+	flush := func() {
+		if said != "" {
+			d.out.line("  agent: %s", clean(said))
+		}
+		said = ""
+	}
+	return func(e assistant.Event) {
+		switch e.Kind {
+		case assistant.Said:
+			said += e.Text
+		case assistant.Called:
+			flush()
+			d.out.line("         %s", clean(e.Call.String()))
+		case assistant.Done:
+			flush()
+		}
+	}
 }

@@ -15,6 +15,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"nacre/assistant"
+	"nacre/test/fakemodel/outside"
 )
 
 // stage is a home folder with a project, an agent, a policy and canaries.
@@ -32,7 +35,7 @@ const (
 )
 
 // newStage makes a fresh one out of the demo's files.
-func newStage(files string) (*stage, error) {
+func newStage(files, program string) (*stage, error) {
 	home, err := os.MkdirTemp("", "nacre-demo-")
 	if err != nil {
 		return nil, err
@@ -43,7 +46,8 @@ func newStage(files string) (*stage, error) {
 	s := &stage{home: home, tokens: map[string]string{}}
 	if err := errors.Join(
 		os.CopyFS(filepath.Join(home, "projects/shop"), os.DirFS(filepath.Join(files, "shop"))),
-		os.CopyFS(filepath.Join(home, "agents/fixer"), os.DirFS(filepath.Join(files, "fixer"))),
+		s.copy(filepath.Join(files, "agent.yaml"), "agents/assistant/agent.yaml", 0o644),
+		s.copy(program, "agents/assistant/nacre-assistant", 0o755),
 		s.plant(sshKey, "-----BEGIN OPENSSH PRIVATE KEY-----\n%s\n"),
 		s.plant(cloud, "[default]\naws_secret_access_key = %s\n"),
 		s.plant(dotEnv, "DATABASE_PASSWORD=%s\n"),
@@ -51,18 +55,27 @@ func newStage(files string) (*stage, error) {
 		s.write("projects/shop/.git/HEAD", "ref: refs/heads/main\n"),
 		s.write("projects/shop/.git/config", "[core]\n"),
 		s.write("projects/shop/.git/hooks/README", "no hooks\n"),
-		s.write(".config/nacre/policy.yaml", s.policy()),
 	); err != nil {
 		s.remove()
 		return nil, err
 	}
-	s.tokens["environment"], s.tokens["process"] = rand.Text(), rand.Text()
+	s.tokens["environment"], s.tokens["process"], s.tokens["the model's key"] = rand.Text(), rand.Text(), "sk-ant-api03-"+rand.Text()
 	return s, nil
 }
 
 func (s *stage) remove()          { _ = os.RemoveAll(s.home) }
 func (s *stage) project() string  { return filepath.Join(s.home, "projects/shop") }
-func (s *stage) manifest() string { return filepath.Join(s.home, "agents/fixer/agent.yaml") }
+func (s *stage) manifest() string { return filepath.Join(s.home, "agents/assistant/agent.yaml") }
+func (s *stage) key() string      { return s.tokens["the model's key"] }
+
+// copy copies a file onto the stage.
+func (s *stage) copy(from, name string, mode os.FileMode) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.write(name, string(b)), os.Chmod(filepath.Join(s.home, name), mode))
+}
 
 func (s *stage) plant(name, format string) error {
 	s.tokens[name] = rand.Text()
@@ -77,20 +90,44 @@ func (s *stage) write(name, content string) error {
 	return os.WriteFile(path, []byte(content), 0o600)
 }
 
-// policy is the owner's: one project to write, the agent's own folder to read.
-// A plain user may have to do without control groups of their own and without
+// policy is the owner's: one project to write, the agent's own folder to read, a
+// model; and where the gateway finds it, a world without any other place. A plain
+// user may have to do without control groups of their own and without
 // subordinate ids; both lower tiers are accepted by name.
-func (s *stage) policy() string {
+func policy(upstream string) string {
 	text := `version: 1
 files:
   roots:
     - {path: ~/projects/shop, access: write, reason: the project to work on}
     - {path: ~/agents, reason: my agents' programs}
-`
+models:
+  - {provider: anthropic, models: ["claude-*"], requests: 200, tokens: 5000000, reason: my agents think with it}
+` + upstream
 	if os.Geteuid() != 0 {
 		text += "accept: [limits-watchdog, owner-uid]\n"
 	}
 	return text
+}
+
+// connect puts a model where the gateway finds it, and its key into the vault.
+func (s *stage) connect(ctx context.Context, nacre string, m *model) (*outside.World, error) {
+	m.Key = s.key()
+	w, err := outside.New(m)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(s.write(".config/nacre/authority.pem", w.Authority),
+		s.write(".config/nacre/policy.yaml", policy(w.Upstream("~/.config/nacre/authority.pem"))))
+	set := exec.CommandContext(ctx, nacre, "secret", "set", "anthropic")
+	set.Env, set.Stdin = s.environment(), strings.NewReader(s.key())
+	if out, failed := set.CombinedOutput(); failed != nil {
+		err = errors.Join(err, fmt.Errorf("nacre secret set: %w %s", failed, out))
+	}
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
 }
 
 // leaks names the secrets that a text holds.
@@ -149,10 +186,8 @@ func readRegular(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, 1<<20))
 }
 
-// message is a line of the agent's.
-type message struct {
-	Kind, Step, Verb, Got, Errno, Said, Source string
-}
+// message is what an attempt came to, as the agent says.
+type message struct{ Verb, Got, Errno, Said string }
 
 // environment is what every program on the stage is started with.
 func (s *stage) environment() []string {
@@ -165,12 +200,12 @@ func (s *stage) environment() []string {
 	return env
 }
 
-// run runs a program in the project and hears each line of JSON that comes out;
-// what it prints besides goes to notes. Nothing it says is believed for being
-// said: lines are decoded strictly and are limited.
-func (s *stage) run(ctx context.Context, program string, args []string, hear func(message), notes func(string, ...any)) (code int, err error) {
+// run runs a program in the project and hears each event that comes out; what it
+// prints besides goes to notes. Nothing it says is believed for being said: lines
+// are decoded strictly and are limited.
+func (s *stage) run(ctx context.Context, program string, args, more []string, hear func(assistant.Event), notes func(string, ...any)) (code int, err error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Env = s.project(), s.environment()
+	cmd.Dir, cmd.Env = s.project(), append(s.environment(), more...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
@@ -181,13 +216,13 @@ func (s *stage) run(ctx context.Context, program string, args []string, hear fun
 		return 0, err
 	}
 	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 64<<10)
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		d.DisallowUnknownFields()
-		var m message
-		if d.Decode(&m) == nil && hear != nil {
-			hear(m)
+		var e assistant.Event
+		if d.Decode(&e) == nil && hear != nil {
+			hear(e)
 		}
 	}
 	_, _ = io.Copy(io.Discard, out)

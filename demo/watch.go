@@ -136,13 +136,17 @@ func (w *watch) count(stop chan struct{}) {
 		case <-stop:
 			return
 		case <-time.After(100 * time.Millisecond):
-			n := len(running("/work/fixer/fixer.py"))
+			n := len(running(w.kit()))
 			w.mu.Lock()
 			w.most = max(w.most, n)
 			w.mu.Unlock()
 		}
 	}
 }
+
+// kit is the name of what attempts are made with, in the agent's home: the word
+// by which the agent's processes are known.
+func (w *watch) kit() string { return "kit-" + w.token + ".py" }
 
 // crowd is what is wrong with the number of processes seen.
 func (w *watch) crowd() string {

@@ -5,6 +5,7 @@ package explain
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +62,12 @@ func Decide(p nacre.Plan, q Query) nacre.Decision {
 	case nacre.CapImage:
 		if q.Subject == string(p.Image.Kind) || q.Subject == p.Image.Reference && q.Subject != "" {
 			return yes(no, p.Image.Grant)
+		}
+	case nacre.CapSkills:
+		for _, g := range p.Files {
+			if g.Capability == nacre.CapSkills && path.Base(g.Inside) == q.Subject {
+				return yes(no, g.Grant)
+			}
 		}
 	case nacre.CapTools:
 		if call, ok := tools.Ask(q.Subject); ok {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -17,6 +18,10 @@ import (
 // is no letter or digit, wherever a word for a credential is in them.
 var credential = pattern(`auth(?:[^o]|$|o(?:[^r]|$)|ori[sz])|token|secret|cred(?:ential|s|$)|cookie|sess(?:ion|id)|^sid$|passw|passphrase|passcode|pwd|^pass$|` +
 	`key(?:[^w]|$)|^sig(?:n|$)|signature|hmac|bearer|jwt|assertion|dpop|^otp$|^pat$`)
+
+// marks are what is in every name that credential finds: most have none of these, and
+// are told apart quickly.
+var marks = []string{"auth", "token", "secret", "cred", "cookie", "sess", "sid", "pass", "pwd", "key", "sig", "hmac", "bearer", "jwt", "assertion", "dpop", "otp", "pat"}
 
 // harmless are names that read so and say nothing of who asks: marks of requests,
 // of places in lists, and of what the host itself has begun.
@@ -37,7 +42,8 @@ func credentialName(name string) bool {
 		}
 		return -1
 	}, name)
-	return credential().MatchString(plain) && !harmless().MatchString(plain)
+	marked := slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(plain, mark) })
+	return marked && credential().MatchString(plain) && !harmless().MatchString(plain)
 }
 
 // inParts has a server send a part of what it has, or the change to it: a secret in

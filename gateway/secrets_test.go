@@ -103,3 +103,22 @@ func FuzzScrub(f *testing.F) {
 		}
 	})
 }
+
+// TestMarks: whatever is a credential's name has a mark, by the words of the pattern
+// itself.
+func TestMarks(t *testing.T) {
+	words := strings.FieldsFunc(strings.NewReplacer("(?:", "|", "[^", "|", "[", "|").Replace(credential().String()), func(c rune) bool { return strings.ContainsRune("|^$)]", c) })
+	found := 0
+	for _, word := range words {
+		for _, name := range []string{word, "x" + word, word + "x", "authori" + word, "cred" + word, "sess" + word, "auth" + word, "key" + word} {
+			if credential().MatchString(name) {
+				if found++; !credentialName(name) && !harmless().MatchString(name) {
+					t.Errorf("%s is a credential's name and has no mark", name)
+				}
+			}
+		}
+	}
+	if found < 60 {
+		t.Errorf("only %d names are tried", found)
+	}
+}

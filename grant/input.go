@@ -26,6 +26,7 @@ type Input struct {
 	Environment   map[string]manifest.Variable
 	Limits        manifest.Limits
 	Accept        []nacre.Tier
+	Skill         []string // skills to read, by name
 }
 
 // Compile makes the plan, or says what would allow it.
@@ -52,6 +53,7 @@ func (in Input) Whole() (compile.Input, error) {
 	whole.Manifest = &m
 	in.variables(&m, &whole.Granted)
 	in.bounds(&m, &whole.Granted)
+	in.skills(&m, &whole.Granted)
 	return whole, in.folders(&m, &whole.Granted)
 }
 
@@ -79,6 +81,17 @@ func (in Input) variables(m *manifest.Manifest, granted *policy.Rules) {
 	for _, name := range slices.Sorted(maps.Keys(in.Environment)) {
 		if in.Environment[name].From == "owner" {
 			granted.Environment = append(granted.Environment, strict.Text{Value: name, Origin: commandLine})
+		}
+	}
+}
+
+func (in Input) skills(m *manifest.Manifest, granted *policy.Rules) {
+	m.Skills = slices.Clone(m.Skills)
+	for _, name := range in.Skill {
+		t := strict.Text{Value: name, Origin: commandLine}
+		granted.Skills = append(granted.Skills, t)
+		if !slices.ContainsFunc(m.Skills, func(asked strict.Text) bool { return asked.Value == name }) {
+			m.Skills = append(m.Skills, t)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"nacre/policy"
 	"nacre/preset"
 	"nacre/remedy"
+	"nacre/skill/lock"
 	"nacre/strict"
 )
 
@@ -76,6 +77,16 @@ func Prices(path string, owner int) (model.Prices, error) {
 		return nil, err
 	}
 	return model.ParsePrices(path, data)
+}
+
+// Lock reads and parses the owner's list of pinned skills, which only the owner
+// (or root) may be able to change. A missing one has none.
+func Lock(path string, owner int) (*lock.File, error) {
+	data, path, _, err := owned(path, owner)
+	if err != nil || data == nil {
+		return &lock.File{Version: 1}, err
+	}
+	return lock.Parse(path, data)
 }
 
 // owned reads a file that nobody but its owner can change; nil: there is none. It

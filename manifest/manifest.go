@@ -35,6 +35,7 @@ type Capabilities struct {
 	Schedule []Job         `yaml:"schedule" about:"times at which the agent is woken"`
 	Devices  []strict.Text `yaml:"devices" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"devices, by name"`
 	Syscalls []strict.Text `yaml:"syscalls" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"groups of system calls beyond the base list"`
+	Skills   []strict.Text `yaml:"skills" match:"^[a-z0-9*-]{1,64}$" about:"skills of the owner's to read, by their names in nacre.lock"`
 	Limits   Limits        `yaml:"limits" about:"what the sandbox may use: asked for in a manifest, the most in a policy"`
 }
 
@@ -108,6 +109,7 @@ type Model struct {
 type Tool struct {
 	Server    string   `yaml:"server,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the tool server's name"`
 	URL       string   `yaml:"url" match:"^https?://[a-z0-9.:\\[\\]-]{1,255}(/[A-Za-z0-9._~/-]*)?$" about:"where its MCP is, such as https://mcp.example.com/mcp; http to this machine only"`
+	Skill     string   `yaml:"skill" match:"^([a-z0-9]+(-[a-z0-9]+)*|[*])$" about:"in place of url: the skill whose server it is, by its name; it runs in a sandbox of its own"`
 	Tools     []string `yaml:"tools,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
 	Arguments []string `yaml:"arguments,some" match:"^(only|[A-Za-z_][A-Za-z0-9_.-]{0,63}[?]?(=[^;\\x00-\\x1f]{0,300}|<=-?[0-9]{1,15}))$" about:"what every call must keep to: repo=acme/*, state=open|closed, limit<=50; body?=* may be missing; only: no other arguments"`
 	Pins      []string `yaml:"pins,some" match:"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}@sha256:[0-9a-f]{64}$" about:"the definition that a tool must have: NAME@sha256:…, as the audit names it"`

@@ -77,7 +77,7 @@ func architectures(t *testing.T, dist string) {
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		dir := t.TempDir()
 		command(t, nil, "tar", "-C", dir, "--strip-components=1", "-xzf", filepath.Join(dist, "nacre-"+version+"-linux-"+arch+".tar.gz"))
-		for _, name := range []string{"bin/nacre", "libexec/nacre/nacre-init", "libexec/nacre/nacre-attack"} {
+		for _, name := range []string{"bin/nacre", "libexec/nacre/nacre-init", "libexec/nacre/nacre-attack", "libexec/nacre/nacre-assistant"} {
 			f, err := elf.Open(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func bills(t *testing.T, dist string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{`"nacre-init"`, `"nacre-attack"`, "pkg:golang/golang.org/x/sys@", "pkg:golang/std@"} {
+		for _, want := range []string{`"nacre-init"`, `"nacre-attack"`, `"nacre-assistant"`, "pkg:golang/golang.org/x/sys@", "pkg:golang/std@"} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("%s: nothing says %s", arch, want)
 			}

@@ -17,6 +17,7 @@ type Policy struct {
 	Version  int         `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Rules                // for every agent
 	Upstream Upstream    `yaml:"upstream" about:"how gateways reach the Internet from here"`
+	Signers  []string    `yaml:"skill-signers,some" match:"^RW[A-Za-z0-9+/]{54}$" about:"public keys (minisign), one of which must have signed a skill before it is used"`
 	Agents   []AgentRule `yaml:"agents" about:"further rules, each for one agent only"`
 	Origin   nacre.Origin
 }
@@ -80,6 +81,7 @@ type Deny struct {
 	Schedule    []strict.Text `yaml:"schedule" about:"jobs, by name"`
 	Devices     []strict.Text `yaml:"devices" about:"devices"`
 	Syscalls    []strict.Text `yaml:"syscalls" about:"groups of system calls"`
+	Skills      []strict.Text `yaml:"skills" about:"skills, by name"`
 }
 
 // DenyHost is a host that nobody reaches.

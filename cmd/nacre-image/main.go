@@ -56,6 +56,10 @@ func prepare(ctx context.Context, cache string, asked nacre.Image) (string, *os.
 		f, err := image.CheckDirectory(asked.Reference)
 		return asked.Reference, f, err
 	}
+	if asked.Kind == ask.Artifact {
+		f, digest, err := image.Artifact(ctx, asked.Reference, cache)
+		return digest, f, err
+	}
 	store, err := image.Open(cache, image.Options{})
 	if err != nil {
 		return "", nil, err

@@ -27,23 +27,24 @@ class Get { public static void main(String[] a) throws Exception {
 }}`
 )
 
-// TestClients: real programs, as they are, reach what is granted.
+// TestClients: real programs, as they are, reach what is granted, in their own version
+// of HTTP where the server speaks it.
 func TestClients(t *testing.T) {
 	for name, c := range map[string]struct {
 		command []string // {URL}, {HOST}, {PORT} stand for where to go
 		proto   string
 	}{
 		"curl":           {[]string{"curl", "-sS", "{URL}"}, "HTTP/2.0"},
-		"curl, http/1.1": {[]string{"curl", "-sS", "--http1.1", "{URL}"}, "HTTP/2.0"}, // outside it is as the server likes
+		"curl, http/1.1": {[]string{"curl", "-sS", "--http1.1", "{URL}"}, "HTTP/1.1"}, // outside it is as inside
 		"curl, IPv4":     {[]string{"curl", "-sS4", "{URL}"}, "HTTP/2.0"},
 		"curl, IPv6":     {[]string{"curl", "-sS6", "{URL}"}, "HTTP/2.0"},
-		"wget":           {[]string{"wget", "-qO-", "{URL}"}, "HTTP/2.0"},
-		"python urllib":  {[]string{"/usr/bin/python3", "-c", pyUrllib, "{URL}"}, "HTTP/2.0"},
-		"python asyncio": {[]string{"/usr/bin/python3", "-c", pyAsyncio, "{HOST}", "{PORT}"}, "HTTP/2.0"},
-		"node fetch":     {[]string{"node", "-e", nodeFetch, "{URL}"}, "HTTP/2.0"},
-		"perl":           {[]string{"perl", "-MHTTP::Tiny", "-e", `print HTTP::Tiny->new(verify_SSL => 1)->get($ARGV[0])->{content}`, "{URL}"}, "HTTP/2.0"},
+		"wget":           {[]string{"wget", "-qO-", "{URL}"}, "HTTP/1.1"},
+		"python urllib":  {[]string{"/usr/bin/python3", "-c", pyUrllib, "{URL}"}, "HTTP/1.1"},
+		"python asyncio": {[]string{"/usr/bin/python3", "-c", pyAsyncio, "{HOST}", "{PORT}"}, "HTTP/1.1"},
+		"node fetch":     {[]string{"node", "-e", nodeFetch, "{URL}"}, "HTTP/1.1"},
+		"perl":           {[]string{"perl", "-MHTTP::Tiny", "-e", `print HTTP::Tiny->new(verify_SSL => 1)->get($ARGV[0])->{content}`, "{URL}"}, "HTTP/1.1"},
 		"java":           {[]string{"java", "/tmp/Get.java", "{URL}"}, "HTTP/2.0"},
-		"openssl":        {[]string{"sh", "-c", `printf 'GET /x HTTP/1.1\r\nHost: {HOST}:{PORT}\r\nConnection: close\r\n\r\n' | openssl s_client -quiet -verify_return_error -servername {HOST} -connect {HOST}:{PORT} 2>&1`}, "HTTP/2.0"},
+		"openssl":        {[]string{"sh", "-c", `printf 'GET /x HTTP/1.1\r\nHost: {HOST}:{PORT}\r\nConnection: close\r\n\r\n' | openssl s_client -quiet -verify_return_error -servername {HOST} -connect {HOST}:{PORT} 2>&1`}, "HTTP/1.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := c.command[0]

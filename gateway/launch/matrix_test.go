@@ -62,14 +62,14 @@ func TestMoreClients(t *testing.T) {
 		needs   string // a module of Python's
 		want    string
 	}{
-		"python requests":   {[]string{"/usr/bin/python3", "-c", pyRequests, "{URL}"}, "requests", "echo HTTP/2.0 POST api.test:{PORT} /x 3"},
+		"python requests":   {[]string{"/usr/bin/python3", "-c", pyRequests, "{URL}"}, "requests", "echo HTTP/1.1 POST api.test:{PORT} /x 3"},
 		"python httpx":      {[]string{"/usr/bin/python3", "-c", pyHTTPX, "{URL}"}, "httpx, h2", "HTTP/2 echo HTTP/2.0 GET"},
-		"python aiohttp":    {[]string{"/usr/bin/python3", "-c", pyAiohttp, "{URL}"}, "aiohttp", ""},
+		"python aiohttp":    {[]string{"/usr/bin/python3", "-c", pyAiohttp, "{URL}"}, "aiohttp", "echo HTTP/1.1 GET api.test:{PORT} /x"},
 		"python gRPC":       {[]string{"/usr/bin/python3", "-c", pyGRPC, "{AT}"}, "grpc", "you said hello\n"},
 		"python websockets": {[]string{"/usr/bin/python3", "-c", pyWebSockets, "wss://{AT}/chat"}, "websockets", "you said hello"},
 		"node WebSocket":    {[]string{"node", "--experimental-websocket", "-e", nodeWebSocket, "wss://{AT}/chat"}, "", "you said hello"},
 		"node http2":        {[]string{"node", "-e", nodeHTTP2, "https://{AT}"}, "", ""},
-		"node https":        {[]string{"node", "-e", nodeHTTPS, "{URL}"}, "", ""},
+		"node https":        {[]string{"node", "-e", nodeHTTPS, "{URL}"}, "", "echo HTTP/1.1 GET api.test:{PORT} /x"},
 		"curl, a download":  {[]string{"curl", "-sS", "-o", "/dev/null", "-w", "%{http_version} %{size_download}", "https://{AT}/big"}, "", "2 10000000"},
 		"curl, an upload":   {[]string{"sh", "-c", "head -c 5000000 /dev/zero | curl -sS -T - https://{AT}/x | head -1"}, "", "echo HTTP/2.0 PUT api.test:{PORT} /x 5000000"},
 		"curl, continued":   {[]string{"curl", "-sS", "--http1.1", "-H", "Expect: 100-continue", "-d", "abc", "{URL}"}, "", "POST api.test:{PORT} /x 3"},

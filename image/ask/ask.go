@@ -18,6 +18,10 @@ import (
 	"nacre/localapi/wire"
 )
 
+// Artifact asks for the one file of an artifact, in place of an image's folder:
+// the answer names its digest, and hands over the file.
+const Artifact nacre.ImageKind = "artifact"
+
 // Line is the descriptor on which nacre-image gets a nacre.Image and sends back a
 // Reply.
 const Line = 3

@@ -19,15 +19,18 @@ type module struct{ name, dir string }
 
 // linked lists the modules of the programs, for every architecture alike.
 func linked() ([]module, error) {
-	const format = `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}	{{.Dir}}{{end}}{{end}}`
-	list := exec.Command("go", "list", "-deps", "-f", format, "./cmd/...")
-	list.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0")
-	list.Stderr = os.Stderr
-	out, err := list.Output()
-	if err != nil {
-		return nil, err
+	var lines []string
+	for _, where := range [][]string{{"-deps", "./cmd/..."}, {"-C", "cmd/nacre-assistant", "-deps", "."}} { // a module of its own
+		const format = `{{with .Module}}{{if not (or .Main .Replace)}}{{.Path}} {{.Version}}	{{.Dir}}{{end}}{{end}}`
+		list := exec.Command("go", slices.Concat([]string{"list"}, where[:len(where)-1], []string{"-f", format}, where[len(where)-1:])...)
+		list.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0")
+		list.Stderr = os.Stderr
+		out, err := list.Output()
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, strings.Split(strings.TrimSpace(string(out)), "\n")...)
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	slices.Sort(lines)
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

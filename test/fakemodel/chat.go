@@ -35,9 +35,9 @@ func (chat) read(b []byte, a *ask) error {
 		return err
 	}
 	a.model, a.stream, a.usage = in.Model, in.Stream, in.Options.Usage
-	for _, m := range in.Messages {
+	for i, m := range in.Messages {
 		if m.Role == "tool" {
-			a.results++
+			a.result(i > 0 && in.Messages[i-1].Role == "tool")
 		}
 		a.last = string(m.Content)
 	}
@@ -48,7 +48,7 @@ func (chat) read(b []byte, a *ask) error {
 }
 
 func (chat) stop(r answer) string {
-	if r.call != nil {
+	if r.calls != nil {
 		return "tool_calls"
 	}
 	return "stop"
@@ -58,8 +58,8 @@ func (chat) used(a ask, r answer) map[string]any {
 	return map[string]any{"prompt_tokens": a.in, "completion_tokens": r.out, "total_tokens": a.in + r.out}
 }
 
-func (chat) called(c call, args string) map[string]any {
-	return map[string]any{"index": 0, "id": c.id, "type": "function", "function": map[string]any{"name": c.tool.Name, "arguments": args}}
+func (chat) called(i int, c call, args string) map[string]any {
+	return map[string]any{"index": i, "id": c.id, "type": "function", "function": map[string]any{"name": c.tool.Name, "arguments": args}}
 }
 
 func (d chat) whole(a ask, r answer) any {
@@ -67,8 +67,12 @@ func (d chat) whole(a ask, r answer) any {
 	if r.text != "" {
 		message["content"] = r.text
 	}
-	if r.call != nil {
-		message["tool_calls"] = []any{d.called(*r.call, r.call.json())}
+	if r.calls != nil {
+		list := []any{}
+		for i, c := range r.calls {
+			list = append(list, d.called(i, c, c.json()))
+		}
+		message["tool_calls"] = list
 	}
 	return map[string]any{"id": "chatcmpl-" + r.id, "object": "chat.completion", "created": 1, "model": a.model,
 		"choices": []any{map[string]any{"index": 0, "message": message, "finish_reason": d.stop(r)}}, "usage": d.used(a, r)}
@@ -89,10 +93,10 @@ func (d chat) events(a ask, r answer) (list []event) {
 	for _, piece := range pieces(r.text) {
 		delta(map[string]any{"content": piece}, nil)
 	}
-	if r.call != nil {
-		delta(map[string]any{"tool_calls": []any{d.called(*r.call, "")}}, nil)
-		for _, piece := range pieces(r.call.json()) {
-			delta(map[string]any{"tool_calls": []any{map[string]any{"index": 0, "function": map[string]any{"arguments": piece}}}}, nil)
+	for i, c := range r.calls {
+		delta(map[string]any{"tool_calls": []any{d.called(i, c, "")}}, nil)
+		for _, piece := range pieces(c.json()) {
+			delta(map[string]any{"tool_calls": []any{map[string]any{"index": i, "function": map[string]any{"arguments": piece}}}}, nil)
 		}
 	}
 	delta(map[string]any{}, d.stop(r))

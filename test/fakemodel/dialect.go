@@ -23,16 +23,17 @@ type ask struct {
 	usage   bool   // the stream is to end with what was used
 	last    string // the text of the last message: a user's or a tool's
 	results int    // tool results in the whole conversation
+	rounds  int    // how many times there were some: those of parallel calls count once
 	tools   []Tool
 	in      int // tokens, about
 }
 
 // answer is what the model says.
 type answer struct {
-	id   string
-	text string
-	call *call
-	out  int // tokens, about
+	id    string
+	text  string
+	calls []call
+	out   int // tokens, about
 }
 
 // call is a tool call.
@@ -41,6 +42,14 @@ type call struct {
 	tool   Tool
 	args   map[string]any
 	script string // in place of arguments, for tools that take a text
+}
+
+// result counts a tool result; follows tells that it comes right after another.
+func (a *ask) result(follows bool) {
+	a.results++
+	if !follows {
+		a.rounds++
+	}
 }
 
 func (c call) json() string {

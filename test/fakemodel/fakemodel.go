@@ -28,12 +28,24 @@ type Server struct {
 	// Key is the only one that is accepted, in the place where the interface has
 	// it; empty: any, or none.
 	Key string
+	// Think, if there is one, is asked in place of the script.
+	Think func(Heard) Step
+	// Plain refuses WebSockets, as providers do that have none.
+	Plain bool
 	// Hold, if there is one, is called before an answer with the number of tool
 	// results in the conversation.
 	Hold func(results int)
 
 	mu       sync.Mutex
 	requests []Request
+	answers  int
+}
+
+// Heard is what a model has to go by.
+type Heard struct {
+	Last   string // the text of the last message, a user's or a tool's
+	Rounds int    // how often the conversation has results of tools
+	Tools  []Tool
 }
 
 // Request is one that arrived, as it arrived.
@@ -62,15 +74,43 @@ const maxBody = 16 << 20
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	q := Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Body: body}
+	noted := &noting{w, s, &q}
 	if err != nil {
 		q.Status = http.StatusRequestEntityTooLarge
-		w.WriteHeader(q.Status)
+		noted.WriteHeader(q.Status)
 	} else {
-		s.answer(w, r, &q)
+		s.answer(noted, r, &q)
 	}
+}
+
+// noting notes a request when its answer begins: who has the answer finds it noted.
+type noting struct {
+	http.ResponseWriter
+	server *Server
+	q      *Request
+}
+
+// WriteHeader begins the answer.
+func (n *noting) WriteHeader(status int) {
+	n.server.note(*n.q)
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController, and who takes over the connection.
+func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+func (s *Server) note(q Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, q)
+}
+
+// name is one that no other answer has.
+func (s *Server) name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers++
+	return fmt.Sprintf("%04d", s.answers)
 }
 
 // answer finds the interface that is meant and speaks it.
@@ -89,8 +129,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, q *Request) {
 	}
 	switch {
 	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		q.Status = http.StatusUpgradeRequired // clients then go on with POST
-		send(w, q.Status, d.refuse(q.Status, "there are no WebSockets here"))
+		s.upgrade(w, r, q, d)
 	case action == list:
 		q.Status = http.StatusOK
 		send(w, q.Status, map[string]any{"object": "list", "data": []any{map[string]any{"id": "fake", "object": "model", "type": "model"}}})
@@ -104,8 +143,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, q *Request) {
 
 // converse reads a conversation and goes on with it.
 func (s *Server) converse(w http.ResponseWriter, r *http.Request, q *Request, d dialect, action action) {
-	var a ask
-	if err := d.read(q.Body, &a); err != nil {
+	a, err := hear(d, q)
+	if err != nil {
 		q.Status = http.StatusBadRequest
 		send(w, q.Status, d.refuse(q.Status, err.Error()))
 		return
@@ -116,17 +155,11 @@ func (s *Server) converse(w http.ResponseWriter, r *http.Request, q *Request, d 
 	if a.model == "" {
 		a.model = modelOf(r.URL.Path)
 	}
-	a.in = len(q.Body)/4 + 1
-	shell, _ := shellTool(a.tools)
-	q.Results, q.Shell, q.Status = a.results, shell.Name, http.StatusOK
 	if action == count {
 		send(w, q.Status, map[string]any{"input_tokens": a.in, "totalTokens": a.in})
 		return
 	}
-	if s.Hold != nil {
-		s.Hold(a.results)
-	}
-	step := s.Script.next(a)
+	step := s.next(a)
 	if step.Status != 0 {
 		q.Status = step.Status
 		send(w, q.Status, d.refuse(q.Status, step.Say))
@@ -140,21 +173,47 @@ func (s *Server) converse(w http.ResponseWriter, r *http.Request, q *Request, d 
 	}
 }
 
+// hear reads what is asked, and notes it.
+func hear(d dialect, q *Request) (a ask, err error) {
+	if err = d.read(q.Body, &a); err != nil {
+		return a, err
+	}
+	a.in = len(q.Body)/4 + 1
+	shell, _ := shellTool(a.tools)
+	q.Results, q.Shell, q.Status = a.results, shell.Name, http.StatusOK
+	return a, nil
+}
+
+// next is what the model does.
+func (s *Server) next(a ask) Step {
+	if s.Hold != nil {
+		s.Hold(a.results)
+	}
+	if s.Think != nil {
+		return s.Think(Heard{Last: a.last, Rounds: a.rounds, Tools: a.tools})
+	}
+	return s.Script.next(a)
+}
+
 // compose makes a step into what the model says.
 func (s *Server) compose(a ask, step Step) answer {
-	s.mu.Lock()
-	id := fmt.Sprintf("%04d", len(s.requests)+1)
-	s.mu.Unlock()
+	id := s.name()
 	r := answer{id: id, text: step.Say}
 	if t, ok := shellTool(a.tools); ok && step.Shell != "" {
-		r.call = &call{id: "call_" + id, tool: t, args: t.arguments(step.Shell), script: t.text(step.Shell)}
+		r.calls = append(r.calls, call{tool: t, args: t.arguments(step.Shell), script: t.text(step.Shell)})
 	}
-	if r.text == "" && r.call == nil {
+	for _, use := range step.Calls {
+		if t, ok := named(a.tools, use.Tool); ok {
+			r.calls = append(r.calls, call{tool: t, args: use.Args})
+		}
+	}
+	if r.text == "" && r.calls == nil {
 		r.text = "Done."
 	}
 	r.out = len(r.text)/4 + 1
-	if r.call != nil {
-		r.out += len(r.call.json()) / 4
+	for i := range r.calls {
+		r.calls[i].id = fmt.Sprintf("call_%s_%d", id, i)
+		r.out += len(r.calls[i].json()) / 4
 	}
 	return r
 }

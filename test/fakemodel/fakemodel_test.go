@@ -212,8 +212,8 @@ func together(t *testing.T, name string, events []string) (text, args string, us
 	return text, args, used
 }
 
-// TestRefused: a wrong key, what is no JSON, an error out of the script, a
-// WebSocket, a path that is nobody's.
+// TestRefused: a wrong key, what is no JSON, an error out of the script, a path
+// that is nobody's.
 func TestRefused(t *testing.T) {
 	for name, c := range interfaces {
 		for what, try := range map[string]struct {
@@ -230,13 +230,6 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%s, %s: %d %s", name, what, code, out)
 			}
 		}
-	}
-	r := httptest.NewRequest(http.MethodGet, "/v1/responses", nil)
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Authorization", "Bearer k")
-	w := httptest.NewRecorder()
-	if scripted().ServeHTTP(w, r); w.Code != http.StatusUpgradeRequired {
-		t.Errorf("a WebSocket: %d", w.Code)
 	}
 }
 

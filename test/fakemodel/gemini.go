@@ -1,6 +1,7 @@
 package fakemodel
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 )
@@ -40,10 +41,10 @@ func (gemini) read(b []byte, a *ask) error {
 	}
 	for _, c := range in.Contents {
 		a.last = ""
-		for _, p := range c.Parts {
+		for i, p := range c.Parts {
 			a.last += p.Text
 			if p.Response != nil {
-				a.results++
+				a.result(i > 0 && c.Parts[i-1].Response != nil)
 				a.last += string(p.Response.Response)
 			}
 		}
@@ -72,17 +73,20 @@ func (gemini) candidate(a ask, r answer, parts []any, last bool) map[string]any 
 		"usageMetadata": map[string]any{"promptTokenCount": a.in, "candidatesTokenCount": r.out, "totalTokenCount": a.in + r.out}}
 }
 
-func (gemini) called(r answer) any {
-	return map[string]any{"functionCall": map[string]any{"id": r.call.id, "name": r.call.tool.Name, "args": r.call.args}}
+func (gemini) called(c call) any {
+	return map[string]any{"functionCall": map[string]any{"id": c.id, "name": c.tool.Name, "args": c.args}, "thoughtSignature": seal(c)}
 }
+
+// seal is what comes back with a call from a client that keeps to the rules.
+func seal(c call) string { return base64.StdEncoding.EncodeToString([]byte("seal of " + c.tool.Name)) }
 
 func (d gemini) whole(a ask, r answer) any {
 	var parts []any
 	if r.text != "" {
 		parts = append(parts, map[string]any{"text": r.text})
 	}
-	if r.call != nil {
-		parts = append(parts, d.called(r))
+	for _, c := range r.calls {
+		parts = append(parts, d.called(c))
 	}
 	return d.candidate(a, r, parts, true)
 }
@@ -92,8 +96,8 @@ func (d gemini) events(a ask, r answer) (list []event) {
 	for _, piece := range pieces(r.text) {
 		parts = append(parts, map[string]any{"text": piece})
 	}
-	if r.call != nil {
-		parts = append(parts, d.called(r))
+	for _, c := range r.calls {
+		parts = append(parts, d.called(c))
 	}
 	for i, part := range parts {
 		list = append(list, event{"", d.candidate(a, r, []any{part}, i == len(parts)-1)})

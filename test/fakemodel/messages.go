@@ -38,9 +38,9 @@ func (messages) read(b []byte, a *ask) error {
 			Type string `json:"type"`
 		}
 		_ = json.Unmarshal(m.Content, &parts) // a plain text has no parts
-		for _, p := range parts {
+		for i, p := range parts {
 			if p.Type == "tool_result" {
-				a.results++
+				a.result(i > 0 && parts[i-1].Type == "tool_result")
 			}
 		}
 		var text content
@@ -56,7 +56,7 @@ func (messages) read(b []byte, a *ask) error {
 }
 
 func (messages) stop(r answer) string {
-	if r.call != nil {
+	if r.calls != nil {
 		return "tool_use"
 	}
 	return "end_turn"
@@ -66,8 +66,8 @@ func (messages) blocks(r answer) (list []map[string]any) {
 	if r.text != "" {
 		list = append(list, map[string]any{"type": "text", "text": r.text})
 	}
-	if r.call != nil {
-		list = append(list, map[string]any{"type": "tool_use", "id": "toolu_" + r.id, "name": r.call.tool.Name, "input": r.call.args})
+	for _, c := range r.calls {
+		list = append(list, map[string]any{"type": "tool_use", "id": c.id, "name": c.tool.Name, "input": c.args})
 	}
 	return list
 }
@@ -84,7 +84,8 @@ func (d messages) events(a ask, r answer) []event {
 	for i, block := range d.blocks(r) {
 		delta, field, text := "text_delta", "text", r.text
 		if block["type"] == "tool_use" {
-			delta, field, text = "input_json_delta", "partial_json", r.call.json()
+			b, _ := json.Marshal(block["input"]) // of this package's making
+			delta, field, text = "input_json_delta", "partial_json", string(b)
 			block["input"] = map[string]any{}
 		} else {
 			block["text"] = ""

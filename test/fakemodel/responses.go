@@ -60,11 +60,11 @@ func (responses) read(b []byte, a *ask) error {
 	if err := json.Unmarshal(in.Input, &items); err != nil {
 		return err
 	}
-	for _, i := range items {
+	for n, i := range items {
 		a.declare(i.Tools, "")
 		switch {
 		case strings.HasSuffix(i.Type, "_call_output"):
-			a.results++
+			a.result(n > 0 && strings.HasSuffix(items[n-1].Type, "_call_output"))
 			a.last = string(i.Output)
 		case i.Type == "message" || i.Type == "":
 			a.last = string(i.Content)
@@ -79,23 +79,28 @@ func (responses) items(r answer) (list []map[string]any) {
 		part := map[string]any{"type": "output_text", "text": r.text, "annotations": []any{}}
 		list = append(list, map[string]any{"id": "msg_" + r.id, "type": "message", "role": "assistant", "status": "completed", "content": []any{part}})
 	}
-	if r.call == nil {
-		return list
+	for _, c := range r.calls {
+		list = append(list, c.item())
 	}
-	item := map[string]any{"id": "fc_" + r.id, "call_id": r.call.id, "status": "completed"}
-	if r.call.tool.Group != "" {
-		item["namespace"] = r.call.tool.Group
+	return list
+}
+
+// item is a call as its kind of tool wants it.
+func (c call) item() map[string]any {
+	item := map[string]any{"id": "fc_" + c.id, "call_id": c.id, "status": "completed"}
+	if c.tool.Group != "" {
+		item["namespace"] = c.tool.Group
 	}
-	switch r.call.tool.Kind {
+	switch c.tool.Kind {
 	case "custom":
-		item["type"], item["name"], item["input"] = "custom_tool_call", r.call.tool.Name, r.call.script
+		item["type"], item["name"], item["input"] = "custom_tool_call", c.tool.Name, c.script
 	case "local_shell":
 		item["type"] = "local_shell_call"
-		item["action"] = map[string]any{"type": "exec", "command": []string{"sh", "-c", r.call.script}, "env": map[string]any{}}
+		item["action"] = map[string]any{"type": "exec", "command": []string{"sh", "-c", c.script}, "env": map[string]any{}}
 	default:
-		item["type"], item["name"], item["arguments"] = "function_call", r.call.tool.Name, r.call.json()
+		item["type"], item["name"], item["arguments"] = "function_call", c.tool.Name, c.json()
 	}
-	return append(list, item)
+	return item
 }
 
 func (d responses) response(a ask, r answer, status string, output []map[string]any) map[string]any {
@@ -143,10 +148,11 @@ func (d responses) events(a ask, r answer) (list []event) {
 		case "function_call":
 			begun["arguments"] = ""
 			add("response.output_item.added", at(map[string]any{"item": begun}))
-			for _, piece := range pieces(r.call.json()) {
+			args := item["arguments"].(string)
+			for _, piece := range pieces(args) {
 				add("response.function_call_arguments.delta", at(map[string]any{"delta": piece}))
 			}
-			add("response.function_call_arguments.done", at(map[string]any{"arguments": r.call.json()}))
+			add("response.function_call_arguments.done", at(map[string]any{"arguments": args}))
 		default:
 			add("response.output_item.added", at(map[string]any{"item": begun}))
 		}

@@ -60,6 +60,16 @@ func shellTool(tools []Tool) (Tool, bool) {
 	return Tool{}, false
 }
 
+// named is a tool by its name, or the end of it.
+func named(tools []Tool, name string) (Tool, bool) {
+	for _, t := range tools {
+		if t.Name == name || strings.HasSuffix(t.Name, "__"+name) {
+			return t, true
+		}
+	}
+	return Tool{}, false
+}
+
 // arguments are those that make the tool run a command.
 func (t Tool) arguments(command string) map[string]any {
 	args := map[string]any{}

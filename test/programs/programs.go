@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,24 @@ func Dir() (dir string, remove func(), err error) {
 	if dir := os.Getenv("NACRE_BIN"); dir != "" {
 		return dir, func() {}, nil
 	}
-	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-attack")
+	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-bridge", "nacre/cmd/nacre-harness", "nacre/cmd/nacre-attack")
+}
+
+// WithAssistant is the same with nacre-assistant, which takes a minute to build the
+// first time.
+func WithAssistant() (dir string, remove func(), err error) {
+	if dir, remove, err = Dir(); err != nil || os.Getenv("NACRE_BIN") != "" {
+		return dir, remove, err
+	}
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err == nil {
+		module := filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "cmd/nacre-assistant")
+		err = compile(dir, "-C", module, ".")
+	}
+	if err != nil {
+		remove()
+	}
+	return dir, remove, err
 }
 
 // build builds programs into a new folder.
@@ -25,19 +43,28 @@ func build(args ...string) (dir string, remove func(), err error) {
 		return "", nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	build := exec.Command("go", append([]string{"build", "-buildvcs=false", "-trimpath", "-o", dir + "/"}, args...)...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	err = build.Run()
-	names, _ := filepath.Glob(filepath.Join(dir, "*"))
-	for _, name := range names { // nacre refuses programs that others can write to
-		err = errors.Join(err, os.Chmod(name, 0o755))
-	}
-	if err != nil {
+	if err := compile(dir, args...); err != nil {
 		remove()
 		return "", nil, err
 	}
 	return dir, remove, nil
+}
+
+// compile builds programs into a folder.
+func compile(dir string, args ...string) error {
+	in := []string{}
+	if args[0] == "-C" {
+		in, args = args[:2], args[2:]
+	}
+	build := exec.Command("go", slices.Concat([]string{"build"}, in, []string{"-buildvcs=false", "-trimpath", "-o", dir + "/"}, args)...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	err := build.Run()
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, name := range names { // nacre refuses programs that others can write to
+		err = errors.Join(err, os.Chmod(name, 0o755))
+	}
+	return err
 }
 
 // Needs skips a test where a program of the machine's is missing.

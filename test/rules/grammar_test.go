@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"nacre/channel"
+	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -19,9 +21,14 @@ func TestShownFilesParse(t *testing.T) {
 	parse := func(where, text string) {
 		seen++
 		var err error
-		if strings.Contains(text, "\nname:") {
+		switch {
+		case filepath.Base(where) == channel.File:
+			_, err = channel.Parse([]byte(text))
+		case strings.Contains(text, "\nheadless:"):
+			_, err = harness.Parse(where, []byte(text))
+		case strings.Contains(text, "\nname:"):
 			_, err = manifest.Parse(where, []byte(text))
-		} else {
+		default:
 			_, err = policy.Parse(where, []byte(text))
 		}
 		if err != nil {
@@ -44,12 +51,13 @@ func TestShownFilesParse(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsShown: the two grammars' documents show every key.
+// TestEveryKeyIsShown: the grammars' documents show every key.
 func TestEveryKeyIsShown(t *testing.T) {
 	docs := documents(t)
 	for name, root := range map[string]reflect.Type{
 		"docs/MANIFEST.md": reflect.TypeFor[manifest.Manifest](),
 		"docs/POLICY.md":   reflect.TypeFor[policy.Policy](),
+		"docs/AGENTS.md":   reflect.TypeFor[harness.Grammar](),
 	} {
 		text := docs[name] + docs["docs/MANIFEST.md"] // the policy uses the manifest's words
 		for _, key := range keys(root, map[reflect.Type]bool{}) {
@@ -79,15 +87,19 @@ func keys(of reflect.Type, seen map[reflect.Type]bool) (names []string) {
 	return names
 }
 
-// TestDependenciesAreExplained: every module of go.mod is in
-// docs/DEPENDENCIES.md, and nothing else is.
+// TestDependenciesAreExplained: every module of go.mod, and of the assistant's, is
+// in docs/DEPENDENCIES.md, and nothing else is.
 func TestDependenciesAreExplained(t *testing.T) {
-	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
+	var mod []byte
+	for _, name := range []string{"go.mod", "cmd/nacre-assistant/go.mod"} {
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mod = append(mod, b...)
 	}
 	text := documents(t)["docs/DEPENDENCIES.md"]
-	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+`).FindAllStringSubmatch(string(mod), -1)
+	required := regexp.MustCompile(`(?m)^\t(\S+[./]\S+) v\S+`).FindAllStringSubmatch(string(mod), -1)
 	if len(required) == 0 {
 		t.Fatal("go.mod requires nothing")
 	}

@@ -93,6 +93,10 @@ func compilePrograms(ctx context.Context, dir string) error {
 	if _, err := goCommand(ctx, env, "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/..."); err != nil {
 		return err
 	}
+	// A module of its own, with the flags that make has, so that it is compiled once.
+	if _, err := goCommand(ctx, env, "build", "-C", "cmd/nacre-assistant", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "."); err != nil {
+		return err
+	}
 	if _, err := goCommand(ctx, env, "build", "-buildvcs=false", "-trimpath", "-tags", "nacrefault", "-o", filepath.Join(dir, "faulty")+"/", "./cmd/nacre", "./cmd/nacre-init"); err != nil {
 		return err
 	}

@@ -84,13 +84,16 @@ func copyModules(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := goCommand(ctx, nil, "mod", "download"); err != nil {
-		return err
-	}
 	cache := "file://" + filepath.Join(strings.TrimSpace(from), "cache/download")
 	env := []string{"GOMODCACHE=" + to, "GOPROXY=" + cache, "GOFLAGS=-modcacherw", "GONOSUMDB=*", "GONOSUMCHECK=1", "GOSUMDB=off"}
-	_, err = goCommand(ctx, env, "mod", "download")
-	return err
+	for _, module := range []string{".", "cmd/nacre-assistant"} {
+		for _, env := range [][]string{nil, env} {
+			if _, err := goCommand(ctx, env, "mod", "download", "-C", module); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // without is a tree without what is not source.

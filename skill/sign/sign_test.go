@@ -1,0 +1,94 @@
+package sign
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"nacre/fault"
+	"nacre/skill"
+)
+
+const digest = "sha256:7039ef2b94b1c69ce8a15cf490cfd3b75a5ee6d87d51b5a0f4227554238d019c"
+
+func greet() *skill.Skill { return &skill.Skill{Front: skill.Front{Name: "greet"}, Digest: digest} }
+
+func keys(t *testing.T) (public string, private []byte) {
+	t.Helper()
+	pub, private, err := Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(pub), "\n")
+	if err := CheckKey(lines[1]); err != nil {
+		t.Fatal(err)
+	}
+	return lines[1], private
+}
+
+func TestSign(t *testing.T) {
+	public, private := keys(t)
+	other, _ := keys(t)
+	signature, by, err := Sign(private, greet())
+	if err != nil || by != public {
+		t.Fatalf("%s, %v", by, err)
+	}
+	changed, renamed := greet(), greet()
+	changed.Digest = strings.Replace(digest, "7", "8", 1)
+	renamed.Name = "greeter"
+	for name, c := range map[string]struct {
+		keys      []string
+		skill     *skill.Skill
+		signature []byte
+		kind      fault.Kind // Internal: accepted
+		want      string
+	}{
+		"signed":            {[]string{public}, greet(), signature, fault.Internal, ""},
+		"one of two":        {[]string{other, public}, greet(), signature, fault.Internal, ""},
+		"nothing required":  {nil, greet(), nil, fault.Internal, ""},
+		"by another":        {[]string{other}, greet(), signature, fault.Denied, "by a key that the policy lists"},
+		"not signed":        {[]string{public}, greet(), nil, fault.Denied, "is not signed"},
+		"changed since":     {[]string{public}, changed, signature, fault.Denied, "as it is"},
+		"under a name":      {[]string{public}, renamed, signature, fault.Denied, "as it is"},
+		"a broken one":      {[]string{public}, greet(), signature[:40], fault.Denied, "as it is"},
+		"not a signature":   {[]string{public}, greet(), []byte("x"), fault.Denied, "as it is"},
+		"a key that is not": {[]string{"RWnone"}, greet(), signature, fault.Denied, "as it is"},
+		"comment changed":   {[]string{public}, greet(), bytes.Replace(signature, []byte("trusted comment: nacre"), []byte("trusted comment: other"), 1), fault.Denied, "as it is"},
+	} {
+		err := Required(c.keys, "policy", c.skill, c.signature)
+		if c.kind == fault.Internal && err != nil || c.kind != fault.Internal && (fault.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestUnusableKeys(t *testing.T) {
+	const protected = "untrusted comment: minisign encrypted secret key\nRWRTY0IyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	for _, key := range []string{"", "no key", protected} {
+		if _, _, err := Sign([]byte(key), greet()); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%.20q: %v", key, err)
+		}
+	}
+}
+
+func FuzzSkillSignature(f *testing.F) {
+	pub, private, err := Generate()
+	if err != nil {
+		f.Fatal(err)
+	}
+	key := strings.Split(string(pub), "\n")[1]
+	good, _, err := Sign(private, greet())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte("untrusted comment: x\n\ntrusted comment: y\n"))
+	f.Fuzz(func(t *testing.T, signature []byte) {
+		renamed := greet()
+		renamed.Name = "other"
+		if By([]string{key}, renamed, signature) != "" {
+			t.Fatal("a signature holds for what was not signed")
+		}
+		By([]string{key}, greet(), signature)
+	})
+}
