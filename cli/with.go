@@ -97,6 +97,9 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	if in.agent != "" {
 		return fault.New(fault.Usage, "expected either --agent or --with")
 	}
+	if err := in.locked(app, o, c); err != nil {
+		return err
+	}
 	if err := w.find(); err != nil {
 		return err
 	}
