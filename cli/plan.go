@@ -49,6 +49,7 @@ end with 1 if anything is added.`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
 	o.flags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("skill", app.skillNames) // it fails only for a flag that there is not
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
