@@ -19,6 +19,8 @@ type input struct {
 	agent, tool, policy, name, workdir, image string
 
 	files, env, limits, accept, skills []string
+
+	with with
 }
 
 func (in *input) flags(cmd *cobra.Command) {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		tests = cleaned{m, dir}
-		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": "", "nacre-image": ""} {
+		for name, ready := range map[string]string{"nacre-init": os.Getenv("NACRE_INIT"), "nacre-gateway": "", "nacre-image": "", "nacre-harness": ""} {
 			if err := place(dir, name, ready); err != nil {
 				panic(err)
 			}

@@ -24,6 +24,7 @@ type owner struct {
 	uid                   int
 	home, cwd             string
 	config, state, system string // folders of policy, state and ceiling
+	cache, homes          string // folders of what can be fetched again, and of homes that are kept
 }
 
 // errNoHome is a machine without a home for the owner.
@@ -37,7 +38,9 @@ func (app *App) owner() (owner, error) {
 	o.home = filepath.Clean(o.home)
 	o.config = xdg(app.getenv("XDG_CONFIG_HOME"), o.home, ".config")
 	o.state = xdg(app.getenv("XDG_STATE_HOME"), o.home, ".local/state")
-	cwd, err := os.Readlink("/proc/self/cwd") // without links, whatever $PWD says
+	o.cache = xdg(app.getenv("XDG_CACHE_HOME"), o.home, ".cache")
+	o.homes = xdg(app.getenv("XDG_DATA_HOME"), o.home, ".local/share") + "-homes" // what is called nacre is masked wherever it is
+	cwd, err := os.Readlink("/proc/self/cwd")                                     // without links, whatever $PWD says
 	if err != nil {
 		return o, fault.Wrap(fault.NotFound, err, "cannot tell the current folder")
 	}
@@ -66,6 +69,7 @@ func (o owner) own(program, runtimeDir string) []string {
 
 func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yaml") }
 func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
+func (o owner) layerDir() string    { return filepath.Join(o.cache, "layers") }
 func (o owner) logDir() string      { return filepath.Join(o.state, "logs") }
 func (o owner) budgetDir() string   { return filepath.Join(o.state, "budgets") }
 func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }

@@ -48,6 +48,8 @@ end with 1 if anything is added.`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
 	o.flags(cmd)
+	o.with.flags(cmd)
+	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the plan as JSON")
 	cmd.Flags().StringVar(&o.diff, "diff", "", "compare with the plan in `OLD.json`")
@@ -72,8 +74,12 @@ func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
 	if err != nil {
 		return p, err
 	}
+	o.with.decide(len(command) == 0, command)
 	c, err := o.gather(o.app, who, command)
 	if err != nil {
+		return p, err
+	}
+	if err := o.declare(o.app, who, &c); err != nil {
 		return p, err
 	}
 	if p, err = grant.Compile(c); err != nil {

@@ -28,7 +28,9 @@ func newRun(app *App) *cobra.Command {
 		Short: "Run a program in a sandbox of its own",
 		Long: `Run a program in a sandbox of its own: without network, with private places
 that vanish at the end, and with nothing of yours but what is granted, by
---files and its like or by a manifest that your policy allows.
+--files and its like or by a manifest that your policy allows. With --with it
+runs an agent that Nacre knows how to install and run, on a task or, without
+one, on your terminal; nacre run --with lists them.
 
 Without --files and without a manifest it asks, on a terminal, whether to grant
 the current folder; where there is no terminal, nothing is granted.
@@ -37,12 +39,15 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 		Example: `  nacre run --files . -- make test          read the current folder
   nacre run --files .:write -- claude       let an agent work in it
   nacre run --agent agent.yaml              run what a manifest declares
+  nacre run --with codex --files .:write -- "fix the failing test"
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
 		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(cmd)
+	o.with.flags(cmd)
+	cmd.SetFlagErrorFunc(app.withoutName)
 	f := cmd.Flags()
 	f.SetInterspersed(false)
 	f.DurationVar(&o.timeout, "timeout", 0, "end it after this time, such as 10m; can only shorten the plan's")
@@ -68,17 +73,27 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	now := o.begin(o.app, who)
+	o.with.decide(tty, command)
 	p, asked, err := o.planned(who, command)
 	if err != nil {
 		events.failed(err)
 		return err
 	}
+	held, err := o.with.ready(ctx, o.app, who, asked, o.quiet)
+	if err != nil {
+		events.failed(err)
+		return err
+	}
+	defer held.Close()
 	events.planned(p)
 	if !o.quiet {
 		o.app.warn(p.Warnings)
 	}
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
 		live: now, server: o.tool != ""}
+	if o.with.alone() {
+		s.noInput, s.tty = true, tty && o.tty == "always"
+	}
 	now.start(asked, p)
 	exit, err := s.run(ctx)
 	if err != nil {
@@ -91,7 +106,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 // planned compiles the plan, after asking what has to be asked, and returns what
 // it was made of.
 func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant.Input, err error) {
-	if o.agent+o.tool == "" && len(command) == 0 {
+	if o.agent+o.with.skill+o.tool == "" && len(command) == 0 {
 		return p, c, fault.New(fault.Usage, "there is no command to run").
 			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")
 	}
@@ -106,6 +121,9 @@ func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant
 		if c.Files, err = o.app.ask(c); err != nil {
 			return p, c, err
 		}
+	}
+	if err = o.declare(o.app, who, &c); err != nil {
+		return p, c, err
 	}
 	p, err = grant.Compile(c)
 	if err == nil && o.timeout > 0 && o.timeout < p.Limits.Time {

@@ -36,6 +36,9 @@ type session struct {
 	server bool       // it serves whoever is at its input, and ends with that
 	apart  bool       // what it prints goes where errors go
 
+	noInput bool           // it has nothing to read
+	given   *nacre.Streams // what it reads and writes, where that is not the owner's own
+
 	listener *net.UnixListener // of the control socket
 	log      *runLog
 	masks    *maskNews
@@ -73,7 +76,10 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.ready, s.log = make(chan struct{}), newRunLog(s.owner.logDir())
+	s.log = newRunLog(s.owner.logDir())
+	if s.ready == nil {
+		s.ready = make(chan struct{})
+	}
 	defer s.closeLog()
 	signals := watchSignals(cancel)
 	defer signals.close()
@@ -184,8 +190,14 @@ func (s *session) closeLog() {
 
 // streams are the owner's own; what is written is kept for nacre logs too.
 func (s *session) streams() nacre.Streams {
+	if s.given != nil {
+		return *s.given
+	}
 	if s.apart {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
+	if s.noInput && !s.tty {
+		return nacre.Streams{Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
 	if s.server {
 		return nacre.Streams{In: s.untilLeft(), Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}

@@ -20,12 +20,12 @@ import (
 
 // Where programs inside find whom to trust.
 const (
-	bundle     = "/etc/ssl/certs/ca-certificates.crt"
+	Bundle     = "/etc/ssl/certs/ca-certificates.crt" // of certificates
 	truststore = "/etc/ssl/certs/java/cacerts"
 )
 
 // bundles are the places where programs look by themselves.
-var bundles = []string{bundle, "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"}
+var bundles = []string{Bundle, "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"}
 
 // variables name the bundle to programs that look elsewhere.
 var variables = []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "CODEX_CA_CERTIFICATE",
@@ -59,7 +59,7 @@ func furnish(hello wire.Hello, outside []byte) (files []blueprint.File, list []n
 	}
 	files = append(files, blueprint.File{Path: truststore, Binary: java, Mode: 0o444})
 	for _, name := range variables {
-		list = append(list, nacre.Variable{Name: name, Value: bundle})
+		list = append(list, nacre.Variable{Name: name, Value: Bundle})
 	}
 	list = append(list, nacre.Variable{Name: "JAVA_TOOL_OPTIONS", Value: "-Djavax.net.ssl.trustStore=" + truststore})
 	return files, list, nil

@@ -52,13 +52,13 @@ type Launcher struct {
 	Providers map[string]model.Provider
 	Budgets   string       // the folder in which it is kept what was used in a day
 	Prices    model.Prices // of models, before those that are known
-	// Skills starts the tool server that a skill is; nil: none can be.
-	Skills func(name string) (*toolserver.Server, error)
 	// Opened is told of each gateway that has been started; nil: nobody is.
 	Opened func(Changeable)
 	// Keeper keeps refresh tokens that came in place of others; nil: each gateway has
 	// its own for the run.
 	Keeper *Keeper
+	// Skills starts the tool server that a skill is; nil: none can be.
+	Skills func(name string) (*toolserver.Server, error)
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -125,11 +125,11 @@ type link struct {
 	closed   atomic.Bool
 	writing  chan struct{} // has room for the records that are being written
 	accounts map[string]*budget.Account
-	skills   []*toolserver.Server
 
 	ask       Asker
 	questions int
 	renewals  *renewals
+	skills    []*toolserver.Server
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid

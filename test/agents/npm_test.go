@@ -2,59 +2,78 @@ package agents
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
+
+	"nacre/skills"
+	"nacre/test/programs"
 )
 
 // room is what has to be free on the disk before something is installed.
 const room = 2 << 30
 
-// install puts a package of npm's, of exactly this version, into the cache and
-// returns its folder. Nothing that came with it is run on this side.
-func install(t *testing.T, name, what string) string {
-	t.Helper()
+// install has nacre install the agent, in a cache that outlives the test, from the
+// registry that npm is told of.
+func (r *run) install() {
+	r.t.Helper()
 	cache := os.Getenv("NACRE_CACHE")
 	if cache == "" {
 		home, err := os.UserCacheDir()
 		if err != nil {
-			t.Skipf("needs a cache folder: %v", err)
+			r.t.Skipf("needs a cache folder: %v", err)
 		}
 		cache = filepath.Join(home, "nacre")
 	}
-	_, version, _ := strings.Cut(what[1:], "@")
-	folder := filepath.Join(cache, "npm", name+"-"+version)
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		return real
-	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		t.Skipf("needs %s in %s: %v", what, folder, err)
-	}
 	var disk syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(folder), &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < room {
-		t.Skipf("needs 2 GiB of disk for %s in %s: %v", what, folder, err)
+	if err := syscall.Statfs(filepath.Dir(cache), &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < room {
+		r.t.Skipf("needs 2 GiB of disk in %s: %v", cache, err)
 	}
-	fresh, err := os.MkdirTemp(filepath.Dir(folder), "new-")
-	if err != nil {
-		t.Skipf("needs %s in %s: %v", what, folder, err)
+	out, err := exec.Command("npm", "config", "get", "registry").Output()
+	registry, bad := url.Parse(strings.TrimSpace(string(out)))
+	if err != nil || bad != nil {
+		r.t.Skipf("needs npm's registry: %v %v", err, bad)
 	}
-	defer os.RemoveAll(fresh)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	r.environment = []string{"XDG_CACHE_HOME=" + filepath.Dir(cache), "npm_config_registry=" + registry.String()}
+	r.world.installs(registry.Hostname() + ":443")
+	defer r.world.installs("")
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "install", "--prefix", fresh, "--ignore-scripts", "--no-audit", "--no-fund", what)
-	npm.Dir = fresh
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Skipf("needs %s from npm: %v %s", what, err, out)
+	args := append([]string{"harness", "install"}, programs.Tiers()...)
+	if out, err := r.nacre(ctx, append(args, "--policy", filepath.Join(r.home, "policy/policy.yaml"), r.agent.name)...).CombinedOutput(); err != nil {
+		r.t.Skipf("needs %s from npm: %v %s", r.agent.name, err, out)
 	}
-	if err := os.Chmod(fresh, 0o755); err != nil {
-		t.Fatal(err)
+}
+
+// talkative makes a skill of the owner's out of the harness, without what keeps
+// the agent quiet, and lets the policy allow what it asks for.
+func (r *run) talkative() {
+	r.t.Helper()
+	from := "harness/" + r.agent.name
+	entries, err := skills.Files.ReadDir(from)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	if err := os.Rename(fresh, folder); err != nil {
-		t.Fatal(err)
+	for _, e := range entries {
+		text, err := skills.Files.ReadFile(from + "/" + e.Name())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		content := string(text)
+		for _, quiet := range r.agent.quiet {
+			if e.Name() == "harness.yaml" && !strings.Contains(content, quiet) {
+				r.t.Fatalf("the harness has no %q", quiet)
+			}
+			content = strings.Replace(content, quiet, "", 1)
+		}
+		r.write("skills/"+r.agent.name+"/"+e.Name(), content)
 	}
-	return folder
+	r.with = filepath.Join(r.home, "skills", r.agent.name)
+	text := r.read("skills/" + r.agent.name + "/capabilities.yaml")
+	_, asked, _ := strings.Cut(text, "models:")
+	r.write("policy/policy.yaml", r.read("policy/policy.yaml")+"models:"+asked)
 }

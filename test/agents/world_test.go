@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -26,10 +27,12 @@ import (
 var modelHosts = []string{"api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"}
 
 // world is all that a gateway can reach: a proxy that leads to the fake model,
-// with certificates of its own authority, and nowhere else.
+// with certificates of its own authority, while something is installed to the
+// registry, and nowhere else.
 type world struct {
 	address   string // of the proxy
 	authority string // PEM
+	registry  string // its host and port, while something is installed
 	mu        sync.Mutex
 	strangers []string // other places that somebody got as far as the proxy with
 }
@@ -66,6 +69,10 @@ func (w *world) connect(c net.Conn, inner *doorway) {
 		c.Close()
 		return
 	}
+	if q.Method == http.MethodConnect && w.installing(q.Host) {
+		w.pass(c, from, q.Host)
+		return
+	}
 	host, _, _ := net.SplitHostPort(q.Host)
 	if q.Method != http.MethodConnect || !slices.Contains(modelHosts, host) {
 		w.mu.Lock()
@@ -81,6 +88,36 @@ func (w *world) connect(c net.Conn, inner *doorway) {
 	case <-inner.closed:
 		c.Close()
 	}
+}
+
+// installs says where packages come from meanwhile; empty: from nowhere.
+func (w *world) installs(registry string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.registry = registry
+}
+
+func (w *world) installing(host string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.registry != "" && host == w.registry
+}
+
+// pass leads a connection to the real registry.
+func (w *world) pass(c net.Conn, from io.Reader, to string) {
+	defer c.Close()
+	out, err := net.Dial("tcp", to)
+	if err != nil {
+		_, _ = c.Write([]byte("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"))
+		return
+	}
+	defer out.Close()
+	_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
+	go func() {
+		_, _ = io.Copy(out, from)
+		out.Close()
+	}()
+	_, _ = io.Copy(c, out)
 }
 
 // check reports whoever wanted something else of the world.

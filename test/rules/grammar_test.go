@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nacre/channel"
+	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
 )
@@ -23,6 +24,8 @@ func TestShownFilesParse(t *testing.T) {
 		switch {
 		case filepath.Base(where) == channel.File:
 			_, err = channel.Parse([]byte(text))
+		case strings.Contains(text, "\nheadless:"):
+			_, err = harness.Parse(where, []byte(text))
 		case strings.Contains(text, "\nname:"):
 			_, err = manifest.Parse(where, []byte(text))
 		default:
@@ -48,12 +51,13 @@ func TestShownFilesParse(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsShown: the two grammars' documents show every key.
+// TestEveryKeyIsShown: the grammars' documents show every key.
 func TestEveryKeyIsShown(t *testing.T) {
 	docs := documents(t)
 	for name, root := range map[string]reflect.Type{
 		"docs/MANIFEST.md": reflect.TypeFor[manifest.Manifest](),
 		"docs/POLICY.md":   reflect.TypeFor[policy.Policy](),
+		"docs/AGENTS.md":   reflect.TypeFor[harness.Grammar](),
 	} {
 		text := docs[name] + docs["docs/MANIFEST.md"] // the policy uses the manifest's words
 		for _, key := range keys(root, map[reflect.Type]bool{}) {

@@ -1,0 +1,149 @@
+package acp
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// talk is a bridge with what both sides came to read.
+type talk struct {
+	*Bridge
+	editor, agent bytes.Buffer
+	told          []string
+}
+
+func newTalk() *talk {
+	t := &talk{}
+	t.Bridge = &Bridge{Editor: &t.editor, Agent: &t.agent, Folders: []string{"/home/u/project"}, Told: func(s string) { t.told = append(t.told, s) }}
+	return t
+}
+
+// exchange has both sides say something, and takes what arrived.
+func (t *talk) exchange(test *testing.T, editor, agent string) (toEditor, toAgent string) {
+	test.Helper()
+	t.editor.Reset()
+	t.agent.Reset()
+	if err := t.FromEditor(strings.NewReader(editor)); err != nil {
+		test.Fatal(err)
+	}
+	if err := t.FromAgent(strings.NewReader(agent)); err != nil {
+		test.Fatal(err)
+	}
+	return t.editor.String(), t.agent.String()
+}
+
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	var a, b any
+	if err := json.Unmarshal([]byte(got), &a); err != nil {
+		t.Fatalf("%q: %v", got, err)
+	}
+	if err := json.Unmarshal([]byte(want), &b); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(a, b) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestEditorIsNotLent: the agent is told that the editor does nothing for it, and
+// nothing in its answer is for the editor to run.
+func TestEditorIsNotLent(t *testing.T) {
+	x := newTalk()
+	editor, agent := x.exchange(t, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":1,"clientCapabilities":{"fs":{"readTextFile":true,"writeTextFile":true},"terminal":true,"_meta":{"terminal-auth":true}}}}`+"\n",
+		`{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":1,"_meta":{"x":1},"authMethods":[{"id":"a","name":"A","description":null,"type":"terminal","args":["--login"],"_meta":{"terminal-auth":{"command":"sh","args":["-c","evil"]}}}]}}`+"\n")
+	same(t, agent, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":1,"clientCapabilities":{"fs":{"readTextFile":false,"writeTextFile":false},"terminal":false}}}`)
+	same(t, editor, `{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":1,"authMethods":[{"id":"a","name":"A"}]}}`)
+}
+
+// TestAgentAsks: of what an agent may ask of an editor there is permission alone.
+func TestAgentAsks(t *testing.T) {
+	for _, method := range []string{"fs/read_text_file", "fs/write_text_file", "terminal/create", "terminal/output", "elicitation/create", "_zed.dev/run", "session/new", "initialize"} {
+		x := newTalk()
+		editor, agent := x.exchange(t, "", `{"jsonrpc":"2.0","id":"7","method":"`+method+`","params":{"path":"/home/u/project/link-out"}}`+"\n")
+		if editor != "" || !strings.Contains(agent, `"id":"7"`) || !strings.Contains(agent, "-32601") || len(x.told) != 1 {
+			t.Errorf("%s: the editor heard %q, the agent %q, the owner %q", method, editor, agent, x.told)
+		}
+		if editor, agent := x.exchange(t, "", `{"jsonrpc":"2.0","method":"`+method+`"}`+"\n"); editor+agent != "" {
+			t.Errorf("%s as a notification: %q %q", method, editor, agent)
+		}
+	}
+	x := newTalk()
+	ask := `{"jsonrpc":"2.0","id":7,"method":"session/request_permission","params":{"sessionId":"s","options":[],"toolCall":{"locations":[{"path":"/home/u/project/a"},{"path":"/etc/passwd"},{"path":"/home/u/project/../.ssh/id"},3]}}}` + "\n"
+	editor, _ := x.exchange(t, "", ask)
+	same(t, editor, `{"jsonrpc":"2.0","id":7,"method":"session/request_permission","params":{"sessionId":"s","options":[],"toolCall":{"locations":[{"path":"/home/u/project/a"}]}}}`)
+	if editor, agent := x.exchange(t, "", ask); editor != "" || !strings.Contains(agent, "in use") {
+		t.Errorf("an id twice: %q %q", editor, agent)
+	}
+	answer := `{"jsonrpc":"2.0","id":7,"result":{"outcome":{"outcome":"cancelled"}}}` + "\n"
+	if _, agent := x.exchange(t, answer+answer, ""); strings.Count(agent, "\n") != 1 {
+		t.Errorf("the answer, and one to nothing: %q", agent)
+	}
+}
+
+// TestSessions: a session begins in a granted folder, without the editor's servers.
+func TestSessions(t *testing.T) {
+	for _, c := range []struct {
+		cwd  string
+		want bool
+	}{{"/home/u/project", true}, {"/home/u/project/sub", true}, {"/home/u", false}, {"/home/u/project/..", false}, {"/home/u/project-2", false}, {"project", false}} {
+		x := newTalk()
+		editor, agent := x.exchange(t, `{"jsonrpc":"2.0","id":1,"method":"session/new","params":{"cwd":"`+c.cwd+`","mcpServers":[{"name":"a","command":"/usr/bin/a","env":[{"name":"TOKEN","value":"secret"}]}]}}`+"\n", "")
+		if (agent != "") != c.want || (editor == "") != c.want || strings.Contains(agent, "secret") || c.want && !strings.Contains(agent, `"mcpServers":[]`) {
+			t.Errorf("%s: the agent heard %q, the editor %q", c.cwd, agent, editor)
+		}
+	}
+	x := newTalk()
+	if _, agent := x.exchange(t, `{"jsonrpc":"2.0","id":1,"method":"session/new","params":{"cwd":"/home/u/project","additionalDirectories":["/home/u"],"mcpServers":[]}}`+"\n", ""); agent != "" {
+		t.Errorf("a folder beside: %q", agent)
+	}
+}
+
+// TestLines: what is no message does not reach the editor, whatever it is.
+func TestLines(t *testing.T) {
+	x := newTalk()
+	editor, agent := x.exchange(t, "", strings.Join([]string{"npm warn something", `[]`, `{}`, `{"jsonrpc":"2.0"}`, `{"jsonrpc":"2.0","id":1,"result":{},"error":{}}`, `{"jsonrpc":"2.0","id":1.5,"result":{}}`,
+		`{"jsonrpc":"2.0","id":1,"ID":2,"method":"session/update"}`, `{"jsonrpc":"2.0","id":9,"result":{}}`, `{"jsonrpc":"2.0","id":1,"method":"session/update"}`,
+		`{"jsonrpc":"2.0","method":"session/update","method":"x"}`, "\x1b]0;evil\x07", ""}, "\n"))
+	if editor != "" || strings.Count(agent, "\n") != 1 { // the request that is none has an answer
+		t.Errorf("%q %q", editor, agent)
+	}
+	if editor, _ := x.exchange(t, "", `{"jsonrpc":"2.0","method":"session/update","evil":1,"params":{"update":{"_meta":{"a":1},"content":{"text":"hi"}}}}`+"\n"); editor != `{"jsonrpc":"2.0","method":"session/update","params":{"update":{"content":{"text":"hi"}}}}`+"\n" {
+		t.Errorf("%q", editor)
+	}
+	if err := x.FromAgent(strings.NewReader(`{"jsonrpc":"2.0","method":"` + strings.Repeat("x", MaxLine))); err == nil {
+		t.Error("a line without an end was read")
+	}
+	if err := x.FromEditor(strings.NewReader("no message\n")); err == nil {
+		t.Error("an editor that speaks something else was read")
+	}
+}
+
+// FuzzAgent: whatever an agent says, an editor hears whole messages of two methods
+// and answers to what it asked, without extensions.
+func FuzzAgent(f *testing.F) {
+	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{"authMethods":[{"id":"a","_meta":{}}]}}`, `{"jsonrpc":"2.0","method":"session/update","params":{"_meta":1,"update":{"locations":[{"path":"/etc"}]}}}`,
+		`{"jsonrpc":"2.0","id":"x","method":"session/request_permission","params":{}}`, `{"jsonrpc":"2.0","id":2,"method":"terminal/create","params":{"command":"sh"}}`, "\n\n{"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, said string) {
+		x := newTalk()
+		_, _ = x.exchange(t, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`+"\n", "")
+		x.editor.Reset()
+		if x.FromAgent(strings.NewReader(said)) != nil {
+			return
+		}
+		for line := range strings.Lines(x.editor.String()) {
+			m, err := parse([]byte(line))
+			if err != nil || !m.reply() && m.method != update && m.method != permission {
+				t.Fatalf("%q: %v", line, err)
+			}
+			if strings.Contains(line, `"_meta":`) {
+				t.Fatalf("an extension: %q", line)
+			}
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nacre"
+	"nacre/acp"
+	"nacre/fault"
+	"nacre/grant"
+	"nacre/harness"
+	"nacre/policy"
+)
+
+// acpOptions are the flags of nacre acp.
+type acpOptions struct {
+	input
+	app *App
+}
+
+func newACP(app *App) *cobra.Command {
+	o := &acpOptions{app: app}
+	cmd := &cobra.Command{
+		Use:   "acp --with HARNESS --files FOLDER[:write] [flags] [-- ARG...]",
+		Short: "Let an editor drive an agent in a sandbox, by the Agent Client Protocol",
+		Long: `Run an agent in a sandbox and speak the Agent Client Protocol with an editor on
+standard input and output: the editor starts this command as it would start the
+agent. Granted folders appear inside at the path that they have outside.
+
+The agent works with its own files and programs, inside; the editor reads and
+writes no files for it, runs nothing, and starts no tool servers.`,
+		Example: `  nacre acp --with gemini-cli --files .:write
+  nacre acp --with command --files ~/project:write -- my-acp-agent --stdio`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	o.flags(cmd)
+	o.with.flags(cmd)
+	cmd.SetFlagErrorFunc(app.withoutName)
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+func (o *acpOptions) run(ctx context.Context, words []string) error {
+	if o.with.skill == "" || len(o.files) == 0 {
+		return fault.New(fault.Usage, "expected --with and --files").WithHint("such as: nacre acp --with gemini-cli --files .:write")
+	}
+	who, err := o.app.owner()
+	if err != nil {
+		return err
+	}
+	o.with.mode = harness.ACP
+	now := o.begin(o.app, who)
+	c, err := o.gather(o.app, who, words)
+	if err != nil {
+		return err
+	}
+	folders, err := o.samePaths(who, c)
+	if err != nil {
+		return err
+	}
+	if err := o.declare(o.app, who, &c); err != nil {
+		return err
+	}
+	p, err := grant.Compile(c)
+	if err != nil {
+		return err
+	}
+	held, err := o.with.ready(ctx, o.app, who, c, false)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	o.app.warn(p.Warnings)
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true}
+	now.start(c, p)
+	return o.converse(ctx, s, folders)
+}
+
+// samePaths has what the owner grants appear where it is on the host, so that the
+// editor and the agent mean the same by a path.
+func (o *acpOptions) samePaths(who owner, c grant.Input) (folders []string, err error) {
+	for i := range o.files {
+		f := &c.Files[i]
+		if f.Preset != "" {
+			continue
+		}
+		if f.At != "" {
+			return nil, fault.New(fault.Usage, "--files: @/INSIDE does not go with an editor: both mean the same by a path")
+		}
+		if f.At, err = policy.Resolve(f.Path, who.cwd, who.home, f.Origin); err != nil {
+			return nil, err
+		}
+		folders = append(folders, f.At)
+	}
+	return folders, nil
+}
+
+// parting is how long an agent may take to end once its editor has left.
+const parting = 5 * time.Second
+
+// converse runs the session with a bridge at its streams. It ends when the agent
+// does, or when either side says what is not to be borne.
+func (o *acpOptions) converse(ctx context.Context, s *session, folders []string) error {
+	toAgent, fromEditor := io.Pipe()
+	toBridge, fromAgent := io.Pipe()
+	b := &acp.Bridge{Editor: o.app.Out, Agent: fromEditor, Folders: folders, Told: func(what string) { o.app.note("%s", what) }}
+	s.given = &nacre.Streams{In: toAgent, Out: fromAgent, Err: o.app.Err}
+	stop := func(grace time.Duration) {
+		<-s.ready
+		if s.box != nil {
+			_ = s.box.Stop(grace)
+		}
+	}
+	s.ready = make(chan struct{})
+	failed := make(chan error, 2)
+	heard, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(heard)
+		if err := b.FromAgent(toBridge); err != nil {
+			failed <- fault.Wrap(fault.Invalid, err, "the agent's side of the conversation")
+			toBridge.CloseWithError(err)
+			stop(0)
+		}
+	}()
+	go func() {
+		err := b.FromEditor(o.app.In)
+		fromEditor.Close()
+		if err != nil {
+			failed <- err
+			stop(0)
+			return
+		}
+		select {
+		case <-ended:
+		case <-time.After(parting): // its input is at its end
+			stop(parting)
+		}
+	}()
+	exit, err := s.run(ctx)
+	close(ended)
+	fromAgent.Close()
+	<-heard
+	select {
+	case e := <-failed:
+		err = e
+	default:
+	}
+	if err != nil {
+		return err
+	}
+	return statusCode(exit)
+}

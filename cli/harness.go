@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"nacre/fault"
+	"nacre/grant"
+	"nacre/harness"
+	"nacre/manifest"
+	"nacre/skills"
+)
+
+// newHarness lists and shows what --with takes.
+func newHarness(app *App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "harness",
+		Short: "Show which agents nacre run --with knows how to run",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+	}
+	cmd.AddCommand(&cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the harnesses that come with Nacre", Args: takes(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error { return app.listHarnesses() }},
+		&cobra.Command{Use: "show NAME", Short: "Show how a harness runs its agent, and what it asks for", Args: takes(1, 1, "one NAME or folder"),
+			ValidArgs: harness.BuiltIn(skills.Files),
+			RunE:      func(_ *cobra.Command, args []string) error { return app.showHarness(args[0]) }},
+		newHarnessInstall(app))
+	return cmd
+}
+
+// newHarnessInstall installs what a first run would install.
+func newHarnessInstall(app *App) *cobra.Command {
+	in := &input{}
+	cmd := &cobra.Command{Use: "install NAME", Short: "Install a harness's agent now, in a sandbox; a first run would", Args: takes(1, 1, "one NAME or folder"),
+		ValidArgs: harness.BuiltIn(skills.Files),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			who, err := app.owner()
+			if err != nil {
+				return err
+			}
+			in.with.skill, in.with.mode = args[0], harness.Headless
+			c, err := in.gather(app, who, []string{"install"})
+			if err != nil {
+				return err
+			}
+			if err := in.declare(app, who, &c); err != nil {
+				return err
+			}
+			return in.with.install(cmd.Context(), app, who, c)
+		}}
+	f := cmd.Flags()
+	f.StringVar(&in.policy, "policy", "", "the owner's policy, in place of ~/.config/nacre/policy.yaml")
+	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
+	in.completions(cmd, "accept")
+	return cmd
+}
+
+// withoutName answers --with without a harness by listing them.
+func (app *App) withoutName(cmd *cobra.Command, err error) error {
+	var missing *pflag.ValueRequiredError
+	if errors.As(err, &missing) && missing.GetFlag().Name == "with" {
+		return app.listHarnesses()
+	}
+	return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
+}
+
+func (app *App) listHarnesses() error {
+	t := table{heading: []string{"HARNESS", "WAYS", "MODELS", "KEY", "DESCRIPTION"}}
+	for _, name := range harness.BuiltIn(skills.Files) {
+		h, err := harness.Find(skills.Files, name)
+		if err != nil {
+			return err
+		}
+		providers, keys := []string{}, []string{}
+		if c := h.Skill.Capabilities; c != nil {
+			for _, m := range c.Models {
+				providers, keys = append(providers, m.Provider), append(keys, "nacre secret set "+m.Provider)
+			}
+		}
+		about, _, _ := strings.Cut(h.Skill.Description, ". ")
+		t.add(name, strings.Join(h.Ways(), ", "), strings.Join(providers, ", "), strings.Join(keys, ", "), about)
+	}
+	return t.print(app)
+}
+
+func (app *App) showHarness(name string) error {
+	who, err := app.owner()
+	if err != nil {
+		return err
+	}
+	w := with{skill: name}
+	if err := w.find(app, who, &grant.Input{}); err != nil {
+		return err
+	}
+	h := w.harness
+	t := table{}
+	t.add("harness", h.Skill.Name)
+	t.add("about", h.Skill.Description)
+	t.add("digest", h.Skill.Digest)
+	t.add("ways", strings.Join(h.Ways(), ", "))
+	t.add("prints", h.Output)
+	for _, l := range h.Layers {
+		t.add("installed at "+l.At, "from "+l.Lock)
+	}
+	t.add("command", strings.Join(slices.Concat(h.Command, h.Headless), " "))
+	if h.Refuses != nil {
+		t.add("does without", strings.Join(h.Refuses, ", "))
+	}
+	for _, s := range h.Says() {
+		t.add("to know", s)
+	}
+	if c := h.Skill.Capabilities; c != nil {
+		for _, n := range manifest.Entries(c.Capabilities) {
+			t.add("asks for", fmt.Sprint(n.Capability, " ", n.Name, " ", n.Detail()))
+		}
+		for _, l := range c.Limits.Each() {
+			if l.N > 0 {
+				t.add("asks for", "limits "+l.Name+" "+l.Format(l.N))
+			}
+		}
+	}
+	return t.print(app)
+}

@@ -1,0 +1,171 @@
+package harness
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"nacre/fault"
+	"nacre/harness/npm"
+	"nacre/manifest"
+	"nacre/policy"
+)
+
+// Mode is how an agent is run. The zero value is none.
+type Mode int
+
+// The modes.
+const (
+	_           Mode = iota
+	Headless         // a task, with nobody there
+	Interactive      // on a terminal
+	ACP              // by an editor
+)
+
+// What stands for what the owner says.
+const (
+	prompt    = "{prompt}"
+	arguments = "{arguments}"
+	model     = "{model}"
+	arch      = "{arch}"
+	machine   = "{machine}"
+	folder    = "{folder}"
+)
+
+// Task is what the owner wants of a harness.
+type Task struct {
+	Mode    Mode
+	Words   []string // the task
+	Model   string   // in place of the harness's own
+	Machine npm.Machine
+	Folder  string // where it works, inside
+	Bundle  string // where programs inside find whom to trust
+	Starter string // the program inside that places files in the home
+	Kept    string // the folder inside that keeps the home; none: it vanishes
+}
+
+// Manifest is what the harness asks for, for a task: its skill's capabilities,
+// with the command. It grants nothing. Files are not in it.
+func (h *Harness) Manifest(t Task) (*manifest.Manifest, error) {
+	m := *h.capabilities()
+	m.Name = h.Skill.Name
+	m.Description = h.Skill.Description
+	command, err := h.command(&t)
+	if err != nil {
+		return nil, err
+	}
+	m.Command = h.start(t, command)
+	m.Environment = map[string]manifest.Variable{}
+	for _, name := range h.Certificates {
+		m.Environment[name] = manifest.Variable{Value: t.Bundle, Origin: h.Origin}
+	}
+	for name, v := range h.Environment {
+		v.Value = t.fill(v.Value)
+		m.Environment[name] = v
+	}
+	return &m, nil
+}
+
+// Deny is what holds besides any policy: hosts that the program is to do without
+// are not reached even where something else allows them.
+func (h *Harness) Deny() (deny policy.Deny) {
+	for _, host := range h.Refuses {
+		deny.Network = append(deny.Network, policy.DenyHost{Host: host, Origin: h.Origin})
+	}
+	return deny
+}
+
+// Packages are what each layer holds on a machine.
+func (h *Harness) Packages(l Layer, on npm.Machine) ([]npm.Package, error) {
+	return npm.Parse(h.Skill.Name+"/"+l.Lock, h.locks[l.Lock], on)
+}
+
+// Lock is the text of a layer's lock file.
+func (h *Harness) Lock(l Layer) []byte { return h.locks[l.Lock] }
+
+// command is the program with the arguments of the mode.
+func (h *Harness) command(t *Task) ([]string, error) {
+	if t.Model == "" {
+		t.Model = h.Model
+	}
+	args, what := map[Mode][]string{Headless: h.Headless, Interactive: h.Interactive, ACP: h.ACP}[t.Mode],
+		map[Mode]string{Headless: "takes no task: it wants a terminal", Interactive: "has nothing to show on a terminal: it takes a task", ACP: "does not speak the Agent Client Protocol"}[t.Mode]
+	if args == nil {
+		return nil, fault.New(fault.Usage, "%s %s", h.Skill.Name, what)
+	}
+	if t.Mode == Headless && strings.TrimSpace(strings.Join(t.Words, "")) == "" {
+		return nil, fault.New(fault.Usage, "there is no task for %s", h.Skill.Name).
+			WithHint("nacre run --with %s -- \"fix the failing test\"; on a terminal it can also be left out", h.Skill.Name)
+	}
+	var command []string
+	for _, a := range slices.Concat(h.Command, args) {
+		switch a {
+		case prompt:
+			command = append(command, strings.Join(t.Words, " "))
+		case arguments:
+			command = append(command, t.Words...)
+		default:
+			if t.Model != "" || !strings.Contains(a, model) {
+				command = append(command, t.fill(a))
+			}
+		}
+	}
+	if len(command) == 0 {
+		return nil, fault.New(fault.Usage, "there is no program for %s to run", h.Skill.Name)
+	}
+	return command, nil
+}
+
+// fill puts the model and the machine into a text.
+func (t Task) fill(s string) string {
+	kernel := map[string]string{"x64": "x86_64", "arm64": "aarch64"}[t.Machine.CPU]
+	return strings.NewReplacer(model, t.Model, arch, t.Machine.CPU, machine, kernel, folder, t.Folder).Replace(s)
+}
+
+// start has files placed in the home first, and the home kept, where there is
+// something to do.
+func (h *Harness) start(t Task, command []string) []string {
+	if len(h.Home) == 0 && t.Kept == "" {
+		return command
+	}
+	begin := []string{t.Starter, "start", "--keep", t.Kept}
+	for _, name := range slices.Sorted(maps.Keys(h.Home)) {
+		begin = append(begin, name, t.fill(h.Home[name]))
+	}
+	return slices.Concat(begin, []string{"--"}, command)
+}
+
+// Says is what an owner has to know about a run, one sentence each.
+func (h *Harness) Says() (list []string) {
+	switch o := h.OwnSandbox; {
+	case o.OffBy != "":
+		list = append(list, "its own sandbox is switched off ("+o.OffBy+"): this one is around it")
+	case o.Nested:
+		list = append(list, "its own sandbox works within this one, for which Landlock is left out")
+	}
+	return list
+}
+
+// Grant adds the lines of a policy that allow what the skill asks for: what an
+// owner's word comes to, where the skill is one of Nacre's own. Limits are apart.
+func (h *Harness) Grant(to *policy.Rules) {
+	m := h.capabilities()
+	to.Capabilities = m.Capabilities
+	to.Limits = manifest.Limits{}
+	if m.Image.Value != "" {
+		to.Images = append(to.Images, m.Image)
+	}
+}
+
+// Limits are what the skill asks for.
+func (h *Harness) Limits() manifest.Limits { return h.capabilities().Limits }
+
+// Ways are how it can be run.
+func (h *Harness) Ways() (list []string) {
+	for i, args := range [][]string{h.Headless, h.Interactive, h.ACP} {
+		if args != nil {
+			list = append(list, []string{"task", "terminal", "acp"}[i])
+		}
+	}
+	return list
+}
