@@ -141,6 +141,7 @@ var places = map[string]place{
 	"channel":      {layer: engines},
 	"channel/echo": {layer: engines},
 	"strictjson":   {layer: core},
+	"unseen":       {layer: core},
 
 	"channel/channeltest":  {layer: beside},
 	"examples/channel":     {layer: beside},
