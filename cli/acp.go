@@ -116,7 +116,7 @@ func (o *acpOptions) converse(ctx context.Context, s *session, folders []string)
 	}
 	s.ready = make(chan struct{})
 	failed := make(chan error, 2)
-	heard := make(chan struct{})
+	heard, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(heard)
 		if err := b.FromAgent(toBridge); err != nil {
@@ -130,10 +130,17 @@ func (o *acpOptions) converse(ctx context.Context, s *session, folders []string)
 		fromEditor.Close()
 		if err != nil {
 			failed <- err
+			stop(0)
+			return
 		}
-		stop(parting)
+		select {
+		case <-ended:
+		case <-time.After(parting): // its input is at its end
+			stop(parting)
+		}
 	}()
 	exit, err := s.run(ctx)
+	close(ended)
 	fromAgent.Close()
 	<-heard
 	select {

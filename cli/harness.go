@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nacre/fault"
+	"nacre/grant"
 	"nacre/harness"
 	"nacre/manifest"
 	"nacre/skills"
@@ -88,8 +89,12 @@ func (app *App) listHarnesses() error {
 }
 
 func (app *App) showHarness(name string) error {
+	who, err := app.owner()
+	if err != nil {
+		return err
+	}
 	w := with{skill: name}
-	if err := w.find(); err != nil {
+	if err := w.find(app, who, &grant.Input{}); err != nil {
 		return err
 	}
 	h := w.harness

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,14 +63,34 @@ func (w *with) flags(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("with", cobra.FixedCompletions(harness.BuiltIn(skills.Files), cobra.ShellCompDirectiveDefault))
 }
 
-// find reads the harness that --with names.
-func (w *with) find() (err error) {
-	if !strings.Contains(w.skill, "/") {
-		w.builtIn = true
-		w.harness, err = harness.Find(skills.Files, w.skill)
-		return remedy.Hint(err)
+// find reads the harness that --with names: one of Nacre's own, one that is locked in
+// nacre.lock, or a folder.
+func (w *with) find(app *App, o owner, c *grant.Input) (err error) {
+	if strings.Contains(w.skill, "/") {
+		return w.read(w.skill, c)
 	}
-	folder, err := filepath.Abs(w.skill)
+	w.builtIn = slices.Contains(harness.BuiltIn(skills.Files), w.skill)
+	if !w.builtIn {
+		owned, err := app.shelf(o)
+		if err != nil {
+			return err
+		}
+		if list, err := owned.Lock(); err == nil && list.Find(w.skill) != nil {
+			_, e, err := usable(owned, w.skill, c.Policy, c.Ceiling)
+			if err != nil {
+				return err
+			}
+			c.Lock = e.Name
+			return w.read(owned.Folder(e), c)
+		}
+	}
+	w.harness, err = harness.Find(skills.Files, w.skill)
+	return remedy.Hint(err)
+}
+
+// read reads a harness from a folder, and holds its signature to the policies.
+func (w *with) read(folder string, c *grant.Input) error {
+	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return fault.Wrap(fault.NotFound, err, "%s", w.skill)
 	}
@@ -81,7 +102,10 @@ func (w *with) find() (err error) {
 	if w.harness, err = harness.Read(root); err != nil {
 		return err
 	}
-	return w.harness.Skill.Called(filepath.Base(folder))
+	if err := w.harness.Skill.Called(filepath.Base(folder)); err != nil {
+		return err
+	}
+	return signers(w.harness.Skill, w.harness.Skill.Signature, c.Policy, c.Ceiling)
 }
 
 // declare makes what a harness declares the manifest, and its task the command. What
@@ -98,7 +122,7 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	if in.agent != "" {
 		return fault.New(fault.Usage, "expected either --agent or --with")
 	}
-	if err := w.find(); err != nil {
+	if err := w.find(app, o, c); err != nil {
 		return err
 	}
 	folder := workFolder(c.Files, o)

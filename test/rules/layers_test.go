@@ -36,8 +36,8 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 295},
 	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 563},
-	"policy":            {layer: core, ceiling: 522},
+	"manifest":          {layer: core, ceiling: 564},
+	"policy":            {layer: core, ceiling: 523},
 	"compile":           {layer: core, ceiling: 410},
 	"seccomp":           {layer: core, ceiling: 445},
 	"sandbox":           {layer: core, ceiling: 705},
@@ -65,10 +65,14 @@ var places = map[string]place{
 	"gateway/launch":    {layer: engines},
 	"gateway/mcp":       {layer: engines},
 	"gateway/model":     {layer: engines},
+	"gateway/stdio":     {layer: engines},
 	"gateway/websocket": {layer: engines},
 	"gateway/wire":      {layer: engines},
 
-	"vault/keyring":   {layer: engines},
+	"vault/keyring": {layer: engines},
+
+	"toolserver/bridge": {layer: engines},
+
 	"auditlog/export": {layer: engines},
 	"seccomp/replay":  {layer: core},
 
@@ -88,6 +92,7 @@ var places = map[string]place{
 	"install":       {layer: engines},
 	"guise":         {layer: engines},
 	"watch":         {layer: engines},
+	"toolserver":    {layer: engines},
 	"image":         {layer: engines},
 	"image/ask":     {layer: doors},
 	"pool":          {layer: engines},
@@ -99,6 +104,7 @@ var places = map[string]place{
 	"acp":           {layer: engines},
 	"skill":         {layer: engines},
 	"skill/check":   {layer: engines},
+	"skill/foreign": {layer: engines},
 	"skill/lock":    {layer: engines},
 	"skill/sign":    {layer: engines},
 	"skill/store":   {layer: engines},
@@ -121,6 +127,7 @@ var places = map[string]place{
 
 	"cmd/nacre":         {layer: commands},
 	"cmd/nacre-image":   {layer: commands},
+	"cmd/nacre-bridge":  {layer: commands},
 	"cmd/nacre-attack":  {layer: commands},
 	"cmd/nacre-gateway": {layer: commands},
 	"cmd/nacre-harness": {layer: commands},
@@ -128,6 +135,12 @@ var places = map[string]place{
 	"cmd/nacre-assistant":          {layer: commands},
 	"cmd/nacre-assistant/provider": {layer: commands},
 
+	"channel":      {layer: engines},
+	"channel/echo": {layer: engines},
+	"strictjson":   {layer: core},
+
+	"channel/channeltest":  {layer: beside},
+	"examples/channel":     {layer: beside},
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
