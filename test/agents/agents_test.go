@@ -25,7 +25,11 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	dir, remove, err := programs.Dir()
+	build := programs.Dir
+	if os.Getenv("NACRE_AGENTS") != "" {
+		build = programs.WithAssistant // which is among them
+	}
+	dir, remove, err := build()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -43,9 +47,11 @@ type agent struct {
 	api      string   // which interface it speaks
 	provider string   // its model's address, as it is inside
 	quiet    []string // what in its harness keeps it from calling home
+	blind    bool     // it shows nothing on a terminal
 }
 
 var agents = []agent{
+	{name: "assistant", secret: "anthropic", api: fakemodel.Messages, provider: "http://anthropic.model.nacre.internal", blind: true},
 	{name: "pi", secret: "anthropic", api: fakemodel.Messages, provider: "http://anthropic.model.nacre.internal"},
 	{name: "claude-code", secret: "anthropic", api: fakemodel.Messages, provider: "http://anthropic.model.nacre.internal",
 		quiet: []string{"  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: \"1\"\n", "  DISABLE_AUTOUPDATER: \"1\"\n", "environment:\n"}},
