@@ -49,7 +49,8 @@ type installed struct {
 
 // Where a harness's things are inside.
 const (
-	agentStarter = "/opt/nacre/nacre-harness"
+	agentStarter = ownPrograms + "/nacre-harness"
+	ownPrograms  = "/opt/nacre"
 	keptHome     = "/opt/nacre-home"
 )
 
@@ -204,12 +205,17 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 		w.kept = filepath.Join(o.homes, w.home)
 		own(w.kept, keptHome, nacre.Write, "the home that is kept")
 	}
+	programs := map[string]string{w.harness.Program: "the agent"}
 	if c.Manifest.Command[0] == agentStarter {
-		program, err := install.Beside(app.Program, "nacre-harness")
+		programs[path.Base(agentStarter)] = "starts the agent"
+	}
+	delete(programs, "")
+	for name, why := range programs {
+		program, err := install.Beside(app.Program, name)
 		if err != nil {
 			return err
 		}
-		own(program, agentStarter, nacre.Read, "starts the agent")
+		own(program, path.Join(ownPrograms, name), nacre.Read, why)
 	}
 	return nil
 }
