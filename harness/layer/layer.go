@@ -83,7 +83,7 @@ func (s *Store) Has(address string) (bool, error) {
 	if err != nil {
 		return false, fault.Wrap(fault.Tampered, err, "the record of layer %s", address)
 	}
-	now, err := stamp(s.root, address)
+	now, err := s.stamp(address)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil // somebody made room
 	}
@@ -188,8 +188,22 @@ func (s *Store) lock(waiting func()) (*os.File, error) {
 
 // measure reads a whole layer.
 func (s *Store) measure(address string) (r record, err error) {
-	if r.Tree, r.Files, r.Bytes, err = tree(s.root, address); err == nil {
-		r.Stamp, err = stamp(s.root, address)
+	store, err := s.root.Open(".")
+	if err != nil {
+		return r, err
+	}
+	defer store.Close()
+	if r.Tree, r.Files, r.Bytes, err = tree(store, address); err == nil {
+		r.Stamp, err = stamp(store, address)
 	}
 	return r, err
+}
+
+func (s *Store) stamp(address string) (string, error) {
+	store, err := s.root.Open(".")
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	return stamp(store, address)
 }
