@@ -24,6 +24,7 @@ import (
 
 	"nacre/fault"
 	"nacre/gateway/mcp"
+	"nacre/strictjson"
 )
 
 // MaxLine bounds one message.
@@ -105,7 +106,7 @@ var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
 
 // parse reads a message strictly.
 func parse(line []byte) (m message, err error) {
-	v, err := mcp.Parse(line, true)
+	v, err := strictjson.Parse(line, true)
 	if err != nil {
 		return m, err
 	}
@@ -155,7 +156,7 @@ func (m message) written() ([]byte, error) {
 	if m.params != nil {
 		fields["params"] = m.params
 	}
-	line, err := mcp.Write(fields)
+	line, err := strictjson.Write(fields)
 	return append(line, '\n'), err
 }
 

@@ -55,7 +55,7 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
 	})
-	root.AddCommand(newRun(app), newLearn(app), newPlan(app), newExplain(app), newPolicy(app), newSecret(app), newSkill(app), newHarness(app), newACP(app), newDoctor(app),
+	root.AddCommand(newRun(app), newLearn(app), newPlan(app), newExplain(app), newPolicy(app), newSecret(app), newSkill(app), newDoctor(app), newHarness(app), newACP(app),
 		newPs(app), newExec(app), newLogs(app), newStats(app), newStop(app), newPosture(app), newAudit(app), newAttack(app),
 		newSchema(app), newCompletion(app), newVersion(app), newExitCodes())
 	root.AddCommand(app.More...)

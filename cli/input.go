@@ -16,7 +16,7 @@ import (
 
 // input is the flags of everything that makes a plan.
 type input struct {
-	agent, policy, name, workdir, image string
+	agent, tool, policy, name, workdir, image string
 
 	files, env, limits, accept, skills []string
 
@@ -26,6 +26,7 @@ type input struct {
 func (in *input) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&in.agent, "agent", "", "the agent's manifest, such as agent.yaml")
+	f.StringVar(&in.tool, "tool", "", "the tool server that a `SKILL` is, by its name or its folder, in place of a manifest")
 	f.StringVar(&in.policy, "policy", "", "the owner's policy, in place of ~/.config/nacre/policy.yaml")
 	f.StringArrayVar(&in.files, "files", nil, "grant a folder or file: `PATH[:read|write][@/INSIDE]`, or preset:NAME; may be repeated")
 	f.StringArrayVar(&in.env, "env", nil, "give a variable: `NAME=VALUE`, or NAME for your own value; may be repeated")
@@ -103,7 +104,12 @@ func flagFault(flag string, err error) error {
 	return fault.New(fault.Usage, "%s", what).WithHint("%s", fault.HintOf(err))
 }
 
-func (in *input) manifest(_ *App, o owner, c *grant.Input) error {
+func (in *input) manifest(app *App, o owner, c *grant.Input) error {
+	if in.tool != "" {
+		if err := in.server(app, o, c); err != nil {
+			return err
+		}
+	}
 	if in.agent != "" {
 		source, err := load.Manifest(in.agent)
 		if err != nil {

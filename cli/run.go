@@ -90,7 +90,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		o.app.warn(p.Warnings)
 	}
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
-		live: now}
+		live: now, server: o.tool != ""}
 	if o.with.alone() {
 		s.noInput, s.tty = true, tty && o.tty == "always"
 	}
@@ -106,7 +106,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 // planned compiles the plan, after asking what has to be asked, and returns what
 // it was made of.
 func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant.Input, err error) {
-	if o.agent+o.with.skill == "" && len(command) == 0 {
+	if o.agent+o.with.skill+o.tool == "" && len(command) == 0 {
 		return p, c, fault.New(fault.Usage, "there is no command to run").
 			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")
 	}
@@ -117,7 +117,7 @@ func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant
 	if err != nil {
 		return p, c, err
 	}
-	if o.agent == "" && len(o.files) == 0 && o.app.interactive() {
+	if o.agent+o.tool == "" && len(o.files) == 0 && o.app.interactive() {
 		if c.Files, err = o.app.ask(c); err != nil {
 			return p, c, err
 		}

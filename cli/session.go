@@ -33,6 +33,7 @@ type session struct {
 	live   *live
 	learn  *learn.Log // where it is run to see what it needs
 	asking *asking    // the owner, while it learns; nil: nobody
+	server bool       // it serves whoever is at its input, and ends with that
 	apart  bool       // what it prints goes where errors go
 
 	noInput bool           // it has nothing to read
@@ -58,6 +59,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return nacre.Exit{}, err
 	}
 	engine.Alias = s.name
+	s.live.serve(engine)
 	if s.learn != nil {
 		if err := learning(engine, s.learn, s.asking); err != nil {
 			return nacre.Exit{}, err
@@ -196,6 +198,9 @@ func (s *session) streams() nacre.Streams {
 	}
 	if s.noInput && !s.tty {
 		return nacre.Streams{Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	}
+	if s.server {
+		return nacre.Streams{In: s.untilLeft(), Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
 	if !s.tty {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}

@@ -32,7 +32,7 @@ nothing: what it asks for counts as far as your policy allows it.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
 	}
 	cmd.AddCommand(newSkillAdd(app), newSkillList(app), newSkillShow(app), newSkillRemove(app), newSkillVerify(app),
-		newSkillPack(app), newSkillNew(app), newSkillSign(app), newSkillUpdate(app))
+		newSkillPack(app), newSkillNew(app), newSkillSign(app), newSkillUpdate(app), newSkillImport(app))
 	return cmd
 }
 

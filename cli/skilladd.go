@@ -46,11 +46,20 @@ and say --accept-findings. Git runs in a sandbox that reaches that one repositor
 }
 
 func (o *skillAddOptions) run(ctx context.Context, written string) error {
-	who, s, l, err := o.app.skills()
+	who, err := o.app.owner()
 	if err != nil {
 		return err
 	}
 	src, err := sourceOf(written, o.path, who)
+	if err != nil {
+		return err
+	}
+	return o.add(ctx, src)
+}
+
+// add brings one skill in.
+func (o *skillAddOptions) add(ctx context.Context, src source) error {
+	who, s, l, err := o.app.skills()
 	if err != nil {
 		return err
 	}

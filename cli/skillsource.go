@@ -18,7 +18,7 @@ import (
 
 // source is where a skill comes from.
 type source struct {
-	kind   string // folder, archive, git, oci
+	kind   string // folder, archive, import, git, oci
 	place  string
 	path   string // the folder in it; empty: all
 	git    gitSource
@@ -40,7 +40,7 @@ func sourceOf(written, sub string, o owner) (s source, err error) {
 	case "oci:":
 		s.kind, s.place = kind, place
 		return s, nil
-	case "folder:", "archive:":
+	case "folder:", "archive:", "import:":
 		s.kind, s.place = kind, place
 	default:
 		s.place = written
@@ -81,6 +81,8 @@ func (s source) fetch(ctx context.Context, app *App, st *store.Staged) (*skill.S
 			err = st.Copy(folder)
 			folder.Close()
 		}
+	case "import":
+		err = importFolder(s.place, st)
 	default:
 		if s.path != "" {
 			called = path.Base(s.path)

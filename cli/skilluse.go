@@ -12,8 +12,8 @@ import (
 // compared with nacre.lock. What the owner names on the command line is granted
 // by that; what a manifest names, as far as the policy says so.
 func (in *input) ownSkills(app *App, o owner, c *grant.Input) error {
-	c.Skill = in.skills
-	names := slices.Clone(in.skills)
+	c.Skill = append(c.Skill, in.skills...)
+	names := slices.Clone(c.Skill)
 	if c.Manifest != nil {
 		for _, t := range c.Manifest.Skills {
 			names = append(names, t.Value)
@@ -32,7 +32,7 @@ func (in *input) ownSkills(app *App, o owner, c *grant.Input) error {
 		if err != nil {
 			return err
 		}
-		if s.Kind != skill.Knowledge {
+		if s.Kind != skill.Knowledge && name != in.tool {
 			return fault.New(fault.Invalid, "the skill %s is a %s: an agent does not read it", name, s.Kind)
 		}
 		c.Skills[name] = owned.Folder(e)

@@ -78,7 +78,10 @@ func Main(control *wire.Conn, configured func() (wire.Config, error)) error {
 	if err != nil {
 		return err
 	}
-	g := k.gateway(config, control)
+	g, err := k.gateway(config, control)
+	if err != nil {
+		return err
+	}
 	for {
 		m, files, err := control.Receive()
 		switch {
@@ -127,7 +130,7 @@ func New(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.gateway(config, control), nil
+	return k.gateway(config, control)
 }
 
 // keys are what programs inside know a gateway by.
@@ -143,16 +146,18 @@ func newKeys() (k keys, err error) {
 	return k, err
 }
 
-func (k keys) gateway(config wire.Config, control *wire.Conn) *Gateway {
+func (k keys) gateway(config wire.Config, control *wire.Conn) (*Gateway, error) {
 	g := &Gateway{config: config, keys: k, book: newBook(control), names: newNames(config.IPv6), meters: newMeters(),
 		door: &door{waiting: make(chan net.Conn)}}
 	g.now.Store(&current{config.Rules, config.Secrets})
 	g.dialer, g.desks, g.till = newDialer(config), newDesks(config.Models), newTill(control)
 	g.hosts = sync.OnceValue(knownHosts)
 	g.lures, g.asker, g.lender = newLures(config.Secrets), newAsker(control, config.Ask), newLender(control)
-	g.benches, g.outside = newBenches(config.Tools), g.lazily(true)
+	g.outside = g.lazily(true)
 	g.web = g.newServer()
-	return g
+	var err error
+	g.benches, err = g.newBenches(config.Tools)
+	return g, err
 }
 
 // Serve begins to answer on the sockets that were opened inside: TCP and DNS for

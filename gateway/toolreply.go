@@ -97,6 +97,10 @@ func (e *talk) fault(id any, err error) []byte {
 
 // exchange sends a message on and passes what the server answers.
 func (e *talk) exchange(asked mcp.Request) {
+	if e.at.lines != nil {
+		e.converse(asked)
+		return
+	}
 	ctx, cancel := context.WithTimeout(e.r.Context(), toolTime)
 	defer cancel()
 	body, err := asked.Written()
@@ -213,6 +217,10 @@ func (e *talk) shows(d mcp.Definition) bool {
 
 // listen passes on what a server says unasked.
 func (e *talk) listen() {
+	if e.at.lines != nil {
+		e.overhear()
+		return
+	}
 	reply, ok := e.begin(e.r.Context(), http.MethodGet, nil, nil)
 	if !ok {
 		return
@@ -232,6 +240,11 @@ func (e *talk) listen() {
 
 // end has the server forget a session.
 func (e *talk) end() {
+	if e.at.lines != nil {
+		e.at.closed(e.r.Header.Get(sessionHeader))
+		e.w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	ctx, cancel := context.WithTimeout(e.r.Context(), toolTime)
 	defer cancel()
 	reply, ok := e.begin(ctx, http.MethodDelete, nil, nil)

@@ -11,6 +11,7 @@ import (
 
 	"nacre"
 	"nacre/gateway/mcp"
+	"nacre/gateway/stdio"
 	"nacre/gateway/wire"
 	"nacre/tools"
 )
@@ -21,11 +22,12 @@ type bench struct {
 	grants []tools.Grant
 	room   chan struct{} // for exchanges at once: each may need memory
 	seats  chan struct{} // for streams at once, which need little
+	lines  *stdio.Server // with whom to speak in lines, in place of HTTP; nil: nobody
 
 	mu       sync.Mutex
 	sessions map[string]bool   // that it has opened for this sandbox
 	seen     map[string]string // digests of definitions, as first seen
-	changed  map[string]bool   // tools that are no longer what they were
+	unfit    map[string]string // tools whose definition is refused, and why
 }
 
 const (
@@ -35,19 +37,22 @@ const (
 	maxDefinitions = 4096
 )
 
-func newBenches(servers []wire.ToolServer) map[string]*bench {
+func (g *Gateway) newBenches(servers []wire.ToolServer) (map[string]*bench, error) {
 	benches := map[string]*bench{}
 	for _, s := range servers {
 		b := &bench{ToolServer: s, room: make(chan struct{}, maxExchanges), seats: make(chan struct{}, maxStreams),
-			sessions: map[string]bool{}, seen: map[string]string{}, changed: map[string]bool{}}
+			sessions: map[string]bool{}, seen: map[string]string{}, unfit: map[string]string{}}
 		for _, n := range s.Grants {
 			if g, err := tools.Read(n); err == nil { // which the launcher has seen to; else it grants nothing
 				b.grants = append(b.grants, g)
 			}
 		}
+		if err := g.connect(b); err != nil {
+			return nil, err
+		}
 		benches[s.Inside] = b
 	}
-	return benches
+	return benches, nil
 }
 
 // benchOf is the tool server that a request is for; nil: it is for something else.
@@ -199,8 +204,8 @@ func (e *talk) granted() []tools.Grant {
 func (b *bench) unsound(tool string, grants []tools.Grant) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.changed[tool] {
-		return "the definition of the tool has changed since it was first seen"
+	if why := b.unfit[tool]; why != "" {
+		return why
 	}
 	for _, g := range grants {
 		switch pin := g.Pins[tool]; {
@@ -220,8 +225,13 @@ func (b *bench) sight(d mcp.Definition) (first bool) {
 	defer b.mu.Unlock()
 	before, known := b.seen[d.Name]
 	switch {
-	case known && before != d.Digest, !known && len(b.seen) >= maxDefinitions:
-		b.changed[d.Name] = true
+	case known && before != d.Digest:
+		b.unfit[d.Name] = "the definition of the tool has changed since it was first seen"
+	case !known && len(b.seen) >= maxDefinitions:
+		b.unfit[d.Name] = "the server has more tools than are taken"
+	case !known && d.Unseen != "":
+		b.unfit[d.Name] = "the definition of the tool has a character that nobody sees, " + d.Unseen
+		fallthrough
 	case !known:
 		b.seen[d.Name] = d.Digest
 	}

@@ -13,18 +13,34 @@ import (
 	"nacre/gateway/mcp"
 )
 
-// stream passes on a stream of events: notifications, and the reply where one is
-// asked for, after which it ends. What a server asks for itself it does not get.
+// stream passes on a reply that is a stream of events.
 func (e *talk) stream(asked *mcp.Request, from io.Reader) {
-	e.w.Header().Set("Content-Type", "text/event-stream")
-	e.w.Header().Set("Cache-Control", "no-store")
-	e.w.WriteHeader(http.StatusOK)
-	e.say(nil)
 	one := mcp.MaxReply
 	if asked == nil {
 		one = maxNotice
 	}
-	err := e.events(asked, mcp.NewEvents(from, maxStream, one))
+	events := mcp.NewEvents(from, maxStream, one)
+	e.relay(asked, func() (mcp.Answer, error) {
+		for {
+			data, err := events.Next()
+			if err != nil {
+				return mcp.Answer{}, err
+			}
+			if len(bytes.TrimSpace(data)) > 0 { // else it only shows that it is there
+				return mcp.ReadAnswer(data)
+			}
+		}
+	})
+}
+
+// relay passes on what a server says: notifications, and the reply where one is
+// asked for, after which it ends. What a server asks for itself it does not get.
+func (e *talk) relay(asked *mcp.Request, next func() (mcp.Answer, error)) {
+	e.w.Header().Set("Content-Type", "text/event-stream")
+	e.w.Header().Set("Cache-Control", "no-store")
+	e.w.WriteHeader(http.StatusOK)
+	e.say(nil)
+	err := e.events(asked, next)
 	switch {
 	case err == nil || asked == nil && errors.Is(err, io.EOF):
 	case e.r.Context().Err() != nil: // the program has left
@@ -38,16 +54,9 @@ func (e *talk) stream(asked *mcp.Request, from io.Reader) {
 	}
 }
 
-func (e *talk) events(asked *mcp.Request, events *mcp.Events) error {
+func (e *talk) events(asked *mcp.Request, next func() (mcp.Answer, error)) error {
 	for requests := 0; ; {
-		data, err := events.Next()
-		if err != nil {
-			return err
-		}
-		if len(bytes.TrimSpace(data)) == 0 {
-			continue // it only shows that it is there
-		}
-		said, err := mcp.ReadAnswer(data)
+		said, err := next()
 		switch {
 		case err != nil:
 			return err

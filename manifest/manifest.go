@@ -109,6 +109,7 @@ type Model struct {
 type Tool struct {
 	Server    string   `yaml:"server,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"the tool server's name"`
 	URL       string   `yaml:"url" match:"^https?://[a-z0-9.:\\[\\]-]{1,255}(/[A-Za-z0-9._~/-]*)?$" about:"where its MCP is, such as https://mcp.example.com/mcp; http to this machine only"`
+	Skill     string   `yaml:"skill" match:"^([a-z0-9]+(-[a-z0-9]+)*|[*])$" about:"in place of url: the skill whose server it is, by its name; it runs in a sandbox of its own"`
 	Tools     []string `yaml:"tools,required,some" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its tools; * stands for anything"`
 	Arguments []string `yaml:"arguments,some" match:"^(only|[A-Za-z_][A-Za-z0-9_.-]{0,63}[?]?(=[^;\\x00-\\x1f]{0,300}|<=-?[0-9]{1,15}))$" about:"what every call must keep to: repo=acme/*, state=open|closed, limit<=50; body?=* may be missing; only: no other arguments"`
 	Pins      []string `yaml:"pins,some" match:"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}@sha256:[0-9a-f]{64}$" about:"the definition that a tool must have: NAME@sha256:…, as the audit names it"`

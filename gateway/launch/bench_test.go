@@ -155,17 +155,23 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// BenchmarkStart is a run of true with a network, and without.
+// BenchmarkStart is a run of true with a network beside one without, in turn: the
+// median of each, and of how they compare.
 func BenchmarkStart(b *testing.B) {
-	for _, network := range []bool{false, true} {
-		b.Run(fmt.Sprint("network=", network), func(b *testing.B) {
-			w := newWorld(b)
-			if network {
-				w.grant("api.test", w.serve(b, served, "api.test"), nil)
-			}
-			for b.Loop() {
-				w.try("true")
-			}
-		})
+	without, with := newWorld(b), newWorld(b)
+	with.grant("api.test", with.serve(b, served, "api.test"), nil)
+	var bare, networked, ratio []float64
+	for b.Loop() {
+		begun := time.Now()
+		without.try("true")
+		between := time.Now()
+		with.try("true")
+		one, other := between.Sub(begun).Seconds()*1000, time.Since(between).Seconds()*1000
+		bare, networked, ratio = append(bare, one), append(networked, other), append(ratio, other/one)
+	}
+	for name, list := range map[string][]float64{"ms-without": bare, "ms-with": networked, "×": ratio} {
+		slices.Sort(list)
+		b.ReportMetric(list[len(list)/2], name)
+		b.ReportMetric(list[len(list)/4], name+"-lower-quarter")
 	}
 }

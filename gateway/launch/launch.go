@@ -27,6 +27,7 @@ import (
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/lockdown"
 	"nacre/sandbox/spawn"
+	"nacre/toolserver"
 	"nacre/vault"
 )
 
@@ -56,6 +57,8 @@ type Launcher struct {
 	// Keeper keeps refresh tokens that came in place of others; nil: each gateway has
 	// its own for the run.
 	Keeper *Keeper
+	// Skills starts the tool server that a skill is; nil: none can be.
+	Skills func(name string) (*toolserver.Server, error)
 	// Secrets fetches those of these names; nil: there are none.
 	Secrets func(names []string) (map[string]*vault.Secret, error)
 }
@@ -75,7 +78,10 @@ func (l *Launcher) Supports(p nacre.Plan) error {
 			return err
 		}
 	}
-	p.Network = slices.Concat(p.Network, towards(servers)) // what secrets may be bound to
+	if l.Skills == nil && slices.ContainsFunc(servers, isSkill) {
+		return fault.New(fault.Unsupported, "the plan grants tools of a skill, and none can be started here")
+	}
+	p.Network = slices.Concat(p.Network, towards(slices.DeleteFunc(servers, isSkill))) // what secrets may be bound to
 	if err := errors.Join(bound(p), credible(p)); err != nil {
 		return err
 	}
@@ -123,6 +129,7 @@ type link struct {
 	ask       Asker
 	questions int
 	renewals  *renewals
+	skills    []*toolserver.Server
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
@@ -168,8 +175,12 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	g.renewals = newRenewals(l.Keeper, config.Secrets)
+	if g.skills, err = l.skills(&config); err != nil {
+		return nil, errors.Join(err, closeSkills(g.skills))
+	}
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		closeAll(g.accounts)
+		_ = closeSkills(g.skills)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
@@ -223,7 +234,12 @@ func (g *link) start(program string, o lockdown.Options, config wire.Config) err
 	if o.NoLandlock {
 		args = append(args, string(nacre.TierNoLandlock))
 	}
-	g.process, err = lockdown.Start(program, args, []*os.File{null, null, os.Stderr, theirs, r}, o)
+	files := []*os.File{null, null, os.Stderr, theirs, r}
+	for _, s := range g.skills {
+		files = append(files, s.Stream)
+		defer s.Stream.Close() // it is the gateway's alone
+	}
+	g.process, err = lockdown.Start(program, args, files, o)
 	if err != nil {
 		w.Close()
 		return err
@@ -324,9 +340,12 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
+func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 	select {
 	case hello := <-g.hello:
+		if err := g.settleSkills(); err != nil {
+			return nil, nil, err
+		}
 		files, list, err := furnish(hello, g.outside)
 		return files, append(list, g.revealed...), err
 	case <-g.gone:
@@ -372,5 +391,5 @@ func (g *link) Close() error {
 		_ = g.process.Kill()
 		<-g.gone
 	}
-	return g.control.Close()
+	return errors.Join(closeSkills(g.skills), g.control.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"nacre"
 	"nacre/fault"
 	"nacre/gateway/wire"
+	"nacre/manifest"
 	calls "nacre/tools"
 )
 
@@ -19,33 +20,46 @@ var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 func toolServers(p nacre.Plan) (servers []wire.ToolServer, err error) {
 	place := map[string]int{}
 	for _, n := range p.Tools {
-		at, err := calls.Where(n)
-		if err == nil {
-			_, err = calls.Read(n)
-		}
-		switch {
-		case n.Detail["url"] == "":
-			return nil, fault.New(fault.Unsupported, "the grant for tools of %s has no url, and only servers with one can be reached yet", n.Name).
-				WithHint("say where it is: url: https://HOST/mcp")
-		case err != nil:
-			return nil, fault.Wrap(fault.Unsupported, err, "the grant for tools of %s", n.Name)
-		case !label.MatchString(n.Name):
-			return nil, fault.New(fault.Unsupported, "the tool server %s cannot have a name inside", n.Name).WithHint("lower-case letters, digits and hyphens, at most 63")
-		}
-		s := wire.ToolServer{Name: n.Name, Inside: calls.Inside(n.Name), Host: at.Hostname(), Plain: at.Scheme == "http", Path: cmp.Or(at.Path, "/")}
-		if s.Port, err = strconv.Atoi(at.Port()); err != nil {
-			s.Port = map[bool]int{true: 80, false: 443}[s.Plain]
+		s, err := serverOf(n)
+		if err != nil {
+			return nil, err
 		}
 		i, known := place[n.Name]
 		if !known {
 			i = len(servers)
 			place[n.Name], servers = i, append(servers, s)
-		} else if old := servers[i]; old.Host != s.Host || old.Port != s.Port || old.Path != s.Path || old.Plain != s.Plain {
+		} else if old := servers[i]; old.Skill != s.Skill || old.Host != s.Host || old.Port != s.Port || old.Path != s.Path || old.Plain != s.Plain {
 			return nil, fault.New(fault.Unsupported, "the tool server %s has two places", n.Name).WithHint("give one of them another name")
 		}
 		servers[i].Grants = append(servers[i].Grants, n)
 	}
 	return servers, nil
+}
+
+// serverOf is where the tools of a grant are: a skill, or an address.
+func serverOf(n nacre.NamedGrant) (s wire.ToolServer, err error) {
+	if _, err := calls.Read(n); err != nil {
+		return s, fault.Wrap(fault.Unsupported, err, "the grant for tools of %s", n.Name)
+	}
+	s = wire.ToolServer{Name: n.Name, Inside: calls.Inside(n.Name), Skill: n.Detail["skill"]}
+	switch {
+	case !manifest.One(n.Detail["url"], s.Skill):
+		return s, fault.New(fault.Unsupported, "the grant for tools of %s names no place, or two", n.Name).
+			WithHint("say where they are: either url: https://HOST/mcp or skill: NAME")
+	case !label.MatchString(n.Name):
+		return s, fault.New(fault.Unsupported, "the tool server %s cannot have a name inside", n.Name).WithHint("lower-case letters, digits and hyphens, at most 63")
+	case s.Skill != "":
+		return s, nil
+	}
+	at, err := calls.Where(n)
+	if err != nil {
+		return s, fault.Wrap(fault.Unsupported, err, "the grant for tools of %s", n.Name)
+	}
+	s.Host, s.Plain, s.Path = at.Hostname(), at.Scheme == "http", cmp.Or(at.Path, "/")
+	if s.Port, err = strconv.Atoi(at.Port()); err != nil {
+		s.Port = map[bool]int{true: 80, false: 443}[s.Plain]
+	}
+	return s, nil
 }
 
 // insidePath is where every server's MCP is, inside.

@@ -14,6 +14,7 @@ import (
 
 	"nacre"
 	"nacre/gateway/mcp"
+	"nacre/strictjson"
 	"nacre/test/programs"
 )
 
@@ -168,7 +169,7 @@ func TestToolChanged(t *testing.T) {
 	definition := func(text string) string {
 		return `{"name":"get","description":"` + text + `","inputSchema":{"type":"object"}}`
 	}
-	first, err := mcp.Parse([]byte(definition("first")), false)
+	first, err := strictjson.Parse([]byte(definition("first")), false)
 	if err != nil {
 		t.Fatal(err)
 	}

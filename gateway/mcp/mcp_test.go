@@ -37,25 +37,6 @@ func TestReadRequest(t *testing.T) {
 	}
 }
 
-func TestBounds(t *testing.T) {
-	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
-	many := func(n int) []byte { return []byte("[" + strings.Repeat("1,", n-2) + "1]") }
-	for name, c := range map[string]struct {
-		b  []byte
-		ok bool
-	}{"deep": {nested(maxDepth), true}, "deeper": {nested(maxDepth + 1), false}, "many": {many(maxValues), true}, "more": {many(maxValues + 1), false}} {
-		if _, err := Parse(c.b, true); (err == nil) != c.ok {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := Parse([]byte(`{"a":1,"A":2}`), false); err != nil {
-		t.Errorf("a server may have keys that differ in case: %v", err)
-	}
-	if _, err := Parse([]byte(`{"a":1,"\u0061":2}`), false); err == nil {
-		t.Error("but none twice")
-	}
-}
-
 func TestEvents(t *testing.T) {
 	read := func(text string, most int64) (all []string, err error) {
 		e := NewEvents(strings.NewReader(text), most, MaxReply)

@@ -1,3 +1,6 @@
+// Package mcp reads what programs and tool servers say to each other in the Model
+// Context Protocol, strictly: so that nobody downstream reads something else than
+// what was decided upon. What goes on is written anew.
 package mcp
 
 import (
@@ -5,8 +8,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
+
+	"nacre/strictjson"
+)
+
+// MaxRequest and MaxReply bound one message, in bytes.
+const (
+	MaxRequest = 1 << 20
+	MaxReply   = 4 << 20
 )
 
 // The methods that a program may use. Whatever else there is, is denied.
@@ -43,7 +55,7 @@ type Request struct {
 
 // envelope reads the outermost object: known keys only.
 func envelope(b []byte, folded bool, keys ...string) (map[string]any, error) {
-	v, err := Parse(b, folded)
+	v, err := strictjson.Parse(b, folded)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +175,37 @@ func (r Request) Written() ([]byte, error) {
 	if len(params) > 0 {
 		message["params"] = params
 	}
-	return Write(message)
+	return strictjson.Write(message)
+}
+
+// Token is what a program will know the progress of its request by; nil: it wants to
+// hear of none.
+func (r Request) Token() any {
+	meta, _ := r.Params["_meta"].(map[string]any)
+	return meta["progressToken"]
+}
+
+// As is the request under another id, by which its progress is told too.
+func (r Request) As(id json.Number) Request {
+	r.ID = id
+	if r.Token() != nil {
+		r.Params = maps.Clone(r.Params)
+		r.Params["_meta"] = map[string]any{"progressToken": id}
+	}
+	return r
+}
+
+// Cancels is the id of the request that a notification takes back.
+func (r Request) Cancels() any { return r.Params["requestId"] }
+
+// Opening is what begins a conversation, by the name of whoever speaks.
+func Opening(name string) Request {
+	return Request{Method: Initialize, Params: map[string]any{"protocolVersion": versions[0], "clientInfo": map[string]any{"name": name, "version": "1"}}}
+}
+
+// Cancel takes a request back.
+func Cancel(id json.Number) Request {
+	return Request{Method: Cancelled, Params: map[string]any{"requestId": id}}
 }
 
 func only(fields map[string]any, names ...string) map[string]any {
@@ -178,7 +220,7 @@ func only(fields map[string]any, names ...string) map[string]any {
 
 // Digest is the SHA-256 of a value.
 func Digest(v any) string {
-	b, err := Write(v)
+	b, err := strictjson.Write(v)
 	if err != nil {
 		return "" // equal to no digest
 	}
@@ -187,7 +229,7 @@ func Digest(v any) string {
 
 // Refusal is the answer to a request that is not let through.
 func Refusal(id any, code int, why string) []byte {
-	b, err := Write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": why}})
+	b, err := strictjson.Write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": why}})
 	if err != nil {
 		return []byte("{}")
 	}

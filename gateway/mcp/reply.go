@@ -3,7 +3,10 @@ package mcp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+
+	"nacre/strictjson"
 )
 
 // Answer is what a server says: the reply to a request, a notification, or a
@@ -68,10 +71,33 @@ func (a Answer) Heard() bool {
 	return ok && a.ID == nil
 }
 
+// Token is what a notification of progress says that it is about.
+func (a Answer) Token() any { return a.params["progressToken"] }
+
+// About is a notification of progress for whoever has given this token.
+func (a Answer) About(token any) Answer {
+	a.params = maps.Clone(a.params)
+	a.params["progressToken"] = token
+	return a
+}
+
+// For is what a server has said at the beginning, as the reply to a program: in the
+// older of the versions that both speak, as they are named by their day.
+func (a Answer) For(asked Request) Answer {
+	a.ID = asked.ID
+	server, _ := a.Result["protocolVersion"].(string)
+	if theirs, _ := asked.Params["protocolVersion"].(string); Known(theirs) && theirs < server {
+		a.Result = maps.Clone(a.Result)
+		a.Result["protocolVersion"] = theirs
+	}
+	return a
+}
+
 // Definition is what a server says of one tool.
 type Definition struct {
 	Name   string
 	Digest string // of all but what may differ from one time to the next
+	Unseen string // the first character in it that nobody sees; empty: none
 	fields map[string]any
 }
 
@@ -89,7 +115,7 @@ func (a Answer) Definitions() ([]Definition, error) {
 			return nil, errors.New("a tool without a name")
 		}
 		fields = only(fields, "name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution")
-		all = append(all, Definition{name, Digest(fields), fields})
+		all = append(all, Definition{name, Digest(fields), Unseen(fields), fields})
 	}
 	return all, nil
 }
@@ -108,7 +134,7 @@ func (a Answer) Written(method string, tools []Definition) ([]byte, error) {
 	message := map[string]any{"jsonrpc": "2.0", "id": a.ID}
 	if a.Error != nil {
 		message["error"] = only(a.Error, "code", "message", "data")
-		return Write(message)
+		return strictjson.Write(message)
 	}
 	if a.Result == nil {
 		return nil, errors.New("the reply has no result")
@@ -123,6 +149,9 @@ func (a Answer) Written(method string, tools []Definition) ([]byte, error) {
 		if version, _ := a.Result["protocolVersion"].(string); !Known(version) {
 			return nil, fmt.Errorf("the server speaks version %.40q of the protocol, which is not known here", version)
 		}
+		if c := Unseen(result); c != "" {
+			return nil, fmt.Errorf("the server begins with %s, which nobody sees", c)
+		}
 		result["capabilities"] = map[string]any{"tools": map[string]any{"listChanged": true}}
 	case List:
 		list := []any{}
@@ -136,7 +165,7 @@ func (a Answer) Written(method string, tools []Definition) ([]byte, error) {
 		}
 	}
 	message["result"] = result
-	return Write(message)
+	return strictjson.Write(message)
 }
 
 // Notice is a notification as it is passed on.
@@ -145,10 +174,10 @@ func (a Answer) Notice() ([]byte, error) {
 	if params := only(a.params, heard[a.Method]...); len(params) > 0 {
 		message["params"] = params
 	}
-	return Write(message)
+	return strictjson.Write(message)
 }
 
 // Pong answers a server's ping.
 func Pong(id any) ([]byte, error) {
-	return Write(map[string]any{"jsonrpc": "2.0", "id": id, "result": map[string]any{}})
+	return strictjson.Write(map[string]any{"jsonrpc": "2.0", "id": id, "result": map[string]any{}})
 }

@@ -24,6 +24,7 @@ import (
 const (
 	ControlFD = 3 // sequenced-packet socket to the supervisor
 	ConfigFD  = 4 // pipe with the Config, read to its end
+	StreamFD  = 5 // the first of the tool servers' that speak in lines
 )
 
 // Config is all that a gateway knows. The zero value reaches nothing.
@@ -99,6 +100,9 @@ type ToolServer struct {
 	Port   int
 	Plain  bool // without TLS outside: on this machine
 	Path   string
+	Skill  string        // that it is; it has no host then
+	Stream int           // the descriptor at which it speaks in lines, in place of HTTP; 0: none
+	Answer time.Duration // how long an answer may take; 0: the usual
 	Grants []nacre.NamedGrant
 }
 

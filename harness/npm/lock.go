@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"nacre/fault"
-	"nacre/gateway/mcp"
+	"nacre/strictjson"
 )
 
 // Package is one package of a lock file.
@@ -52,7 +52,7 @@ func Parse(file string, data []byte, on Machine) ([]Package, error) {
 	if len(data) > maxLock {
 		return nil, fault.New(fault.Invalid, "%s: the file is larger than 4 MiB", file)
 	}
-	v, err := mcp.Parse(data, true)
+	v, err := strictjson.Parse(data, true)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "%s", file)
 	}

@@ -47,7 +47,7 @@ func TestFindings(t *testing.T) {
 		"zero width":           {body("\nHel\u200blo"), "high hidden-text SKILL.md:6"},
 		"word joiner":          {body("a\u2060b"), "high hidden-text SKILL.md:5"},
 		"selectors":            {body("a\ufe00\ufe01\U000e0100"), "high hidden-text SKILL.md:5"},
-		"selectors on emoji":   {body("❤️\ufe01\ufe02"), "high hidden-text SKILL.md:5"},
+		"selectors on emoji":   {body("\u2764\ufe0f\ufe01\ufe02"), "high hidden-text SKILL.md:5"},
 		"escape":               {body("\x1b[2J"), "high hidden-text SKILL.md:5"},
 		"in another file":      {text("references/a.md", "x\n\u2028y"), "high hidden-text references/a.md:2"},
 		"in the front":         {text(skill.Main, "---\nname: greet\ndescription: \"Gre\u200bets\"\n---\n"), "high hidden-text SKILL.md:3"},
@@ -104,8 +104,8 @@ func TestFindings(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	for name, files := range map[string]fstest.MapFS{
 		"plain":       body("# Greet\n\nSay hello to whoever comes in, in their language: hola, 你好, здравствуйте, नमस्ते.\n"),
-		"emoji":       body("❤️ 👩‍👩‍👧 ☎︎ 1️⃣ ✅"),
-		"joiners":     body("می‌خواهم क्‍ष"),
+		"emoji":       body("\u2764\ufe0f \U0001f469\u200d\U0001f469\u200d\U0001f467 \u260e\ufe0e 1\ufe0f\u20e3 \u2705"),
+		"joiners":     body("می\u200cخواهم क्\u200dष"),
 		"bom":         text("a.md", "\ufeffhello"),
 		"example":     body("GET https://api.example.com/x, http://localhost:8080"),
 		"crlf":        text("a.md", "one\r\ntwo\r\n"),

@@ -16,13 +16,21 @@ const gitFolder = ".git"
 // Copy copies a folder in. Somebody may be changing it: nothing is followed,
 // and what was written is what is read afterwards.
 func (st *Staged) Copy(folder fs.FS) error {
-	c := copier{st, folder}
+	c := copier{to: st, from: folder}
+	return c.folder(".", 0)
+}
+
+// CopyPart copies a folder in without its SKILL.md and what leave gives a reason
+// for, and without marking anything as a program.
+func (st *Staged) CopyPart(folder fs.FS, leave func(name string) (why string)) error {
+	c := copier{st, folder, leave}
 	return c.folder(".", 0)
 }
 
 type copier struct {
-	to   *Staged
-	from fs.FS
+	to    *Staged
+	from  fs.FS
+	leave func(name string) (why string) // nil: all is copied as it is
 }
 
 func (c copier) folder(name string, depth int) error {
@@ -47,6 +55,15 @@ func (c copier) folder(name string, depth int) error {
 		if e.Name() == gitFolder {
 			c.to.note(full + " was left out: it is git's, and no part of a skill")
 			continue
+		}
+		if c.leave != nil && full == skill.Main {
+			continue
+		}
+		if c.leave != nil {
+			if why := c.leave(full); why != "" {
+				c.to.note("left out: " + full + " (" + why + ")")
+				continue
+			}
 		}
 		if err := c.entry(full, e.Type(), depth); err != nil {
 			return err
@@ -78,5 +95,10 @@ func (c copier) entry(full string, kind fs.FileMode, depth int) error {
 	case !mode.IsRegular() || mode&(fs.ModeSetuid|fs.ModeSetgid) != 0:
 		return skill.Odd(full, mode&^fs.ModePerm)
 	}
-	return c.to.File(full, mode&0o111 != 0, f)
+	program := mode&0o111 != 0
+	if program && c.leave != nil {
+		program = false
+		c.to.note(full + " stays as a file, and is no program any more")
+	}
+	return c.to.File(full, program, f)
 }

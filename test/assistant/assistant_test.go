@@ -179,6 +179,9 @@ func checkRequests(t *testing.T, c spoken, requests []fakemodel.Request) {
 			t.Errorf("the last request does not have %q: %s", want, last)
 		}
 	}
+	if c.api == fakemodel.Messages && strings.Count(last, "cache_control") != 2 {
+		t.Errorf("what was said is not cached: %s", last)
+	}
 	if c.api == fakemodel.Gemini && strings.Count(last, "thoughtSignature") != 4 {
 		t.Errorf("the signatures of calls did not come back: %s", last)
 	}

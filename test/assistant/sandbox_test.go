@@ -16,9 +16,15 @@ import (
 	"nacre/test/programs"
 )
 
+// at is a provider of models, and what the gateway is to be asked by.
+type at struct{ provider, model, api, path string }
+
+var anthropic = at{"anthropic", "claude-sonnet-4-5", fakemodel.Messages, "/v1/messages"}
+
 // owner is somebody with a home, a project, a key in the vault and a canary.
 type owner struct {
 	t         *testing.T
+	at        at
 	home, key string
 	model     *fakemodel.Server
 	world     *outside.World
@@ -27,9 +33,9 @@ type owner struct {
 // canary is what no agent may see.
 const canary = "canary-41f0a7c2"
 
-func newOwner(t *testing.T, script func(home string) []fakemodel.Step) *owner {
+func newOwner(t *testing.T, a at, script func(home string) []fakemodel.Step) *owner {
 	t.Helper()
-	o := &owner{t: t, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text()}
+	o := &owner{t: t, at: a, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text()}
 	o.model = &fakemodel.Server{Key: o.key, Script: fakemodel.Script{Steps: script(o.home)}}
 	var err error
 	if o.world, err = outside.New(o.model); err != nil {
@@ -49,7 +55,7 @@ func newOwner(t *testing.T, script func(home string) []fakemodel.Step) *owner {
 		t.Fatal(err)
 	}
 	o.write("agents/assistant/nacre-assistant", string(program), 0o700)
-	o.write("agent.yaml", string(manifest), 0o600)
+	o.write("agent.yaml", strings.Replace(string(manifest), `provider: anthropic, models: ["claude-*"]`, "provider: "+a.provider+", models: ["+a.model+"]", 1), 0o600)
 	o.write("policy/authority.pem", o.world.Authority, 0o600)
 	o.write("policy/policy.yaml", string(policy)+o.world.Upstream("~/policy/authority.pem"), 0o600)
 	o.write("project/sums.txt", "1 + 1 = 3\n", 0o600)
@@ -57,7 +63,7 @@ func newOwner(t *testing.T, script func(home string) []fakemodel.Step) *owner {
 	o.write("project/.git/config", "[core]\n", 0o600)
 	o.write("project/.vscode/tasks.json", "{}", 0o600)
 	o.write(".ssh/id_ed25519", canary, 0o600)
-	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", "anthropic")
+	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", a.provider)
 	set.Env, set.Stdin = []string{"HOME=" + o.home}, strings.NewReader(o.key)
 	if out, err := set.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
@@ -103,7 +109,7 @@ func (o *owner) check(out string) {
 		o.t.Errorf("somebody got out as far as the proxy: %q", s)
 	}
 	for _, q := range o.model.Requests() {
-		if q.Key != o.key || q.API != fakemodel.Messages || !strings.HasPrefix(q.Path, "/v1/messages") {
+		if q.Key != o.key || q.API != o.at.api || !strings.HasPrefix(q.Path, o.at.path) {
 			o.t.Errorf("%s %s came with the key %q", q.Method, q.Path, q.Key)
 		}
 		if bytes.Contains(q.Body, []byte(canary)) || bytes.Contains(q.Body, []byte(o.key)) {
@@ -115,9 +121,16 @@ func (o *owner) check(out string) {
 	}
 }
 
-// TestSandboxed: in a real sandbox, by the real gateway, with the key in the vault.
+// TestSandboxed: in a real sandbox, by the real gateway, with the key in the vault,
+// at each provider that the gateway knows.
 func TestSandboxed(t *testing.T) {
-	o := newOwner(t, func(string) []fakemodel.Step {
+	for _, a := range []at{anthropic, {"openai", "gpt-5", fakemodel.Responses, "/v1/responses"}, {"gemini", "gemini-2.5-flash", fakemodel.Gemini, "/v1beta/models/"}} {
+		t.Run(a.provider, func(t *testing.T) { sandboxed(t, a) })
+	}
+}
+
+func sandboxed(t *testing.T, a at) {
+	o := newOwner(t, a, func(string) []fakemodel.Step {
 		return []fakemodel.Step{
 			{Calls: []fakemodel.Use{use("read", map[string]any{"path": "sums.txt"}), use("bash", map[string]any{"command": "env"})}},
 			{Calls: []fakemodel.Use{use("edit", map[string]any{"path": "sums.txt", "old": "3", "new": "2"}), use("fetch", map[string]any{"url": "http://stranger.example/"})}},
@@ -130,7 +143,7 @@ func TestSandboxed(t *testing.T) {
 	}
 	o.check(out)
 	all := o.model.Requests()
-	if len(all) != 3 || !bytes.Contains(all[2].Body, []byte("failed")) && !bytes.Contains(all[2].Body, []byte(`"is_error":true`)) {
+	if len(all) != 3 || !bytes.Contains(all[2].Body, []byte("stranger.example: no such host")) && !bytes.Contains(all[2].Body, []byte("lookup stranger.example")) {
 		t.Errorf("%d requests; a page of a stranger's did not fail", len(all))
 	}
 }
@@ -140,7 +153,7 @@ func TestSandboxed(t *testing.T) {
 func TestHijacked(t *testing.T) {
 	programs.Needs(t, "curl", "git")
 	const collector, nameless = "collector.evil.test", "192.0.2.7"
-	o := newOwner(t, func(home string) []fakemodel.Step {
+	o := newOwner(t, anthropic, func(home string) []fakemodel.Step {
 		return fakemodel.Hijacked(fakemodel.Targets{Home: home, Collector: collector, Address: nameless, Provider: "http://anthropic.model.nacre.internal"})
 	})
 	out := o.run(t.Context())

@@ -17,7 +17,7 @@ func Dir() (dir string, remove func(), err error) {
 	if dir := os.Getenv("NACRE_BIN"); dir != "" {
 		return dir, func() {}, nil
 	}
-	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-harness", "nacre/cmd/nacre-attack")
+	return build("nacre/cmd/nacre", "nacre/cmd/nacre-init", "nacre/cmd/nacre-image", "nacre/cmd/nacre-gateway", "nacre/cmd/nacre-bridge", "nacre/cmd/nacre-harness", "nacre/cmd/nacre-attack")
 }
 
 // WithAssistant is the same with nacre-assistant, which takes a minute to build the

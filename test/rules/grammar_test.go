@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"nacre/channel"
 	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
@@ -20,11 +21,14 @@ func TestShownFilesParse(t *testing.T) {
 	parse := func(where, text string) {
 		seen++
 		var err error
-		if strings.Contains(text, "\nheadless:") {
+		switch {
+		case filepath.Base(where) == channel.File:
+			_, err = channel.Parse([]byte(text))
+		case strings.Contains(text, "\nheadless:"):
 			_, err = harness.Parse(where, []byte(text))
-		} else if strings.Contains(text, "\nname:") {
+		case strings.Contains(text, "\nname:"):
 			_, err = manifest.Parse(where, []byte(text))
-		} else {
+		default:
 			_, err = policy.Parse(where, []byte(text))
 		}
 		if err != nil {

@@ -65,6 +65,12 @@ func (m messages) request(r assistant.Request) (anthropic.MessageNewParams, erro
 	for _, one := range r.Messages {
 		q.Messages = append(q.Messages, m.message(one))
 	}
+	if n := len(q.Messages); n > 0 { // what was said so far costs a tenth when it is said again
+		blocks := q.Messages[n-1].Content
+		if c := blocks[len(blocks)-1].GetCacheControl(); c != nil {
+			*c = lasting
+		}
+	}
 	return q, nil
 }
 

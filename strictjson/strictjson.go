@@ -1,23 +1,21 @@
-// Package mcp reads what programs and tool servers say to each other in the Model
-// Context Protocol, strictly: so that nobody downstream reads something else than
-// what was decided upon. What goes on is written anew.
-package mcp
+// Package strictjson reads JSON that a stranger has written: so that nobody who reads
+// it again reads something else than what was decided upon.
+package strictjson
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 const (
-	// MaxRequest and MaxReply bound one message, in bytes.
-	MaxRequest = 1 << 20
-	MaxReply   = 4 << 20
-
 	maxDepth  = 64
 	maxValues = 100_000 // in one message: many small ones need more memory than bytes
 )
@@ -118,6 +116,64 @@ func fold(name string) string {
 		}
 		return least
 	}, name)
+}
+
+// Decode reads one JSON object into a struct: keys that it has, spelled as they are,
+// and no null.
+func Decode(b []byte, into any) error {
+	v, err := Parse(b, true)
+	if err == nil {
+		err = exact(v, reflect.TypeOf(into).Elem())
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+// exact refuses keys that a type has not: json.Unmarshal takes others for them.
+func exact(v any, t reflect.Type) error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch v := v.(type) {
+	case nil:
+		return errors.New("null says nothing here")
+	case []any:
+		if t.Kind() != reflect.Slice {
+			return errors.New("there is a list where none is expected")
+		}
+		for _, item := range v {
+			if err := exact(item, t.Elem()); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		if t.Kind() != reflect.Struct {
+			return errors.New("there is an object where none is expected")
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			field, ok := fieldOf(t, name)
+			if !ok {
+				return fmt.Errorf("the key %.40q is not known here", name)
+			}
+			if err := exact(v[name], field.Type); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// fieldOf is the field of a struct that has a key.
+func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name == key && name != "-" {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
 }
 
 // Write is a value as JSON, always the same for the same value.
