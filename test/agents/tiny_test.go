@@ -241,6 +241,9 @@ func TestTinyTampered(t *testing.T) {
 	if !strings.Contains(out, "was changed since it was installed") || strings.Contains(out, "evil\n") {
 		t.Errorf("%s", out)
 	}
+	if left, _ := filepath.Glob(filepath.Join(r.home, ".cache/nacre/layers/*.json")); left != nil {
+		t.Errorf("what was installed is told beside it: %q", left)
+	}
 	layer := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(programs[0]))))
 	if err := os.RemoveAll(layer); err != nil {
 		t.Fatal(err)
