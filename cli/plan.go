@@ -17,6 +17,7 @@ import (
 	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/terminal"
+	"nacre/toolserver"
 )
 
 type planOptions struct {
@@ -48,6 +49,7 @@ end with 1 if anything is added.`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
 	o.flags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("skill", app.skillNames) // it fails only for a flag that there is not
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
@@ -85,7 +87,8 @@ func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
 	if p, err = grant.Compile(c); err != nil {
 		return p, err
 	}
-	return p, (&launch.Launcher{Budgets: who.budgetDir()}).Supports(p) // or a run would refuse it
+	l := launch.Launcher{Budgets: who.budgetDir(), Skills: func(string) (*toolserver.Server, error) { return nil, nil }} // none is started here
+	return p, l.Supports(p)                                                                                              // or a run would refuse it
 }
 
 func (o *planOptions) run(command []string) error {

@@ -7,10 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre/fault"
+	"nacre/harness"
 	"nacre/skill"
 	"nacre/skill/check"
 	"nacre/skill/lock"
 	"nacre/skill/store"
+	"nacre/skills"
 	"nacre/terminal"
 )
 
@@ -113,11 +115,11 @@ func (app *App) inspect(st *store.Staged, l *lock.File, accept bool) ([]string, 
 		return nil, err
 	}
 	defer files.Close()
-	names := builtInSkills()
+	var names []string
 	for _, e := range l.Skills {
 		names = append(names, e.Name)
 	}
-	list, err := check.Look(st.Skill(), files, names)
+	list, err := check.Look(st.Skill(), files, names, builtInSkills())
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +141,7 @@ func (app *App) printFindings(list []check.Finding) {
 
 // builtInSkills are names that a skill of somebody else could be mistaken for.
 func builtInSkills() []string {
-	return []string{"assistant", "claude-code", "codex", "opencode", "gemini", "gemini-cli", "qwen-code", "pi", "command"}
+	return append(harness.BuiltIn(skills.Files), "assistant")
 }
 
 // printSkill prints a skill for people, with what it asks for.

@@ -53,7 +53,7 @@ func (app *App) showSkill(name string, asJSON, body bool) error {
 		return err
 	}
 	defer files.Close()
-	findings, err := check.Look(s, files, builtInSkills())
+	findings, err := check.Look(s, files, nil, builtInSkills())
 	if err != nil {
 		return err
 	}

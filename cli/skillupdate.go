@@ -70,7 +70,7 @@ func (o *skillUpdateOptions) run(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
-		if err := o.one(ctx, who, s, l, *e); err != nil {
+		if err := o.one(ctx, who, s, *e); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func (o *skillUpdateOptions) run(ctx context.Context, names []string) error {
 }
 
 // one updates one skill.
-func (o *skillUpdateOptions) one(ctx context.Context, who owner, s *shelf.Shelf, l *lock.File, old lock.Entry) error {
+func (o *skillUpdateOptions) one(ctx context.Context, who owner, s *shelf.Shelf, old lock.Entry) error {
 	from, path := old.Source, old.Path
 	if o.from != "" {
 		from, path = o.from, o.path
@@ -114,7 +114,8 @@ func (o *skillUpdateOptions) one(ctx context.Context, who owner, s *shelf.Shelf,
 	if err := o.show(s, st, old, found); err != nil {
 		return err
 	}
-	if e.Accepted, err = o.app.inspect(st, without(l, old.Name), o.accept); err != nil {
+	// Its name is no news, whatever else there is by now.
+	if e.Accepted, err = o.app.inspect(st, &lock.File{}, o.accept); err != nil {
 		return err
 	}
 	if err := o.agree(e.Name); err != nil {
@@ -125,13 +126,6 @@ func (o *skillUpdateOptions) one(ctx context.Context, who owner, s *shelf.Shelf,
 	}
 	_, err = fmt.Fprintf(o.app.Out, "%s: updated\n", e.Name)
 	return err
-}
-
-// without is a lock without one entry.
-func without(l *lock.File, name string) *lock.File {
-	other := &lock.File{Version: l.Version, Skills: append([]lock.Entry{}, l.Skills...)}
-	other.Remove(name)
-	return other
 }
 
 // pin puts the new entry in the place of the old one, if that is still there.

@@ -49,7 +49,8 @@ type installed struct {
 
 // Where a harness's things are inside.
 const (
-	agentStarter = "/opt/nacre/nacre-harness"
+	agentStarter = ownPrograms + "/nacre-harness"
+	ownPrograms  = "/opt/nacre"
 	keptHome     = "/opt/nacre-home"
 )
 
@@ -66,7 +67,10 @@ func (w *with) flags(cmd *cobra.Command) {
 // nacre.lock, or a folder.
 func (w *with) find(app *App, o owner, c *grant.Input) (err error) {
 	if strings.Contains(w.skill, "/") {
-		return w.read(w.skill, c)
+		if err := w.read(w.skill); err != nil {
+			return err
+		}
+		return signers(w.harness.Skill, w.harness.Skill.Signature, c.Policy, c.Ceiling)
 	}
 	w.builtIn = slices.Contains(harness.BuiltIn(skills.Files), w.skill)
 	if !w.builtIn {
@@ -74,21 +78,25 @@ func (w *with) find(app *App, o owner, c *grant.Input) (err error) {
 		if err != nil {
 			return err
 		}
-		if list, err := owned.Lock(); err == nil && list.Find(w.skill) != nil {
+		list, err := owned.Lock()
+		if err != nil {
+			return err
+		}
+		if list.Find(w.skill) != nil {
 			_, e, err := usable(owned, w.skill, c.Policy, c.Ceiling)
 			if err != nil {
 				return err
 			}
 			c.Lock = e.Name
-			return w.read(owned.Folder(e), c)
+			return w.read(owned.Folder(e))
 		}
 	}
 	w.harness, err = harness.Find(skills.Files, w.skill)
 	return remedy.Hint(err)
 }
 
-// read reads a harness from a folder, and holds its signature to the policies.
-func (w *with) read(folder string, c *grant.Input) error {
+// read reads a harness from a folder.
+func (w *with) read(folder string) error {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return fault.Wrap(fault.NotFound, err, "%s", w.skill)
@@ -101,10 +109,7 @@ func (w *with) read(folder string, c *grant.Input) error {
 	if w.harness, err = harness.Read(root); err != nil {
 		return err
 	}
-	if err := w.harness.Skill.Called(filepath.Base(folder)); err != nil {
-		return err
-	}
-	return signers(w.harness.Skill, w.harness.Skill.Signature, c.Policy, c.Ceiling)
+	return w.harness.Skill.Called(filepath.Base(folder))
 }
 
 // declare makes what a harness declares the manifest, and its task the command. What
@@ -200,12 +205,17 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 		w.kept = filepath.Join(o.homes, w.home)
 		own(w.kept, keptHome, nacre.Write, "the home that is kept")
 	}
+	programs := map[string]string{w.harness.Program: "the agent"}
 	if c.Manifest.Command[0] == agentStarter {
-		program, err := install.Beside(app.Program, "nacre-harness")
+		programs[path.Base(agentStarter)] = "starts the agent"
+	}
+	delete(programs, "")
+	for name, why := range programs {
+		program, err := install.Beside(app.Program, name)
 		if err != nil {
 			return err
 		}
-		own(program, agentStarter, nacre.Read, "starts the agent")
+		own(program, path.Join(ownPrograms, name), nacre.Read, why)
 	}
 	return nil
 }

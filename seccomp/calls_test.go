@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,4 +105,23 @@ func conditions() (text string) {
 		}
 	}
 	return text
+}
+
+// TestOnly: of a filter for few calls nothing is left but these, under their
+// conditions; of one for none, nothing.
+func TestOnly(t *testing.T) {
+	for _, arch := range []Arch{AMD64, ARM64} {
+		for _, only := range [][]string{{}, {"read", "socket", "mount", "nosuchcall"}} {
+			tb, base := table(t, Options{Arch: arch, Loopback: true, Only: only}), table(t, Options{Arch: arch, Loopback: true})
+			for _, n := range tb.numbers {
+				for _, v := range interesting(base) {
+					args := [6]uint64{v, v, v, v, v, v}
+					want := slices.Contains(only, n.name) && base.Judge(n.number, args).Permit
+					if got := tb.Judge(n.number, args).Permit; got != want {
+						t.Fatalf("%s: %s of %v: permitted: %v", arch, n.name, only, got)
+					}
+				}
+			}
+		}
+	}
 }

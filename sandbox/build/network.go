@@ -1,7 +1,6 @@
 package build
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -118,16 +117,23 @@ func converse(l blueprint.Netlink) (int, error) {
 	if err == nil {
 		err = unix.Sendto(fd, l.Messages, 0, kernel)
 	}
-	for acks := 0; err == nil && acks < l.Acks; acks++ {
-		answer := make([]byte, 4<<10) // struct nlmsghdr, then struct nlmsgerr (netlink(7))
-		_, _, err = unix.Recvfrom(fd, answer, 0)
-		kind, code := binary.NativeEndian.Uint16(answer[4:]), int32(binary.NativeEndian.Uint32(answer[16:]))
-		switch {
-		case err != nil:
-		case kind != unix.NLMSG_ERROR:
-			err = errors.New("the kernel says something else")
-		case code != 0:
-			err = syscall.Errno(-code)
+	answer := make([]byte, 64<<10)
+	for acks := 0; err == nil && acks < l.Acks; {
+		var n int
+		if n, _, err = unix.Recvfrom(fd, answer, 0); err != nil {
+			break
+		}
+		messages, parsed := syscall.ParseNetlinkMessage(answer[:n])
+		err = parsed
+		for _, m := range messages {
+			if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
+				continue
+			}
+			// Little-endian, as both architectures are: minus the error, or 0.
+			if code := int32(m.Data[0]) | int32(m.Data[1])<<8 | int32(m.Data[2])<<16 | int32(m.Data[3])<<24; code != 0 {
+				return fd, syscall.Errno(-code)
+			}
+			acks++
 		}
 	}
 	return fd, err

@@ -18,7 +18,8 @@ import (
 // Calls are the system calls that are left, each under the condition that the
 // base list of package seccomp has for it.
 func Enter(calls []string, noLandlock bool) error {
-	table, err := seccomp.NewTable(seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: true, Only: calls})
+	table, err := seccomp.NewTable(seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: true,
+		Only: append([]string{}, calls...)}) // never nil, which would be all
 	if err != nil {
 		return err
 	}

@@ -76,11 +76,12 @@ type look struct {
 	count            [2]int // by severity
 }
 
-// Look looks at a skill: names are those that it could be mistaken for.
-func Look(s *skill.Skill, files fs.FS, names []string) ([]Finding, error) {
+// Look looks at a skill: it could be mistaken for others of the owner's, and for
+// Nacre's own.
+func Look(s *skill.Skill, files fs.FS, others, own []string) ([]Finding, error) {
 	l := &look{skill: s, forms: forms(), seen: map[Finding]bool{}}
 	l.address, l.clients = network()
-	l.names(names)
+	l.names(others, own)
 	l.whole()
 	for _, f := range s.Files {
 		if err := l.file(files, f); err != nil {

@@ -22,7 +22,7 @@ func found(t *testing.T, files fstest.MapFS, names ...string) []Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := Look(s, files, names)
+	list, err := Look(s, files, names, []string{"codex"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +137,8 @@ func TestTyposquat(t *testing.T) {
 		"opencode-skill":  {[]string{"opencode"}, true},
 		"pdf":             {[]string{"pi", "pdfs"}, false},
 		"modern-weather":  {[]string{"modem-weather"}, true},
+		"codex":           {nil, true},
+		"codexx":          {nil, true},
 		"gernini":         {[]string{"gemini"}, true},
 		"something-else":  {[]string{"claude-code", "codex"}, false},
 		"weather-reports": {[]string{"weather-report"}, true},
@@ -167,7 +169,7 @@ func FuzzLook(f *testing.F) {
 		if err != nil {
 			return
 		}
-		list, err := Look(s, files, []string{"great"})
+		list, err := Look(s, files, []string{"great"}, nil)
 		if err != nil || len(list) == 0 || len(list) > 2*maxFindings+2 {
 			t.Fatalf("%v %v", list, err)
 		}

@@ -75,10 +75,12 @@ func (l *look) called(f skill.File) {
 }
 
 // names says for which others the skill could be taken.
-func (l *look) names(others []string) {
+func (l *look) names(others, own []string) {
 	mine := shape(l.skill.Name)
-	for _, other := range others {
+	for _, other := range slices.Concat(others, own) {
 		switch {
+		case other == l.skill.Name && slices.Contains(own, other):
+			l.add(High, Typosquat, skill.Main, "%s is the name of one of Nacre's own", other)
 		case other == l.skill.Name:
 		case shape(other) == mine, len(other) > 4 && remedy.Near(l.skill.Name, []string{other}) != "" && len(l.skill.Name) > 4:
 			l.add(High, Typosquat, skill.Main, "the name %s could be mistaken for %s", l.skill.Name, other)

@@ -36,8 +36,21 @@ const (
 	outgoing = "out"
 )
 
+// tries is how often a new folder may be swept away by another nacre before it
+// is locked.
+const tries = 10
+
 // Stage begins a skill.
-func (s *Store) Stage() (*Staged, error) {
+func (s *Store) Stage() (st *Staged, err error) {
+	for range tries {
+		if st, err = s.stage(); err == nil {
+			return st, nil
+		}
+	}
+	return nil, err
+}
+
+func (s *Store) stage() (*Staged, error) {
 	dir := filepath.Join(s.dir, temporary+rand.Text())
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, failed(err)

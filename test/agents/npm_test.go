@@ -39,8 +39,8 @@ func (r *run) install() {
 		r.t.Skipf("needs npm's registry: %v %v", err, bad)
 	}
 	r.environment = []string{"XDG_CACHE_HOME=" + filepath.Dir(cache), "npm_config_registry=" + registry.String()}
-	r.world.installs(registry.Hostname() + ":443")
-	defer r.world.installs("")
+	r.world.Installs(registry.Hostname() + ":443")
+	defer r.world.Installs("")
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer cancel()
 	args := append([]string{"harness", "install"}, programs.Tiers()...)

