@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nacre/fault"
+	"nacre/gateway/model"
 	"nacre/grant"
 	"nacre/harness"
 	"nacre/manifest"
@@ -70,6 +71,10 @@ func (app *App) withoutName(cmd *cobra.Command, err error) error {
 }
 
 func (app *App) listHarnesses() error {
+	known, err := model.Providers()
+	if err != nil {
+		return err
+	}
 	t := table{heading: []string{"HARNESS", "WAYS", "MODELS", "KEY", "DESCRIPTION"}}
 	for _, name := range harness.BuiltIn(skills.Files) {
 		h, err := harness.Find(skills.Files, name)
@@ -79,7 +84,10 @@ func (app *App) listHarnesses() error {
 		providers, keys := []string{}, []string{}
 		if c := h.Skill.Capabilities; c != nil {
 			for _, m := range c.Models {
-				providers, keys = append(providers, m.Provider), append(keys, "nacre secret set "+m.Provider)
+				providers = append(providers, m.Provider)
+				if known[m.Provider].Slot != "" { // a model on this machine has no key
+					keys = append(keys, "nacre secret set "+m.Provider)
+				}
 			}
 		}
 		about, _, _ := strings.Cut(h.Skill.Description, ". ")

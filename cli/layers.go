@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -28,7 +29,7 @@ func (w *with) install(ctx context.Context, app *App, who owner, c grant.Input) 
 	if len(w.layers) == 0 {
 		return nil
 	}
-	store, err := layer.Open(who.layerDir())
+	store, err := layer.Open(who.layerDir(), filepath.Join(who.state, "layers"))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/terminal"
+	"nacre/toolserver"
 )
 
 type planOptions struct {
@@ -86,7 +87,8 @@ func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
 	if p, err = grant.Compile(c); err != nil {
 		return p, err
 	}
-	return p, (&launch.Launcher{Budgets: who.budgetDir()}).Supports(p) // or a run would refuse it
+	l := launch.Launcher{Budgets: who.budgetDir(), Skills: func(string) (*toolserver.Server, error) { return nil, nil }} // none is started here
+	return p, l.Supports(p)                                                                                              // or a run would refuse it
 }
 
 func (o *planOptions) run(command []string) error {

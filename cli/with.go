@@ -1,30 +1,22 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"io"
-	"os"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
-	"nacre"
 	"nacre/compile"
 	"nacre/fault"
 	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/harness"
-	"nacre/harness/layer"
 	"nacre/harness/npm"
-	"nacre/install"
 	"nacre/manifest"
-	"nacre/policy"
 	"nacre/remedy"
 	"nacre/skill"
 	"nacre/skills"
@@ -49,7 +41,8 @@ type installed struct {
 
 // Where a harness's things are inside.
 const (
-	agentStarter = "/opt/nacre/nacre-harness"
+	agentStarter = ownPrograms + "/nacre-harness"
+	ownPrograms  = "/opt/nacre"
 	keptHome     = "/opt/nacre-home"
 )
 
@@ -155,65 +148,6 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	return w.place(app, o, c)
 }
 
-// workFolder is where the first granted folder is inside; the home where there is
-// none.
-func workFolder(files []manifest.File, o owner) string {
-	for _, f := range files {
-		host, err := policy.Resolve(f.Path, o.cwd, o.home, f.Origin)
-		if err != nil || f.Preset != "" {
-			continue
-		}
-		if st, err := os.Stat(host); err == nil && st.IsDir() {
-			return cmp.Or(f.At, path.Join(compile.Work, path.Base(host)))
-		}
-	}
-	return compile.Home
-}
-
-// limitsOr are limits, and where they say nothing, others.
-func limitsOr(l, others manifest.Limits) manifest.Limits {
-	mine := l.Each()
-	for i, other := range others.Each() {
-		if mine[i].N == 0 {
-			*mine[i].Amount = *other.Amount
-		}
-	}
-	return l
-}
-
-// place grants the harness what is Nacre's own: its layers, what starts it, and the
-// folder of a home that is kept.
-func (w *with) place(app *App, o owner, c *grant.Input) error {
-	own := func(path, at string, access nacre.Access, why string) {
-		c.Files = append(c.Files, manifest.File{Path: path, At: at, Access: access, Reason: why, Origin: nacre.Origin{File: nacre.OriginBuiltIn}})
-	}
-	for _, l := range w.harness.Layers {
-		packages, err := w.harness.Packages(l, npm.For(runtime.GOARCH))
-		if err != nil {
-			return err
-		}
-		address := npm.Address(packages)
-		path := layer.Path(o.layerDir(), address)
-		w.layers = append(w.layers, installed{l, address, path})
-		own(path, l.At, nacre.Read, "packages of "+w.harness.Skill.Name)
-	}
-	if w.home != "" {
-		if err := skill.CheckName(w.home); err != nil {
-			return flagFault("--home", err)
-		}
-		w.kept = filepath.Join(o.homes, w.home)
-		own(w.kept, keptHome, nacre.Write, "the home that is kept")
-	}
-	if c.Manifest.Command[0] == agentStarter {
-		program, err := install.Beside(app.Program, "nacre-harness")
-		if err != nil {
-			return err
-		}
-		own(program, agentStarter, nacre.Read, "starts the agent")
-	}
-	return nil
-}
-
 // decide tells how the agent is run: a task is done without anybody there.
 func (w *with) decide(tty bool, words []string) {
 	if w.mode = harness.Headless; tty && len(words) == 0 {
@@ -244,24 +178,4 @@ func (w *with) ready(ctx context.Context, app *App, who owner, c grant.Input, qu
 		}
 	}
 	return w.hold()
-}
-
-// hold makes the folder of a home that is kept, and sees to it that no other run
-// keeps it too.
-func (w *with) hold() (io.Closer, error) {
-	if w.kept == "" {
-		return io.NopCloser(nil), nil
-	}
-	if err := os.MkdirAll(w.kept, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Exhausted, err, "the home %s cannot be kept", w.home)
-	}
-	f, err := os.Open(w.kept)
-	if err != nil {
-		return nil, fault.Wrap(fault.Exhausted, err, "the home %s cannot be kept", w.home)
-	}
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		f.Close()
-		return nil, fault.New(fault.Conflict, "another run has the home %s", w.home).WithHint("wait for it, or give --home another name")
-	}
-	return f, nil
 }

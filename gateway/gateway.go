@@ -64,14 +64,23 @@ func Calls() []string {
 	}
 }
 
-// Main talks with the supervisor until that is gone. The sandbox waits for its keys
-// alone: what is configured is read while that is being built.
-func Main(control *wire.Conn, configured func() (wire.Config, error)) error {
-	k, err := newKeys()
-	if err == nil {
-		err = control.Send(wire.Message{Hello: &wire.Hello{Root: k.signer.root(), SSH: k.porter.known}})
+// Main has the process confined and talks with the supervisor until that is gone. The
+// sandbox waits for the keys alone, so they are made at once; nothing is read before the
+// process is confined.
+func Main(control *wire.Conn, confine func() error, configured func() (wire.Config, error)) error {
+	var k keys
+	greeted := make(chan error, 1)
+	go func() {
+		var err error
+		if k, err = newKeys(); err == nil {
+			err = control.Send(wire.Message{Hello: &wire.Hello{Root: k.signer.root(), SSH: k.porter.known}})
+		}
+		greeted <- err
+	}()
+	if err := confine(); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := <-greeted; err != nil {
 		return err
 	}
 	config, err := configured()

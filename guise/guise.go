@@ -6,6 +6,9 @@ package guise
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+
+	"golang.org/x/sys/unix"
 )
 
 // Etc is the content of files in /etc, by their names. The same sandbox always
@@ -28,6 +31,20 @@ func Proc(sandbox string) map[string]string {
 	m := identifier("boot:" + sandbox)
 	boot := m[:8] + "-" + m[8:12] + "-4" + m[13:16] + "-a" + m[17:20] + "-" + m[20:32]
 	return map[string]string{"cmdline": "\n", "sys/kernel/random/boot_id": boot + "\n"}
+}
+
+// Clocks are the offsets that have a machine's uptime begin now: that of the host
+// identifies it.
+func Clocks() (offsets string) {
+	for _, clock := range []struct {
+		name string
+		id   int32
+	}{{"monotonic", unix.CLOCK_MONOTONIC}, {"boottime", unix.CLOCK_BOOTTIME}} {
+		var now unix.Timespec
+		_ = unix.ClockGettime(clock.id, &now) // a clock that is not there has no offset
+		offsets += fmt.Sprintf("%s -%d 0\n", clock.name, now.Sec)
+	}
+	return offsets
 }
 
 // identifier is a stable one made up for a sandbox.

@@ -36,6 +36,7 @@ type Harness struct {
 type Grammar struct {
 	Version      int                          `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Layers       []Layer                      `yaml:"layers" about:"what is installed for it, read-only; none: it is on the machine, or in the image"`
+	Program      string                       `yaml:"program" oneof:"nacre-assistant" about:"a program that comes with Nacre, which is then at /opt/nacre"`
 	Command      []string                     `yaml:"command" about:"the program, with the arguments that it always gets; {arch} is x64 or arm64, {machine} x86_64 or aarch64; an argument with {model} is left out where no model is named"`
 	Headless     []string                     `yaml:"headless" about:"the arguments for a task without anybody there; {prompt} is the task, {arguments} all words of it, {model} the model"`
 	Interactive  []string                     `yaml:"interactive" about:"the arguments on a terminal; left out: it has nothing to show there"`

@@ -15,7 +15,7 @@ import (
 
 var (
 	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$`)
 )
 
@@ -38,7 +38,7 @@ func (m *Manifest) Check() error {
 // CheckVariable refuses what cannot be, or must not be, in an environment.
 func CheckVariable(name string, v Variable) error {
 	switch {
-	case !variable.MatchString(name):
+	case len(name) > 128 || !variable.MatchString(name):
 		return strict.Invalid(v.Origin, "environment: %q is not a variable's name", name)
 	case name == "HOME" || name == "USER" || name == "LOGNAME":
 		return strict.Invalid(v.Origin, "environment: %s is always the sandbox's own", name)
@@ -186,19 +186,6 @@ func (n *Network) checkPreset() error {
 		return strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
 	}
 	return nil
-}
-
-// Narrow is an entry of a preset, as the entry that names the preset has it.
-func (n Network) Narrow(by Network) (Network, error) {
-	n.Origin, n.Reason = by.Origin, by.Reason
-	n.Bytes, n.Rate, n.Connections = by.Bytes, by.Rate, by.Connections
-	if by.Paths != nil {
-		n.Paths = by.Paths
-	}
-	if by.Push != nil && slices.Contains(n.Methods, Fetch) {
-		n.Push, n.Methods = by.Push, append(slices.Clone(n.Methods), Push)
-	}
-	return n, n.Check()
 }
 
 // goodPath accepts a path pattern that has only one spelling.

@@ -44,6 +44,7 @@ func TestParseRefuses(t *testing.T) {
 		"env own":           {"environment: {HOME: /x}", "always the sandbox's own"},
 		"env number":        {"environment: {A: 1}", "expected text"},
 		"env NUL":           {`environment: {A: "a\0"}`, "NUL"},
+		"env name long":     {"environment: {" + strings.Repeat("A", 129) + ": x}", "not a variable's name"},
 		"env long":          {"environment: {A: " + strings.Repeat("x", 40000) + "}", "32 KiB"},
 		"host upper":        {"network: [Example.com]", "lower-case host name"},
 		"host dot":          {"network: [example.com.]", "lower-case host name"},

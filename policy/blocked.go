@@ -76,17 +76,12 @@ func (b *Blocked) Match(name string) (pattern string, ok bool) {
 // folder itself.
 func (b *Blocked) MatchEntry(parents []string, name string) (pattern string, ok bool) {
 	folded := fold(name)
-	for _, c := range b.exact[folded] {
-		if c.matches(parents, folded) {
-			return c.pattern, true
-		}
-	}
-	for _, c := range b.globs {
-		if !strings.HasPrefix(folded, c.prefix) || !strings.HasSuffix(folded, c.suffix) {
-			continue // most names leave here
-		}
-		if c.matches(parents, folded) && !(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
-			return c.pattern, true
+	for _, list := range [][]blocker{b.exact[folded], b.globs} {
+		for _, c := range list {
+			if strings.HasPrefix(folded, c.prefix) && strings.HasSuffix(folded, c.suffix) && // most names leave here
+				c.matches(parents, folded) && !(path.Base(c.folded) == ".env.*" && slices.Contains(harmless, folded)) {
+				return c.pattern, true
+			}
 		}
 	}
 	return "", false

@@ -83,7 +83,7 @@ func expand(asked []manifest.Network) (all []manifest.Network, err error) {
 			return nil, err
 		}
 		for _, e := range l.Network {
-			narrowed, err := e.Narrow(n)
+			narrowed, err := narrow(e, n)
 			if err != nil {
 				return nil, err
 			}
@@ -91,4 +91,17 @@ func expand(asked []manifest.Network) (all []manifest.Network, err error) {
 		}
 	}
 	return all, nil
+}
+
+// narrow is an entry of a preset, as the entry that names the preset has it.
+func narrow(n, by manifest.Network) (manifest.Network, error) {
+	n.Origin, n.Reason = by.Origin, by.Reason
+	n.Bytes, n.Rate, n.Connections = by.Bytes, by.Rate, by.Connections
+	if by.Paths != nil {
+		n.Paths = by.Paths
+	}
+	if by.Push != nil && slices.Contains(n.Methods, manifest.Fetch) {
+		n.Push, n.Methods = by.Push, append(slices.Clone(n.Methods), manifest.Push)
+	}
+	return n, n.Check()
 }

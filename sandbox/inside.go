@@ -3,14 +3,13 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/spawn"
 )
 
 // Inside is a running sandbox's file system, seen and masked from outside.
@@ -55,19 +54,10 @@ const (
 	blankFolder = "/proc/bus"
 )
 
-// layer is a blank to be laid over an entry, or the entry itself, to be so as a
-// mount of its own with these attributes.
-type layer struct {
-	over, entry int
-	flags       uintptr
-	attr        unix.MountAttr
-}
-
 // Mask lays blanks over entries beneath a folder of the sandbox and returns
 // those that had none. What is not there (any more) is left out. Entries may be
 // replaced meanwhile: what it returns has to be looked at again.
 func (i *Inside) Mask(folder string, names []string) (bare []string, err error) {
-	var layers []layer
 	file, blank, err := i.at(blankFile)
 	dir, also, err2 := i.at(blankFolder)
 	open := []int{file, dir}
@@ -92,16 +82,16 @@ func (i *Inside) Mask(folder string, names []string) (bare []string, err error) 
 		if st.Dev == blank.Dev || kind == unix.S_IFLNK {
 			continue
 		}
-		l := layer{over: file, entry: entry}
+		over := file
 		if kind == unix.S_IFDIR {
-			l.over = dir
+			over = dir
 		}
-		layers, bare = append(layers, l), append(bare, name)
+		bare = append(bare, name)
+		if err := i.lay(over, entry, 0, false); err != nil {
+			return bare, err
+		}
 	}
-	if len(layers) > 0 {
-		err = i.lay(layers)
-	}
-	return bare, err
+	return bare, nil
 }
 
 // Guard lays an entry beneath a folder of the sandbox over itself, as package
@@ -117,72 +107,29 @@ func (i *Inside) Guard(folder string, g blueprint.Guard) (bare bool, err error) 
 	if err := unix.Statx(entry, "", unix.AT_EMPTY_PATH, 0, &st); err != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 		return false, err
 	}
-	l := layer{over: entry, entry: entry, flags: unix.AT_RECURSIVE}
-	if g.ReadOnly {
-		l.attr.Attr_set = unix.MOUNT_ATTR_RDONLY
-	}
-	return true, i.lay([]layer{l})
+	return true, i.lay(entry, entry, unix.AT_RECURSIVE, g.ReadOnly)
 }
 
 // lay has a child of ours join the sandbox's user and mount namespaces and lay
-// the blanks: only who is there may mount there, and only a process with a
-// single thread can go there (setns(2)).
-func (i *Inside) lay(layers []layer) error {
-	pid, e := fork(i.pidfd, layers)
-	if e != 0 {
-		return os.NewSyscallError("clone", e)
+// what is at one descriptor over what is at another: only who is there may mount
+// there, and only a process with a single thread can go there (setns(2)).
+func (i *Inside) lay(what, over int, flags int, readOnly bool) error {
+	flags |= unix.AT_EMPTY_PATH
+	var p spawn.Program
+	p.Call("enter", unix.SYS_SETNS, i.pidfd, unix.CLONE_NEWUSER|unix.CLONE_NEWNS)
+	mount := p.Call("clone", unix.SYS_OPEN_TREE, what, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags)
+	if readOnly {
+		attr := []uint32{unix.MOUNT_ATTR_RDONLY, 0, 0, 0, 0, 0, 0, 0} // the kernel's struct mount_attr: four numbers of 64 bits
+		p.Call("read-only", unix.SYS_MOUNT_SETATTR, mount, "", flags, attr, unix.MOUNT_ATTR_SIZE_VER0)
 	}
-	var status unix.WaitStatus
-	err := error(unix.EINTR)
-	for errors.Is(err, unix.EINTR) {
-		_, err = unix.Wait4(pid, &status, 0, nil)
+	p.Call("mount", unix.SYS_MOVE_MOUNT, mount, "", over, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	p.Call("end", unix.SYS_EXIT_GROUP, 0)
+	child, err := p.Start(0, -1)
+	switch {
+	case err == nil:
+		return child.Wait()
+	case errors.Is(err, unix.ENOENT):
+		return nil // removed meanwhile
 	}
-	if err != nil || status == 0 {
-		return err
-	}
-	return fault.Wrap(fault.Internal, unix.Errno(status.ExitStatus()), "cannot mask in the running sandbox")
-}
-
-// fork makes the child, with all signals blocked: one would have Go's handler run
-// in a child in which Go does not. Between clone and exit it does nothing but
-// system calls on descriptors that are open already. Its status is an error's
-// number. Nosplit, as in package spawn: a thread that is put aside with its
-// signals blocked would have syscall.AllThreadsSyscall wait for ever.
-//
-//go:nosplit
-//go:norace
-//go:noinline
-func fork(pidfd int, layers []layer) (int, unix.Errno) {
-	const (
-		clone = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
-		move  = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH
-	)
-	var empty [1]byte
-	all, before := ^uint64(0), uint64(0)
-	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
-	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	if e != 0 || pid != 0 {
-		unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
-		return int(pid), e
-	}
-	_, _, e = unix.RawSyscall(unix.SYS_SETNS, uintptr(pidfd), unix.CLONE_NEWUSER|unix.CLONE_NEWNS, 0)
-	for n := 0; n < len(layers) && e == 0; n++ {
-		var mount uintptr
-		l := &layers[n]
-		mount, _, e = unix.RawSyscall(unix.SYS_OPEN_TREE, uintptr(l.over), uintptr(unsafe.Pointer(&empty)), clone|l.flags)
-		if e == 0 && l.attr.Attr_set != 0 {
-			_, _, e = unix.RawSyscall6(unix.SYS_MOUNT_SETATTR, mount, uintptr(unsafe.Pointer(&empty)),
-				unix.AT_EMPTY_PATH|l.flags, uintptr(unsafe.Pointer(&l.attr)), unsafe.Sizeof(l.attr), 0)
-		}
-		if e == 0 {
-			_, _, e = unix.RawSyscall6(unix.SYS_MOVE_MOUNT, mount, uintptr(unsafe.Pointer(&empty)),
-				uintptr(l.entry), uintptr(unsafe.Pointer(&empty)), move, 0)
-		}
-		if e == unix.ENOENT { // the entry was removed meanwhile
-			e = 0
-		}
-	}
-	for {
-		unix.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(e), 0, 0)
-	}
+	return fault.Wrap(fault.Internal, err, "cannot mask in the running sandbox")
 }

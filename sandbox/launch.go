@@ -30,8 +30,8 @@ type Order struct {
 	Spec  blueprint.Spec
 	Files []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
 	Map   Mapping
-	// Born, if set, calls its argument so that what that starts is born into
-	// the sandbox's control groups (package cgroup).
+	// Born calls its argument so that what that starts is born into the sandbox's
+	// control groups (package cgroup).
 	Born func(start func(v2 int) error) error
 }
 
@@ -72,15 +72,10 @@ func Launch(o Order) (*Process, error) {
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
 	p := &Process{Control: pair[0]}
-	start := func(v2 int) (err error) {
+	err = o.Born(func(v2 int) (err error) {
 		p.handle, err = spawned(o, theirs, spec, v2)
 		return err
-	}
-	if o.Born != nil {
-		err = o.Born(start)
-	} else {
-		err = start(-1)
-	}
+	})
 	if err == nil {
 		p.PID = p.handle.PID
 		err = p.admit(o)

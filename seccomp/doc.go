@@ -2,10 +2,9 @@
 // classic BPF program that another package loads. It makes no system call.
 //
 // The filter denies by default. What it permits is a commented table
-// (calls.txt, with the argument checks of checks.go), the same for every
-// architecture; so is what it refuses by name, and what a plan may add (with
-// groups.go). A test keeps every call that the kernel has in exactly one
-// of these tables.
+// (calls.txt), the same for every architecture; so is what it refuses by name,
+// and what a plan may add. A test keeps every call that the kernel has in
+// exactly one section of the base list.
 //
 // # Order of evaluation
 //

@@ -169,7 +169,7 @@ func TestLongJumps(t *testing.T) {
 // base tables, and each name in them a real one.
 func TestEveryCallIsClassed(t *testing.T) {
 	seen := map[string]int{}
-	for _, e := range slices.Concat(section("permitted"), section("absent"), section("refused"), section("quiet")) {
+	for _, e := range slices.Concat(families("permitted"), families("absent"), families("refused"), families("quiet")) {
 		if e.reason == "" {
 			t.Errorf("%q has no reason", e.names)
 		}
@@ -199,7 +199,7 @@ func TestGroupsAddToTheBase(t *testing.T) {
 		if g.Warning == "" {
 			t.Errorf("%s has no warning", g.Name)
 		}
-		for _, e := range section(g.Name) {
+		for _, e := range families(g.Name) {
 			for _, name := range e.names {
 				if owner[name] != "" {
 					t.Errorf("%s is in %s and in %s", name, owner[name], g.Name)
@@ -323,19 +323,6 @@ func BenchmarkBuild(b *testing.B) {
 	for b.Loop() {
 		if _, err := build(Options{Arch: AMD64, Loopback: true}); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-// TestChecksAreBound: each check is of a call that its section has.
-func TestChecksAreBound(t *testing.T) {
-	for key, r := range checks {
-		name, call, _ := strings.Cut(key, " ")
-		if !has(name, call) {
-			t.Errorf("%q: the section has no such call", key)
-		}
-		if len(r.clauses) == 0 || r.limit == "" {
-			t.Errorf("%q checks nothing, or does not say what", key)
 		}
 	}
 }

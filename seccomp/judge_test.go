@@ -5,11 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
-// has tells whether a section names a call.
-func has(name, call string) bool {
-	return slices.ContainsFunc(section(name), func(f family) bool { return slices.Contains(f.names, call) })
+// refuse is a refusal with an error.
+func refuse(e unix.Errno) Verdict { return Verdict{Errno: e} }
+
+// families are those of a section of calls.txt.
+func families(name string) []family {
+	all := sections()
+	return all[slices.IndexFunc(all, func(s section) bool { return s.name == name })].families
 }
 
 // Digest is the SHA-256 of Bytes, in the form "sha256:…".

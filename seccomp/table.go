@@ -1,11 +1,11 @@
 package seccomp
 
 import (
-	_ "embed"
+	"maps"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"nacre/fault"
 )
 
 // x32 is the first number of amd64's other ABI, which has the same
@@ -44,51 +44,70 @@ func NewTable(o Options) (*Table, error) {
 		return nil, err
 	}
 	t := &Table{options: o, audit: audit, numbers: numbers, calls: make(map[string]Call, len(numbers))}
-	t.add("base", "permitted", permit)
-	t.add("base", "absent", refuse(unix.ENOSYS))
-	t.add("base", "refused", refuse(unix.EPERM))
-	t.add("base", "quiet", quiet)
-	if !o.Loopback {
-		t.add("base", "without-loopback", refuse(unix.EPERM))
-	}
-	if o.Watched {
-		t.add("base", "watched", refuse(unix.ENOSYS))
+	var groups []string
+	for _, s := range sections() {
+		switch {
+		case s.name == "without-loopback" && o.Loopback, s.name == "watched" && !o.Watched:
+		case s.warning == "":
+			t.add("base", s.families)
+		default:
+			if groups = append(groups, s.name); slices.Contains(o.Groups, s.name) {
+				t.add(s.name, s.families)
+			}
+		}
 	}
 	for _, name := range o.Groups {
-		if err := known(name); err != nil {
-			return nil, err
+		if !slices.Contains(groups, name) {
+			return nil, fault.New(fault.Invalid, "there is no group of system calls called %q", name).
+				WithHint("the groups are %s", strings.Join(groups, ", "))
 		}
-		t.add(name, name, permit)
+	}
+	if o.Only != nil {
+		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero rule refuses
 	}
 	t.layout()
 	return t, nil
 }
 
-// add treats a section's calls with their checks, those without by the verdict.
-func (t *Table) add(group, name string, verdict Verdict) {
-	for _, f := range section(name) {
+// add treats calls as their families say.
+func (t *Table) add(group string, families []family) {
+	for _, f := range families {
 		for _, c := range f.names {
-			r, ok := checks[name+" "+c]
-			if !ok {
-				r = &rule{last: verdict}
+			r := f.rule
+			if before := t.calls[c].rule; r.more {
+				r.clauses, r.last = slices.Concat(r.clauses, before.clauses), before.last
 			}
-			t.calls[c] = Call{group, f.reason, r.limit, r.last.Permit || r.limit != "", *r}
+			t.calls[c] = Call{group, f.reason, r.limit, r.last.Permit || r.limit != "", r}
 		}
 	}
+}
+
+// Group is a named set of calls that a plan may add to the base list: the
+// section of calls.txt with its name. Warning says what it loosens.
+type Group struct{ Name, Warning string }
+
+// Groups returns the groups, sorted by name.
+func Groups() (groups []Group) {
+	for _, s := range sections() {
+		if s.warning != "" {
+			groups = append(groups, Group{s.name, s.warning})
+		}
+	}
+	return groups
 }
 
 // layout puts the rules in the order of their numbers. Numbers without a call
 // answer ENOSYS; a call that no table names (a test sees to it that there is
 // none) has the zero rule, which refuses.
 func (t *Table) layout() {
-	unassigned := rule{last: refuse(unix.ENOSYS)}
+	unassigned := rule{last: answers["ENOSYS"]}
 	t.put(0, unassigned)
 	for _, n := range t.numbers {
 		t.put(n.number, t.calls[n.name].rule)
 		t.put(n.number+1, unassigned)
 	}
 	if t.options.Arch == AMD64 {
-		t.put(x32, rule{last: refuse(unix.EPERM)})
+		t.put(x32, rule{last: Verdict{}})
 	}
 }
 
@@ -122,27 +141,4 @@ func (t *Table) Name(number uint32) string {
 		return t.numbers[i].name
 	}
 	return ""
-}
-
-//go:embed calls.txt
-var callsFile string
-
-// family is some calls with one reason. A name that an architecture lacks is
-// left out there.
-type family struct {
-	names  []string
-	reason string
-}
-
-// section reads a section of calls.txt: each line is names, "#" and the reason.
-func section(name string) (families []family) {
-	_, text, _ := strings.Cut(callsFile, "\n["+name+"]\n")
-	text, _, _ = strings.Cut(text, "\n[")
-	for line := range strings.Lines(text) {
-		names, reason, _ := strings.Cut(line, "#")
-		if names = strings.TrimSpace(names); names != "" {
-			families = append(families, family{strings.Fields(names), strings.TrimSpace(reason)})
-		}
-	}
-	return families
 }

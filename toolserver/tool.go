@@ -76,7 +76,7 @@ func (t *Tool) Check() error {
 	if t.Patience() > MaxAnswer {
 		return strict.Invalid(t.Answer.Origin, "answer: expected at most %v, found %q", MaxAnswer, t.Answer.Value)
 	}
-	if name := t.Command[0]; name == "" || strings.HasPrefix(name, "../") || slices.ContainsFunc(t.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
+	if name := t.Command[0]; name == "" || slices.ContainsFunc(t.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
 		return strict.Invalid(t.Origin, "command: expected a program and its arguments, without NUL; of the skill's own as ./NAME")
 	}
 	return nil

@@ -63,8 +63,9 @@ type Keyring interface {
 	Remove(name string) error
 }
 
-// Name is what a secret may be called; in a manifest the same.
-var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$`)
+// Name is what a secret of at most 128 bytes may be called; in a manifest the
+// same. A bound in the expression would take longer to compile than all else here.
+var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]*$`)
 
 // MaxValue bounds a secret, in bytes. MinValue is the shortest: a shorter one would
 // be guessed, and cannot be found again in what a server says.
@@ -75,7 +76,7 @@ const (
 
 // Set keeps an entry. With rotate it must be there already, without it must not.
 func (v *Vault) Set(id string, e Entry, rotate bool) error {
-	if !name.MatchString(id) {
+	if len(id) > 128 || !name.MatchString(id) {
 		return fault.New(fault.Usage, "%q is no name for a secret", id).WithHint("letters, digits and . _ / : @ -, at most 128")
 	}
 	if sources := count(len(e.Value) > 0, e.Env != "", len(e.Command) > 0); sources != 1 || len(e.Value) > MaxValue || e.Keyring && (len(e.Value) == 0 || v.Keyring == nil) {

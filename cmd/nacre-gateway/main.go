@@ -29,10 +29,10 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := lockdown.Enter(gateway.Calls(), slices.Contains(args, string(nacre.TierNoLandlock))); err != nil {
-		return err
+	confine := func() error {
+		return lockdown.Enter(gateway.Calls(), slices.Contains(args, string(nacre.TierNoLandlock)))
 	}
-	return gateway.Main(control, func() (wire.Config, error) {
+	return gateway.Main(control, confine, func() (wire.Config, error) {
 		pipe := os.NewFile(wire.ConfigFD, "config")
 		defer pipe.Close()
 		return wire.ReadConfig(pipe)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +15,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/jobs"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
@@ -46,7 +46,7 @@ type box struct {
 	facts     map[string]string // what init found out
 	host      []sandbox.Mount   // the host's, when the folders were pinned
 	calls     seccomp.Options   // what the filter was made from
-	seen      []sight           // of the host, where the sandbox waits before it is used
+	view      view              // what it shows of the host
 	gateway   Gateway           // nil: there is no way out
 	variables []nacre.Variable  // that tell of it
 	sockets   []int             // that init has opened for it
@@ -54,11 +54,10 @@ type box struct {
 	silent    string          // why denied calls are not reported, if so
 	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
 
-	mu      sync.Mutex
-	jobs    []*job            // by number
-	reason  string            // why it was ended from outside, if so
-	output  int64             // bytes written so far
-	outputs map[*os.File]bool // pipes being read
+	jobs   *jobs.Table
+	mu     sync.Mutex
+	reason string // why it was ended from outside, if so
+	output int64  // bytes written so far
 
 	line   sync.RWMutex  // held while the control socket is used
 	closed bool          // the control socket is
@@ -89,11 +88,7 @@ func (b *box) limit(ctx context.Context) (err error) {
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	order := sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping}
-	if b.group != nil {
-		order.Born = b.group.Born
-	}
-	if b.process, err = sandbox.Launch(order); err != nil {
+	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Born: b.group.Born}); err != nil {
 		return err
 	}
 	if b.group == nil {
@@ -110,29 +105,27 @@ const setupTime = 30 * time.Second
 func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
-	m, err := b.news()
-	if err == nil && m.Kind == blueprint.Captured {
-		if err := b.capture(); err != nil {
-			return err
+	for {
+		m, err := b.news()
+		switch {
+		case errors.Is(err, blueprint.ErrClosed):
+			return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
+				WithHint("nacre doctor says what this machine lacks")
+		case err != nil:
+			return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
+		case m.Kind == blueprint.Failed:
+			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
+				WithHint("nacre doctor says what this machine lacks")
+		case m.Kind == blueprint.Captured:
+			if err := b.capture(); err != nil {
+				return err
+			}
+		case m.Kind == blueprint.Confined:
+			return nil
+		case m.Kind != blueprint.Listener:
+			return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 		}
-		m, err = b.news()
 	}
-	if err == nil && m.Kind == blueprint.Listener {
-		m, err = b.news()
-	}
-	switch {
-	case errors.Is(err, blueprint.ErrClosed):
-		return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
-			WithHint("nacre doctor says what this machine lacks")
-	case err != nil:
-		return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
-	case m.Kind == blueprint.Failed:
-		return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
-			WithHint("nacre doctor says what this machine lacks")
-	case m.Kind != blueprint.Confined:
-		return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
-	}
-	return nil
 }
 
 // settle waits until all that was denied is counted and recorded.
@@ -150,10 +143,8 @@ func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied
 
 // verify compares what holds with what must.
 func (b *box) verify(context.Context) error {
-	if b.group != nil {
-		if err := b.group.Settled(); err != nil {
-			return err
-		}
+	if err := b.group.Settled(); err != nil {
+		return err
 	}
 	lines, err := b.Posture()
 	if err != nil {
@@ -166,6 +157,15 @@ func (b *box) verify(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepMasked starts the watch.
+func (b *box) keepMasked(ctx context.Context) error {
+	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), End: b.end}
+	o.Record = func(kind, reason string, detail map[string]string) error {
+		return b.engine.Audit.Record(context.Background(), b.event(kind, nacre.Deny, reason, detail))
+	}
+	return b.watcher.Start(ctx, o)
 }
 
 // Signal sends a signal to the command.
@@ -190,16 +190,14 @@ func (b *box) Stop(grace time.Duration) error {
 
 // end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
-	b.because(reason)
+	b.blame(reason)
 	b.process.Kill()
-	if b.group != nil {
-		_ = b.group.Kill() // its end tells what is left
-	}
+	_ = b.group.Kill() // its end tells what is left
 }
 
-// because notes why the sandbox is ended from outside; the first reason given
-// is the one reported.
-func (b *box) because(reason string) {
+// blame notes why the sandbox is ended from outside; the first reason given is
+// the one reported.
+func (b *box) blame(reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reason = cmp.Or(b.reason, reason)
@@ -213,10 +211,7 @@ func (b *box) Wait() (nacre.Exit, error) {
 
 // Usage is what the sandbox uses now.
 func (b *box) Usage() (u nacre.Usage, err error) {
-	switch {
-	case b.group != nil:
-		u, err = b.group.Usage()
-	case b.watchdog != nil:
+	if u, err = b.group.Usage(); b.watchdog != nil {
 		u = b.watchdog.Usage()
 	}
 	b.mu.Lock()
@@ -225,17 +220,9 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 	return u, err
 }
 
-// exitOf renders how the main job ended as docker run does: its exit code, or
-// 128 and its signal.
-func (b *box) exitOf(status syscall.WaitStatus, known bool) nacre.Exit {
-	e := nacre.Exit{Code: status.ExitStatus(), Reason: "exited"}
-	switch {
-	case !known: // init was killed: by us, or for want of memory
-		e = nacre.Exit{Code: 128 + int(unix.SIGKILL), Signal: int(unix.SIGKILL), Reason: "killed"}
-	case status.Signaled():
-		e = nacre.Exit{Code: 128 + int(status.Signal()), Signal: int(status.Signal()), Reason: "signalled"}
-	}
-	if e.Signal == int(unix.SIGKILL) && b.group != nil {
+// because completes how a command ended with what it does not know itself.
+func (b *box) because(e nacre.Exit) nacre.Exit {
+	if e.Signal == int(unix.SIGKILL) {
 		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
 			e.Reason = "memory-limit"
 		}

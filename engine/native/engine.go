@@ -17,6 +17,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/jobs"
 	"nacre/runs"
 	"nacre/sandbox/cgroup"
 	"nacre/watch"
@@ -60,10 +61,10 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 
 // box is a sandbox of which nothing is made yet.
 func (e *Engine) box(p nacre.Plan) (*box, error) {
-	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(),
-		outputs: map[*os.File]bool{}, facts: map[string]string{}}
+	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), facts: map[string]string{}}
 	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
+	b.jobs = jobs.New(b.alive, func(w io.Writer) io.Writer { return capped{b, w} })
 	return b, e.supported(p)
 }
 
@@ -73,7 +74,7 @@ func (e *Engine) supported(p nacre.Plan) error {
 	for _, missing := range []struct {
 		n    int
 		what string
-	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}} {
+	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}, {len(p.Devices), "devices"}} {
 		if missing.n > 0 {
 			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", missing.what).
 				WithHint("leave it out of the manifest")
@@ -93,9 +94,6 @@ func (e *Engine) supported(p nacre.Plan) error {
 	}
 	if p.Digest == "" {
 		return fault.New(fault.Internal, "the plan was not compiled")
-	}
-	for _, d := range p.Devices {
-		return fault.New(fault.Unsupported, "device %q: this version grants no devices", d.Name)
 	}
 	return nil
 }

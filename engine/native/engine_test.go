@@ -251,3 +251,23 @@ func TestExec(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// TestNoGroupIsNoLimit: that there is no control group is as good as one that
+// holds nothing, unless the owner accepted it.
+func TestNoGroupIsNoLimit(t *testing.T) {
+	for _, accepted := range []bool{false, true} {
+		p := planOf(t, "true")
+		p.Accepted = nil
+		if accepted {
+			p.Accepted = []nacre.Tier{nacre.TierWatchdog}
+		}
+		b := &box{plan: p, limits: p.Limits, process: &sandbox.Process{PID: os.Getpid()}}
+		refused := false
+		for _, e := range b.bounds() {
+			refused = refused || !e.OK
+		}
+		if refused == accepted {
+			t.Errorf("accepted %v, refused %v", accepted, refused)
+		}
+	}
+}

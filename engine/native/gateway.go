@@ -3,7 +3,6 @@ package native
 import (
 	"context"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -26,7 +25,7 @@ type Gateway interface {
 	// Network is what init sets up.
 	Network() *blueprint.Network
 	// Furnish is what programs inside must know.
-	Furnish() ([]blueprint.File, []nacre.Variable, error)
+	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
 	// Serve takes what was opened inside, and returns once it answers there.
 	Serve([]*os.File) error
 	// Close ends it.
@@ -73,20 +72,19 @@ func (b *box) furnish(context.Context) error {
 	if b.gateway == nil {
 		return nil
 	}
-	if b.group != nil {
-		if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
-			return err
-		}
+	if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
+		return err
 	}
 	files, variables, err := b.gateway.Furnish()
 	if err != nil {
 		return err
 	}
 	for _, f := range files {
-		b.spec.Files = slices.DeleteFunc(b.spec.Files, func(old blueprint.File) bool { return old.Path == f.Path })
-		b.spec.Trees = slices.DeleteFunc(b.spec.Trees, func(t blueprint.Tree) bool { return t.FD == 0 && strings.HasPrefix(f.Path, path.Clean(t.Inside)+"/") })
+		b.spec.Entries = slices.DeleteFunc(b.spec.Entries, func(old blueprint.Entry) bool {
+			return old.Path == f.Path || old.Form == blueprint.Tree && old.FD == 0 && strings.HasPrefix(f.Path, old.Path+"/")
+		})
 	}
-	b.spec.Files = append(b.spec.Files, files...)
+	b.spec.Entries = append(files, b.spec.Entries...) // before the host's links
 	b.spec.Network, b.variables = b.gateway.Network(), variables
 	return nil
 }
@@ -99,8 +97,8 @@ func (b *box) capture() error {
 		defer f.Close()
 		sockets = append(sockets, f)
 	}
-	if b.gateway == nil || len(sockets) != b.spec.Network.FDs() {
-		return fault.New(fault.Internal, "init opened %d sockets, not %d", len(sockets), b.spec.Network.FDs())
+	if b.gateway == nil || len(sockets) != len(b.spec.Network.Sockets)+1 {
+		return fault.New(fault.Internal, "init opened %d sockets, which are too few or too many", len(sockets))
 	}
 	return b.gateway.Serve(sockets)
 }

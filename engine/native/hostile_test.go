@@ -8,40 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/fault"
 )
-
-// TestOutputHandedOn: an agent can pass its end of an output pipe to somebody
-// outside its sandbox, who keeps it. The end must not wait for that.
-func TestOutputHandedOn(t *testing.T) {
-	var out buffer
-	b := &box{plan: nacre.Plan{Limits: nacre.Limits{Output: 1 << 20}}, outputs: map[*os.File]bool{}, leave: func() {}}
-	j := &job{}
-	kept, err := b.drain(j, &out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	if _, err := kept.Write([]byte("last words")); err != nil {
-		t.Fatal(err)
-	}
-	b.hurry()
-	done := make(chan struct{})
-	go func() { j.copying.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Fatal("still waiting for a pipe that a stranger holds")
-	}
-	if out.String() != "last words" || len(b.outputs) != 0 {
-		t.Errorf("output %q, %d pipes left", out.String(), len(b.outputs))
-	}
-}
 
 // TestControlAfterTheEnd: a late request must not reach whatever has the
 // control socket's number by then.

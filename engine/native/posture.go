@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ import (
 	"nacre/posture"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/limits"
 	"nacre/sandbox/notify"
 	"nacre/seccomp"
 )
@@ -48,7 +50,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	list := posture.Read(b.process.PID, posture.Expect{
 		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
 		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Time:   b.spec.Time, Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
+		Time:   b.spec.Time != "", Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
 		Limits: b.spec.Limits, Mounts: b.mounts(),
 	})
 	program := b.spec.Seccomp
@@ -87,47 +89,48 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
 		}
 	}
-	if b.group != nil {
-		list = append(list, b.group.Readback(b.process.PID)...)
-	}
+	list = append(list, b.bounds()...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
 }
 
+// bounds are what control groups hold, or all that they should, unless the owner
+// accepted that there are none.
+func (b *box) bounds() []nacre.Expectation {
+	if b.group == nil && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
+		return nil
+	}
+	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
+}
+
 // mounts lists what is to be mounted, in its order.
 func (b *box) mounts() []posture.Mount {
-	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}, {Path: "/dev"},
-		{Path: "/dev/pts", Write: true, Device: true}, {Path: "/proc", Write: !b.spec.Proc.ReadOnly}}
+	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}}
 	for _, name := range b.watcher.Laid() {
 		list = append(list, posture.Mount{Path: name, Any: true})
 	}
-	for _, p := range b.spec.Private.Places {
-		list = append(list, posture.Mount{Path: p.Path, Write: true})
-	}
-	for _, t := range b.spec.Trees {
-		if t.Inside == "" {
-			continue
-		}
-		for _, m := range b.host { // the host's own beneath a folder come with it
-			if rest, ok := strings.CutPrefix(m.Path, t.Host+"/"); ok {
-				list = append(list, posture.Mount{Path: path.Join(t.Inside, rest), Any: true})
+	exists := func(path string) bool { _, err := os.Lstat(path); return err == nil } // the same kernel's
+	for _, e := range b.spec.Entries {
+		if e.Form == blueprint.Tree {
+			for _, m := range b.host { // the host's own beneath a folder come with it
+				if rest, ok := strings.CutPrefix(m.Path, e.Host+"/"); ok && e.Path != "" {
+					list = append(list, posture.Mount{Path: path.Join(e.Path, rest), Any: true})
+				}
 			}
 		}
-		list = append(list, posture.Mount{Path: t.Inside, Write: t.Write, Device: t.Device})
-		for _, g := range t.Guards {
-			list = append(list, posture.Mount{Path: path.Join(t.Inside, g.Path), Write: t.Write && !g.ReadOnly, Cover: true})
+		if e.Mounted() {
+			list = append(list, posture.Mount{Path: e.Path, Write: e.Write, Device: e.Device})
 		}
-		for _, name := range t.Masks {
-			list = append(list, posture.Mount{Path: path.Join(t.Inside, name), Cover: true})
+		if e.Form == blueprint.Cover && exists(e.Path) {
+			list = append(list, posture.Mount{Path: e.Path, Cover: true})
 		}
-	}
-	names := b.spec.Proc.Masks
-	for _, f := range b.spec.Proc.Synthetic {
-		names = append(names[:len(names):len(names)], f.Path)
-	}
-	for _, name := range names {
-		if _, err := os.Lstat("/proc/" + name); err == nil { // the same kernel's
-			list = append(list, posture.Mount{Path: "/proc/" + name, Cover: true})
+		for _, g := range e.Guards {
+			list = append(list, posture.Mount{Path: path.Join(e.Path, g.Path), Write: e.Write && !g.ReadOnly, Cover: true})
+		}
+		for _, name := range e.Masks {
+			if name = path.Join(e.Path, name); e.Form != blueprint.System || exists(name) {
+				list = append(list, posture.Mount{Path: name, Cover: true})
+			}
 		}
 	}
 	return list

@@ -9,7 +9,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
-	"nacre/policy"
+	"nacre/guise"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
@@ -22,7 +22,10 @@ func (b *box) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	b.spec = specOf(b.plan, b.id)
-	b.spec.Regroup, b.spec.Time = b.mapping.Regroup, sandbox.TimeNamespaces()
+	b.spec.Regroup = b.mapping.Regroup
+	if sandbox.TimeNamespaces() {
+		b.spec.Time = guise.Clocks()
+	}
 	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
 		return err
 	}
@@ -35,8 +38,15 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	if err := b.image(ctx); err != nil {
 		return err
 	}
-	b.spec.Trees = append(b.spec.Trees, deviceTrees()...)
-	return b.folders(ctx)
+	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
+		return err
+	}
+	for _, s := range b.view {
+		if err := b.show(s.entry, s.pin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scoping is the ABI from which Landlock knows signals and abstract sockets.
@@ -57,7 +67,7 @@ func (b *box) landlock() (blueprint.Landlock, error) {
 		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
-	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback, NoScopes: old}, nil
+	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}, nil
 }
 
 // filter makes the system call filter, and who counts what it denies.
@@ -75,12 +85,9 @@ func (b *box) filter() error {
 	return nil
 }
 
-// image puts the root file system first among the trees.
+// image has the root file system prepared, where it is not the host's.
 func (b *box) image(ctx context.Context) error {
 	if b.plan.Image.Kind == nacre.ImageHost {
-		trees, links := hostTrees()
-		b.spec.Trees = append(b.spec.Trees, trees...)
-		b.spec.Links = append(b.spec.Links, links...)
 		return nil
 	}
 	if b.engine.Images == nil {
@@ -92,71 +99,31 @@ func (b *box) image(ctx context.Context) error {
 	}
 	b.held = append(b.held, held)
 	b.spec.Overlay = true
-	b.spec.Private.Size /= 2 // the overlay's own layer is a file system of this size too
-	b.spec.Dirs = nil
+	b.spec.Disk /= 2 // the overlay's own layer is a file system of this size too
 	pin, err := sandbox.OpenPin(folder)
 	if err != nil {
 		return err
 	}
 	b.held = append(b.held, pin.File)
-	return b.pinned(pin, blueprint.Tree{Host: folder, Dir: true})
+	return b.show(blueprint.Entry{Form: blueprint.Tree, Host: folder, Dir: true}, pin)
 }
 
-// folders pins every granted folder.
-func (b *box) folders(ctx context.Context) error {
-	blocked, err := policy.NewBlocked(b.plan.Blocked)
-	if err != nil {
-		return err
+// show hands what is seen to init: what is pinned, as root as a mount on which its
+// owner appears as the agent; else as the pin that init must arrive at.
+func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) error {
+	if pin != nil {
+		file := pin.File
+		if os.Geteuid() == 0 {
+			mapped, err := sandbox.DetachMapped(pin, b.mapping)
+			if err != nil {
+				return err
+			}
+			b.held = append(b.held, mapped)
+			file, e.Detached = mapped, true
+		}
+		e.FD = blueprint.FirstFD + len(b.files)
+		b.files = append(b.files, file)
 	}
-	for _, g := range b.plan.Files {
-		pin, err := sandbox.OpenPin(g.Host)
-		if g.Optional && fault.KindOf(err) == fault.NotFound {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b.held = append(b.held, pin.File)
-		if err := b.foreign(pin); err != nil {
-			return err
-		}
-		t := blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		if err := b.scan(ctx, pin, blocked, &t); err != nil {
-			return err
-		}
-		if err := b.pinned(pin, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// foreign refuses a folder on or under which something is mounted that is not
-// a file system of files: what the kernel shows there is no owner's to give.
-func (b *box) foreign(p *sandbox.Pin) error {
-	for _, m := range sandbox.MountsOf(b.host, p.Path) {
-		if m.Pseudo() {
-			return fault.New(fault.Denied, "%s reaches into %s, which is the kernel's (%s)", p.Path, m.Path, m.Type).
-				WithHint("grant a folder that does not hold it")
-		}
-	}
-	return nil
-}
-
-// pinned hands a tree to init: as root, as a mount on which its owner appears
-// as the agent; else as the pin that init must arrive at.
-func (b *box) pinned(pin *sandbox.Pin, t blueprint.Tree) error {
-	file := pin.File
-	if os.Geteuid() == 0 {
-		mapped, err := sandbox.DetachMapped(pin, b.mapping)
-		if err != nil {
-			return err
-		}
-		b.held = append(b.held, mapped)
-		file, t.Detached = mapped, true
-	}
-	t.FD = blueprint.FirstFD + len(b.files)
-	b.files = append(b.files, file)
-	b.spec.Trees = append(b.spec.Trees, t)
+	b.spec.Entries = append(b.spec.Entries, e)
 	return nil
 }

@@ -11,16 +11,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nacre/sandbox/blueprint"
 )
 
 func (b *box) seam(ctx context.Context, step func(context.Context) error) error {
 	name := os.Getenv("NACREFAULT")
-	told := slices.Contains(b.spec.Dirs, "/nacrefault:"+name)
+	instructs := func(e blueprint.Entry) bool { return e.Path == "/nacrefault:"+name }
+	told := slices.ContainsFunc(b.spec.Entries, instructs)
 	switch {
 	case b.spec.Seccomp != nil && b.process == nil && !told: // prepared: the blueprint tells init
-		b.spec.Dirs = append(b.spec.Dirs, "/nacrefault:"+name)
+		b.spec.Entries = append(b.spec.Entries, blueprint.Entry{Form: blueprint.Folder, Path: "/nacrefault:" + name})
 	case b.facts["reading"] != "" && told: // confined
-		b.spec.Dirs = nil
+		b.spec.Entries = slices.DeleteFunc(b.spec.Entries, instructs)
 		if err := b.breach(name); err != nil {
 			return err
 		}
@@ -47,7 +50,7 @@ func (b *box) loosen(n int) error {
 	if b.group == nil {
 		return errors.New("there is nothing more to loosen")
 	}
-	list := b.group.Readback(b.process.PID)
+	list := b.bounds()
 	if n >= len(list) {
 		return errors.New("there is nothing more to loosen")
 	}
@@ -57,7 +60,7 @@ func (b *box) loosen(n int) error {
 	for _, value := range []string{other(list[n].Found, 2), other(list[n].Found, 0.5), "max", "0", "1"} {
 		for _, dir := range b.entry.Record.Groups.Folders {
 			file := filepath.Join(dir, list[n].Item)
-			if os.WriteFile(file, []byte(value), 0) == nil && !b.group.Readback(b.process.PID)[n].OK {
+			if os.WriteFile(file, []byte(value), 0) == nil && !b.bounds()[n].OK {
 				return nil
 			}
 		}
@@ -74,12 +77,12 @@ func other(value string, factor float64) string {
 	return strconv.FormatInt(int64(n*factor), 10)
 }
 
-// move takes init out of its leaf of a group, which may be the group itself.
+// move takes init out of its leaf, which on v1 may be the group itself.
 func (b *box) move(dir string, n int) error {
 	pid, errs := []byte(strconv.Itoa(b.process.PID)), []error{}
-	for _, leaf := range []string{"supervisor", "", ".."} {
+	for _, leaf := range []string{"../supervisor", "..", "../.."} {
 		err := os.WriteFile(filepath.Join(dir, leaf, "cgroup.procs"), pid, 0)
-		if err == nil && !b.group.Readback(b.process.PID)[n].OK {
+		if err == nil && !b.bounds()[n].OK {
 			return nil
 		}
 		errs = append(errs, err)

@@ -3,28 +3,18 @@ package native
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strconv"
-	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/fault"
+	"nacre/jobs"
 	"nacre/sandbox/blueprint"
 )
-
-// job is a command that runs in the sandbox; number 0 is the plan's.
-type job struct {
-	number  int
-	started chan error // nil, or why it could not be started
-	ended   chan syscall.WaitStatus
-	streams nacre.Streams
-	copying sync.WaitGroup // its output
-	master  *os.File       // of its terminal
-}
 
 // begin starts the plan's command and everything that watches it.
 func (b *box) begin(s nacre.Streams) error {
@@ -39,7 +29,7 @@ func (b *box) begin(s nacre.Streams) error {
 		go func() { _ = b.watchdog.Run(b.alive) }()
 	}
 	timer := time.AfterFunc(b.plan.Limits.Time, func() {
-		b.because("timeout")
+		b.blame("timeout")
 		_ = b.Stop(graceAtTimeout)
 	})
 	go func() {
@@ -55,15 +45,16 @@ func (b *box) begin(s nacre.Streams) error {
 // up.
 const graceAtTimeout = 2 * time.Second
 
-// run starts one command and connects its streams.
-func (b *box) run(command []string, s nacre.Streams) (*job, error) {
-	j := &job{started: make(chan error, 1), ended: make(chan syscall.WaitStatus, 1), streams: s}
-	b.mu.Lock()
-	j.number = len(b.jobs)
-	b.jobs = append(b.jobs, j)
-	b.mu.Unlock()
-	m := blueprint.Message{Kind: blueprint.Run, Job: j.number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
-	files, err := b.connect(j)
+// run starts one command.
+func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
+	j := b.jobs.Add(s)
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
+	m.Places = jobs.Places(command, m.Workdir, m.Env)
+	var files []*os.File
+	var err error
+	if !s.TTY {
+		files, err = pipes(j)
+	}
 	var fds []int
 	for _, f := range files {
 		defer f.Close()
@@ -75,7 +66,26 @@ func (b *box) run(command []string, s nacre.Streams) (*job, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
 	}
-	return j, <-j.started
+	return j, j.Started()
+}
+
+// pipes makes what a job has for its streams. The agent never holds a
+// descriptor of the host's: a pipe carries bytes and nothing else.
+func pipes(j *jobs.Job) (theirs []*os.File, err error) {
+	for descriptor := range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return theirs, err
+		}
+		if descriptor == 0 {
+			theirs = append(theirs, r)
+			j.Feed(w)
+		} else {
+			theirs = append(theirs, w)
+			j.Drain(descriptor, r)
+		}
+	}
+	return theirs, nil
 }
 
 // listen is told what happens inside. Once the agent runs, nothing that comes
@@ -85,82 +95,37 @@ func (b *box) listen() {
 	for {
 		m, fds, err := blueprint.Receive(b.process.Control)
 		if err != nil {
-			b.lost()
-			return
+			break
 		}
-		if j := b.job(m.Job); j != nil {
-			fds = b.told(j, m, fds)
-		}
-		blueprint.CloseAll(fds)
+		blueprint.CloseAll(b.jobs.Hear(m, fds))
 	}
-}
-
-// job is the job of a number, nil if there is none.
-func (b *box) job(number int) *job {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if number < 0 || number >= len(b.jobs) {
-		return nil
-	}
-	return b.jobs[number]
+	b.jobs.Lost(b.reason == "output-limit") // what wrote had begun: we were quicker than the news
 }
 
-// told acts on one message and returns the descriptors that it did not take.
-func (b *box) told(j *job, m blueprint.Message, fds []int) []int {
-	switch m.Kind {
-	case blueprint.Terminal:
-		if len(fds) == 1 && j.master == nil && j.streams.TTY {
-			b.terminal(j, fds[0])
-			return nil
+// capped passes output on until the plan's limit over all jobs is reached;
+// then the sandbox is ended.
+type capped struct {
+	b   *box
+	out io.Writer
+}
+
+func (c capped) Write(p []byte) (int, error) {
+	c.b.mu.Lock()
+	room := c.b.plan.Limits.Output - c.b.output
+	n := min(int64(len(p)), max(room, 0))
+	c.b.output += n
+	c.b.mu.Unlock()
+	if n > 0 {
+		if _, err := c.out.Write(p[:n]); err != nil {
+			return 0, err
 		}
-	case blueprint.Started:
-		offer(j.started, nil)
-	case blueprint.Refused:
-		offer(j.started, refusal(m))
-	case blueprint.Ended:
-		offer(j.ended, syscall.WaitStatus(m.Status))
 	}
-	return fds
-}
-
-// offer sends without waiting: a hostile init that repeats itself is ignored.
-func offer[T any](c chan T, v T) {
-	select {
-	case c <- v:
-	default:
+	if n < int64(len(p)) {
+		c.b.end("output-limit")
 	}
-}
-
-// lost ends every job that was still waited for.
-func (b *box) lost() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, j := range b.jobs {
-		if b.reason == "output-limit" { // it wrote, so it had started: we were quicker than the news
-			offer(j.started, nil)
-		}
-		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
-		close(j.ended)
-	}
-	b.jobs = nil
-}
-
-// refusal explains why a command could not be started.
-func refusal(m blueprint.Message) error {
-	switch errno := syscall.Errno(m.Errno); errno {
-	case unix.ENOENT:
-		return fault.New(fault.Missing, "command not found in the sandbox").
-			WithHint("it, or the interpreter in its first line, is not among the folders that the plan grants; nacre plan shows them")
-	case unix.EACCES:
-		return fault.New(fault.Command, "the command is not executable in the sandbox").
-			WithHint("check its mode (chmod +x) and that the folder it lies in is granted")
-	case unix.ENOEXEC:
-		return fault.New(fault.Command, "the command is not a program of this machine: wrong architecture, or a script without #! line")
-	case 0:
-		return fault.New(fault.Command, "the command cannot be started: %.200s", m.Error)
-	default:
-		return fault.Wrap(fault.Command, errno, "the command cannot be started")
-	}
+	return len(p), nil // swallow the rest, so that nothing blocks while it dies
 }
 
 // Exec runs another command under the same confinement, until ctx is done.
@@ -177,23 +142,25 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 		return nacre.Exit{}, err
 	}
 	defer context.AfterFunc(ctx, func() {
-		_ = b.send(blueprint.Message{Kind: blueprint.Signal, Job: j.number, Number: int(unix.SIGKILL)})
+		_ = b.send(blueprint.Message{Kind: blueprint.Signal, Job: j.Number, Number: int(unix.SIGKILL)})
 	})()
-	status, known := <-j.ended
-	j.copying.Wait()
-	return b.exitOf(status, known), nil
+	exit := jobs.Exit(j.Ended())
+	j.Copied()
+	return b.because(exit), nil
 }
 
+// lastScreen is how long a terminal may take to show what it still holds.
+const lastScreen = 500 * time.Millisecond
+
 // finish waits for the plan's command and takes everything away.
-func (b *box) finish(j *job) {
-	status, known := <-j.ended
-	if b.group != nil {
-		b.group.Leave()
-	}
+func (b *box) finish(j *jobs.Job) {
+	exit := jobs.Exit(j.Ended())
+	b.group.Leave()
 	_ = b.process.End() // told again by release
-	b.hurry()
-	j.copying.Wait()
-	b.exit = b.exitOf(status, known)
+	b.jobs.Hurry()
+	time.AfterFunc(lastScreen, b.leave)
+	j.Copied()
+	b.exit = b.because(exit)
 	b.err = errors.Join(b.settle(), b.release())
 	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
 	if b.err != nil {
@@ -215,9 +182,7 @@ func (b *box) release() error {
 	if b.gateway != nil { // before its group, or it would seem to have died
 		err = errors.Join(err, b.gateway.Close())
 	}
-	if b.group != nil {
-		err = errors.Join(err, b.group.Destroy())
-	}
+	err = errors.Join(err, b.group.Destroy())
 	unwatched() // it reads what is held
 	for _, h := range b.held {
 		_ = h.Close()

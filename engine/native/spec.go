@@ -1,11 +1,8 @@
 package native
 
 import (
-	_ "embed"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -14,98 +11,57 @@ import (
 	"nacre/sandbox/blueprint"
 )
 
-//go:embed host.txt
-var hostFile string
+// maxTerminals bounds what one sandbox takes of a number that all sandboxes and
+// containers of a machine share (kernel.pty.max less kernel.pty.reserve: 3072).
+const maxTerminals = "128"
 
-// listed reads a section of host.txt: names, with the reason behind a "#".
-func listed(section string) (names []string) {
-	_, text, _ := strings.Cut(hostFile, "\n["+section+"]\n")
-	text, _, _ = strings.Cut(text, "\n[")
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		names = append(names, strings.Fields(line)...)
-	}
-	return names
-}
+// links are those of every sandbox.
+var links = map[string]string{"/etc/mtab": "/proc/self/mounts", "/var/run": "/run", "/var/lock": "/run", "/dev/ptmx": "pts/ptmx",
+	"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"}
 
-// hostTrees lists what an agent sees of the host's system.
-func hostTrees() (trees []blueprint.Tree, links []blueprint.Link) {
-	for _, p := range listed("usr") {
-		trees, links = offered(trees, links, p)
+// ownEntries lists what every sandbox has of its own; nothing identifies the host.
+func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
+	list := []blueprint.Entry{
+		{Form: blueprint.System, Host: "tmpfs", Path: "/dev", Dir: true, NoExec: true, Closed: true, Text: []byte("mode=0755 size=65536 nr_inodes=64")},
+		{Form: blueprint.System, Host: "devpts", Path: "/dev/pts", Dir: true, NoExec: true, Write: true, Device: true,
+			Text: []byte("newinstance ptmxmode=0666 mode=0620 max=" + maxTerminals)},
+		{Form: blueprint.System, Host: "proc", Path: "/proc", Dir: true, NoExec: true, Write: nested, Masks: listed("proc")},
+		{Form: blueprint.Private, Path: "/home/agent", Dir: true, Write: true, Mode: 0o700},
+		{Form: blueprint.Private, Path: "/tmp", Dir: true, Write: true, Mode: 0o1777},
+		{Form: blueprint.Private, Path: "/var/tmp", Dir: true, Write: true, Mode: 0o1777},
+		{Form: blueprint.Private, Path: "/run", Dir: true, Write: true, Mode: 0o755},
+		{Form: blueprint.Private, Path: "/dev/shm", Dir: true, Write: true, Mode: 0o1777},
 	}
-	for i := range trees {
-		if trees[i].Inside == "/usr" {
-			trees[i].Masks = slices.DeleteFunc(listed("hidden"), func(name string) bool {
-				_, err := os.Lstat("/usr/" + name)
-				return err != nil
-			})
+	for _, of := range []struct {
+		form   blueprint.Form
+		folder string
+		texts  map[string]string
+	}{{blueprint.Link, "", links}, {blueprint.File, "/etc/", guise.Etc(id, p.Identity.Hostname)}, {blueprint.Cover, "/proc/", guise.Proc(id)}} {
+		for _, name := range slices.Sorted(maps.Keys(of.texts)) {
+			list = append(list, blueprint.Entry{Form: of.form, Path: of.folder + name, NoExec: true, Mode: 0o444, Text: []byte(of.texts[name])})
 		}
 	}
-	for _, name := range listed("etc") {
-		trees, links = offered(trees, links, "/etc/"+name)
-	}
-	return trees, links
-}
-
-// offered adds a path of the host's: a link as a link, the rest as a read-only
-// tree.
-func offered(trees []blueprint.Tree, links []blueprint.Link, p string) ([]blueprint.Tree, []blueprint.Link) {
-	switch st, err := os.Lstat(p); {
-	case err != nil:
-	case st.Mode()&os.ModeSymlink != 0:
-		if target, err := os.Readlink(p); err == nil {
-			links = append(links, blueprint.Link{Path: p, Target: target})
+	for _, name := range listed("folders") {
+		if p.Image.Kind == nacre.ImageHost { // others have what they have
+			list = append(list, blueprint.Entry{Form: blueprint.Folder, Path: name})
 		}
-	case st.IsDir(), st.Mode().IsRegular():
-		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Dir: st.IsDir(), NoExec: strings.HasPrefix(p, "/etc/")})
 	}
-	return trees, links
-}
-
-func deviceTrees() (trees []blueprint.Tree) {
-	for _, name := range listed("devices") {
-		p := "/dev/" + name
-		trees = append(trees, blueprint.Tree{Host: p, Inside: p, Device: true, NoExec: true})
-	}
-	return trees
-}
-
-// places are the private writable folders.
-var places = []blueprint.Place{
-	{Path: "/home/agent", Mode: 0o700},
-	{Path: "/tmp", Mode: 0o1777},
-	{Path: "/var/tmp", Mode: 0o1777},
-	{Path: "/run", Mode: 0o755},
-	{Path: "/dev/shm", Mode: 0o1777},
+	return list
 }
 
 // inodes bounds the number of private files: one for each 16 KiB of space, as
 // ext4 does, within reason.
 func inodes(disk int64) int64 { return min(max(disk/16384, 4096), 4_000_000) }
 
-// synthetic are files with texts that are made up, by their names in a folder.
-func synthetic(folder string, texts map[string]string) (list []blueprint.File) {
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		list = append(list, blueprint.File{Path: folder + name, Content: texts[name], Mode: 0o444})
-	}
-	return list
-}
-
-// specOf describes a plan's sandbox without its trees, which take descriptors.
+// specOf describes a plan's sandbox without the owner's folders, which take descriptors.
 func specOf(p nacre.Plan, id string) blueprint.Spec {
 	nested := hasGroup(p, "nested-sandbox")
 	return blueprint.Spec{
 		Hostname: p.Identity.Hostname,
 		UID:      p.Identity.UID,
-		Private:  blueprint.Private{Size: p.Limits.Disk, Inodes: inodes(p.Limits.Disk), Places: places},
-		Dirs:     []string{"/sys", "/mnt", "/opt", "/srv", "/root"},
-		Links: []blueprint.Link{
-			{Path: "/etc/mtab", Target: "/proc/self/mounts"},
-			{Path: "/var/run", Target: "/run"},
-			{Path: "/var/lock", Target: "/run"},
-		},
-		Files:    synthetic("/etc/", guise.Etc(id, p.Identity.Hostname)),
-		Proc:     blueprint.Proc{Masks: listed("proc"), Synthetic: synthetic("", guise.Proc(id)), ReadOnly: !nested},
+		Disk:     p.Limits.Disk,
+		Inodes:   inodes(p.Limits.Disk),
+		Entries:  ownEntries(p, id, nested),
 		Limits:   rlimits(p),
 		Loopback: p.Loopback,
 		Nested:   nested,

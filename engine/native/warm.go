@@ -3,17 +3,13 @@ package native
 import (
 	"context"
 	"errors"
-	"reflect"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"nacre"
 	"nacre/fault"
-	"nacre/policy"
 	"nacre/sandbox"
-	"nacre/sandbox/blueprint"
+	"nacre/watch"
 )
 
 // Warm is a sandbox with every layer on and nothing in it but its first
@@ -27,7 +23,7 @@ type Warm struct {
 func (e *Engine) Warm(ctx context.Context, p nacre.Plan) (*Warm, error) {
 	b, err := e.box(p)
 	if err == nil {
-		err = b.take(ctx, b.sweep, b.register, b.limit, b.open, b.look, b.prepare, b.furnish, b.launch, b.await, b.verify)
+		err = b.take(ctx, b.sweep, b.register, b.limit, b.open, b.prepare, b.furnish, b.launch, b.await, b.verify)
 	}
 	if err != nil {
 		return nil, b.abandon(err)
@@ -60,56 +56,12 @@ func (w *Warm) Close() (err error) {
 	return err
 }
 
-// sight is what a path of the host's leads to, and what is hidden in it.
-type sight struct {
-	blueprint.Tree
-	device, inode uint64
-}
-
-// look remembers the host as it is just before the sandbox is prepared.
-func (b *box) look(ctx context.Context) (err error) {
-	b.seen, err = b.sights(ctx)
-	return err
-}
-
 // fresh refuses where a sandbox that were built now would show other things of
 // the host, or hide others.
 func (b *box) fresh(ctx context.Context) error {
-	now, err := b.sights(ctx)
-	if err == nil && !reflect.DeepEqual(now, b.seen) {
-		err = fault.New(fault.Conflict, "what the sandbox shows of the host has changed since it was built")
+	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Scanner.Scan(ctx) })
+	if err != nil || !now.same(b.view) {
+		return fault.Wrap(fault.Conflict, err, "what the sandbox shows of the host has changed since it was built")
 	}
-	return err
-}
-
-func (b *box) sights(ctx context.Context) (list []sight, err error) {
-	if b.plan.Image.Kind == nacre.ImageHost {
-		trees, _ := hostTrees()
-		for _, t := range trees {
-			var st unix.Stat_t
-			_ = unix.Lstat(t.Host, &st) // what is gone leads to nothing
-			list = append(list, sight{t, st.Dev, st.Ino})
-		}
-	}
-	blocked, err := policy.NewBlocked(b.plan.Blocked)
-	for _, g := range b.plan.Files {
-		pin, e := sandbox.OpenPin(g.Host)
-		if e != nil {
-			continue // missing then and now, if it is optional
-		}
-		defer pin.File.Close()
-		s := sight{Tree: blueprint.Tree{Host: g.Host, Inside: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}}
-		var st unix.Stat_t
-		if err == nil {
-			err = unix.Fstat(int(pin.File.Fd()), &st)
-		}
-		if err == nil {
-			var found sandbox.Findings
-			found, err = scanner(pin, blocked, s.Write).Scan(ctx)
-			s.Masks, s.Guards = found.Masks, found.Guards
-		}
-		s.device, s.inode = st.Dev, st.Ino
-		list = append(list, s)
-	}
-	return list, err
+	return nil
 }

@@ -49,8 +49,8 @@ func Network(ipv6 bool) (*blueprint.Network, error) {
 			blueprint.Netlink{Protocol: unix.NETLINK_NETFILTER, Messages: rules, Acks: acks})
 		n.Sockets = append(n.Sockets, blueprint.Socket{IPv6: six, Port: TCPPort}, blueprint.Socket{IPv6: six, Port: DNSPort, Datagram: true})
 	}
-	reports, err := reports()
-	n.Netlink = append(n.Netlink, reports)
+	var err error
+	n.Reports, err = reports()
 	return n, err
 }
 
@@ -105,5 +105,5 @@ func reports() (blueprint.Netlink, error) {
 		e.Bytes(mode, append(binary.BigEndian.AppendUint32(nil, head), packets, 0))
 		e.Bytes(threshold, binary.BigEndian.AppendUint32(nil, 1)) // each at once
 	})
-	return blueprint.Netlink{Protocol: unix.NETLINK_NETFILTER, Messages: append(binding, copying...), Acks: 2, Keep: true}, err
+	return blueprint.Netlink{Protocol: unix.NETLINK_NETFILTER, Messages: append(binding, copying...), Acks: 2}, err
 }

@@ -17,6 +17,7 @@ func rules(ipv6 bool) (messages []byte, acks int, err error) {
 			return nil, nil // asked for the acknowledgements, which are init's to hear
 		}
 		for i := range batch {
+			batch[i].Header.Flags &^= netlink.Echo // init hears acknowledgements and nothing else
 			b, err := batch[i].MarshalBinary()
 			if err != nil {
 				failed = err

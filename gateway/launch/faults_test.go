@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -22,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/test/programs"
 )
 
 // faultClient is what runs inside where something goes wrong.
@@ -337,4 +341,36 @@ func serveWith(t *testing.T, c tls.Certificate) net.Listener {
 	go func() { _ = s.ServeTLS(l, "", "") }()
 	t.Cleanup(func() { s.Close() })
 	return l
+}
+
+// TestPinned: a program that trusts one authority only, and a server that asks for a
+// certificate of the program's, fail at once, and it is said why.
+func TestPinned(t *testing.T) {
+	programs.Needs(t, "curl")
+	w := newWorld(t)
+	l := w.serve(t, echo, "pinned.test")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(3), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"personal.test"}}
+	der, err := x509.CreateCertificate(rand.Reader, c, w.cert, key.Public(), w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asks := listen(t)
+	s := &http.Server{Handler: echo, TLSConfig: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, ClientAuth: tls.RequireAnyClientCert}, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = s.ServeTLS(asks, "", "") }()
+	t.Cleanup(func() { s.Close() })
+	w.grant("pinned.test", l, nil)
+	w.grant("personal.test", asks, nil)
+	w.plan.Environment = append(w.plan.Environment, nacre.Variable{Name: "PIN", Value: string(w.authority.root)})
+	out := w.run("sh", "-c", `printf '%s' "$PIN" > /tmp/pin.pem; curl -sS --cacert /tmp/pin.pem --capath /nowhere https://pinned.test:`+port(l)+`/ 2>&1; curl -sS https://personal.test:`+port(asks)+`/`)
+	has(t, out, "certificate", "this is allowed, and the other side cannot be reached", "certificate required")
+	if strings.Contains(out, "echo ") {
+		t.Errorf("something was reached:\n%s", out)
+	}
+	if e, ok := w.audit.find("network.connect", "https://pinned.test:"+port(l)); !ok || e.Rule != "tls" || !strings.Contains(e.Reason, "handshake with the program inside failed") {
+		t.Errorf("the record: %+v", e)
+	}
 }

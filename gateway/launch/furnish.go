@@ -45,19 +45,21 @@ func unread(n nacre.NetworkGrant) bool { return n.TLS != "" || n.Scheme == "tcp"
 
 // furnish tells programs inside of the name server, of the authority, and of the
 // key of whoever answers there to SSH.
-func furnish(hello wire.Hello, outside []byte) (files []blueprint.File, list []nacre.Variable, err error) {
-	files = []blueprint.File{{Path: "/etc/resolv.conf", Mode: 0o444,
-		Content: "nameserver " + capture.Resolver().String() + "\noptions timeout:1 attempts:2\n"}}
-	files = append(files, blueprint.File{Path: "/etc/ssh/ssh_known_hosts", Content: hello.SSH, Mode: 0o444})
+func furnish(hello wire.Hello, outside []byte) (files []blueprint.Entry, list []nacre.Variable, err error) {
+	file := func(path string, text []byte) {
+		files = append(files, blueprint.Entry{Form: blueprint.File, Path: path, NoExec: true, Mode: 0o444, Text: text})
+	}
+	file("/etc/resolv.conf", []byte("nameserver "+capture.Resolver().String()+"\noptions timeout:1 attempts:2\n"))
+	file("/etc/ssh/ssh_known_hosts", []byte(hello.SSH))
 	known := append(slices.Clone(hello.Root), outside...)
 	for _, place := range bundles {
-		files = append(files, blueprint.File{Path: place, Content: string(known), Mode: 0o444})
+		file(place, known)
 	}
 	java, err := keystore(known)
 	if err != nil {
 		return nil, nil, err
 	}
-	files = append(files, blueprint.File{Path: truststore, Binary: java, Mode: 0o444})
+	file(truststore, java)
 	for _, name := range variables {
 		list = append(list, nacre.Variable{Name: name, Value: Bundle})
 	}

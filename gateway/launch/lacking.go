@@ -13,7 +13,7 @@ import (
 // kernel would not redirect what is sent there; any other error it leaves as it is.
 // There is no other way to capture it all: nothing runs.
 func Lacking(err error) error {
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("network: netlink %d: ", unix.NETLINK_NETFILTER)) {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("network: netlink %d: ", unix.NETLINK_NETFILTER)) && !strings.Contains(err.Error(), "network: reports: ") {
 		return err
 	}
 	return fault.Wrap(fault.Unsupported, err, "this machine's kernel cannot redirect what a sandbox sends: it lacks a part of nf_tables").

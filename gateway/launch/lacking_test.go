@@ -31,7 +31,7 @@ func (w without) Network() *blueprint.Network {
 	n := *w.Gateway.Network()
 	n.Netlink = append([]blueprint.Netlink{}, n.Netlink...)
 	for i := range n.Netlink {
-		if l := &n.Netlink[i]; l.Protocol == unix.NETLINK_NETFILTER && !l.Keep {
+		if l := &n.Netlink[i]; l.Protocol == unix.NETLINK_NETFILTER {
 			l.Messages = bytes.Clone(l.Messages)
 			// struct nfgenmsg of the batch's beginning: its res_id names the part.
 			binary.BigEndian.PutUint16(l.Messages[unix.SizeofNlMsghdr+2:], 11)

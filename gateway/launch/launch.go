@@ -340,7 +340,7 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.File, []nacre.Variable, error) {
+func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 	select {
 	case hello := <-g.hello:
 		if err := g.settleSkills(); err != nil {

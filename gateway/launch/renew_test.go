@@ -70,7 +70,7 @@ func TestRotated(t *testing.T) {
 	const runs = 2
 	v := kept(t, `{"client_id": "me", "client_secret": "canary-client", "refresh_token": "canary-refresh-0", "auth": "post"}`)
 	tokens := &rotating{}
-	var begun, all sync.WaitGroup
+	var begun sync.WaitGroup
 	begun.Add(runs)
 	gate := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		begun.Done() // what was handed to the gateways at their start is the same
@@ -81,7 +81,8 @@ func TestRotated(t *testing.T) {
 	l := first.serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(rw, "authorized:", strings.HasPrefix(r.Header.Get("Authorization"), "Bearer canary-token-number-"))
 	}), "api.test")
-	try := func(script string) string {
+	// begin returns what waits for the end: they run at once, and begin one by one.
+	begin := func(script string) (end func() string) {
 		w := newWorld(t)
 		w.launcher.Authorities = first.root
 		w.grant("api.test", l, nil)
@@ -91,27 +92,40 @@ func TestRotated(t *testing.T) {
 		w.launcher.Secrets = func(names []string) (map[string]*vault.Secret, error) {
 			return v.Get(context.Background(), names, os.Getenv)
 		}
-		out := w.run("sh", "-c", script)
-		if text := out + fmt.Sprint(w.audit.events); strings.Contains(text, "canary") {
-			t.Errorf("a secret is told: %s", text)
-		}
-		if _, lost := w.audit.finding("refresh-token-rotated"); lost || !strings.Contains(fmt.Sprint(w.audit.events), "rotated:kept") {
-			t.Errorf("it is not kept: %v", w.audit.events)
-		}
-		return out
+		box, said := w.start("sh", "-c", script)
+		return func() string { return ended(t, w, box, said) }
 	}
 	ask := "curl -sS https://api.test:" + port(l) + "/"
+	var ends []func() string
 	for range runs {
-		all.Go(func() { has(t, try("curl -sS http://gate.test:"+port(g)+"/; "+ask), "authorized: true") })
+		ends = append(ends, begin("curl -sS http://gate.test:"+port(g)+"/; "+ask))
 	}
-	all.Wait()
+	for _, end := range ends {
+		has(t, end(), "authorized: true")
+	}
 	if c := valueOf(t, v); c.Refresh != "canary-refresh-2" || c.ID != "me" || c.Secret != "canary-client" || c.Auth != "post" {
 		t.Errorf("the vault has %+v", c)
 	}
-	has(t, try(ask), "authorized: true")
+	has(t, begin(ask)(), "authorized: true")
 	if c := valueOf(t, v); c.Refresh != "canary-refresh-3" || len(tokens.stale) > 0 {
 		t.Errorf("the vault has %+v; used again: %q", c, tokens.stale)
 	}
+}
+
+// ended waits for a sandbox that has had a token, and looks for what must be nowhere.
+func ended(t *testing.T, w *world, box nacre.Sandbox, said *buffer) string {
+	t.Helper()
+	if _, err := box.Wait(); err != nil {
+		t.Error(err)
+	}
+	record := fmt.Sprint(w.audit.events)
+	if text := said.String() + record; strings.Contains(text, "canary") {
+		t.Errorf("a secret is told: %s", text)
+	}
+	if _, lost := w.audit.finding("refresh-token-rotated"); lost || !strings.Contains(record, "rotated:kept") {
+		t.Errorf("it is not kept: %s", record)
+	}
+	return said.String()
 }
 
 // TestKeeper: what is lent is one sandbox's; what the owner changed meanwhile stays; what

@@ -4,20 +4,17 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"unicode"
+
+	"nacre/unseen"
 )
 
 // Unseen is the first character in the texts of a value that nobody sees, by which a
-// model could be told what its owner does not read; empty: there is none. What joins
-// letters and emoji in honest texts does not count.
+// model could be told what its owner does not read; empty: there is none.
 func Unseen(v any) string {
 	switch v := v.(type) {
 	case string:
-		if i := strings.IndexFunc(v, unseen); i >= 0 {
-			for _, r := range v[i:] {
-				return fmt.Sprintf("%U", r)
-			}
+		for _, c := range unseen.In(v) {
+			return fmt.Sprintf("%U", c.Rune)
 		}
 	case []any:
 		for _, item := range v {
@@ -33,12 +30,4 @@ func Unseen(v any) string {
 		}
 	}
 	return ""
-}
-
-func unseen(r rune) bool {
-	switch r {
-	case '\t', '\n', '\r', '\u200c', '\u200d', '\ufe0e', '\ufe0f':
-		return false
-	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) || r == '\u2800'
 }

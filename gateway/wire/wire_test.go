@@ -83,3 +83,18 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"Hello":{"Root":"eA=="}}`))
 	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = parse(b, 0) })
 }
+
+// TestPair: identifier and key have the lengths that AWS gives them.
+func TestPair(t *testing.T) {
+	id, key := strings.Repeat("A", 20), strings.Repeat("k", 40)
+	for value, good := range map[string]bool{
+		id + ":" + key: true, id + ":" + key + ":session/+=": true, strings.Repeat("A", 128) + ":" + strings.Repeat("k", 128): true,
+		"AKI:" + key: false, strings.Repeat("A", 129) + ":" + key: false, id + ":" + strings.Repeat("k", 15): false,
+		id + ":" + strings.Repeat("k", 129): false, id: false, id + ":" + key + ":": false, "x" + id + ":" + key: false, id + ":" + key + "\n": false,
+	} {
+		pair, err := Secret{Value: []byte(value)}.Pair()
+		if (err == nil) != good || good && (!strings.HasPrefix(value, pair.ID+":"+pair.Secret) || pair.Secret == "") {
+			t.Errorf("%q: %+v, %v", value, pair, err)
+		}
+	}
+}

@@ -21,12 +21,15 @@ import (
 // Store is a folder of layers:
 //
 //	ADDRESS/        a layer
-//	ADDRESS.json    what was in it when it was made
 //	new-…/          one being made
 //	lock            held by whoever makes one
+//
+// What was in each when it was made, ADDRESS.json, is in another folder, that no
+// agent can be granted: whoever could change both would not be noticed.
 type Store struct {
-	dir  string
-	root *os.Root
+	dir     string
+	root    *os.Root
+	records string
 }
 
 // record is what was in a layer when it was made.
@@ -37,10 +40,10 @@ type record struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Open opens the store, making it if need be. It must belong to the caller or root
-// and be writable by nobody else.
-func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// Open opens the store and the folder of its records, making them if need be. The
+// store must belong to the caller or root and be writable by nobody else.
+func Open(dir, records string) (*Store, error) {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.MkdirAll(records, 0o700)); err != nil {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot make the folder for layers")
 	}
 	root, err := os.OpenRoot(dir)
@@ -48,17 +51,14 @@ func Open(dir string) (*Store, error) {
 		return nil, fault.Wrap(fault.Exhausted, err, "cannot open the folder for layers")
 	}
 	info, err := root.Stat(".")
-	mine := false
-	if err == nil {
-		uid := int(info.Sys().(*syscall.Stat_t).Uid)
-		mine = uid == os.Geteuid() || uid == 0
-	}
-	if !mine || info.Mode().Perm()&0o022 != 0 {
+	if err != nil || info.Mode().Perm()&0o022 != 0 || owner(info) != os.Geteuid() && owner(info) != 0 {
 		root.Close()
 		return nil, fault.New(fault.Denied, "layers in %s: others may write to it", dir).WithHint("it must belong to you alone: chmod go-w %q", dir)
 	}
-	return &Store{dir, root}, nil
+	return &Store{dir, root, records}, nil
 }
+
+func owner(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
 // Close closes the store.
 func (s *Store) Close() error { return s.root.Close() }
@@ -66,9 +66,13 @@ func (s *Store) Close() error { return s.root.Close() }
 // Path is where a layer of a store lies, or would.
 func Path(dir, address string) string { return filepath.Join(dir, address) }
 
-// Has tells whether a layer is there, and refuses one that was changed.
+// Has tells whether a layer is there, and refuses one that was changed. An
+// administrator's is there as it is: nobody else can change it.
 func (s *Store) Has(address string) (bool, error) {
-	text, err := s.root.ReadFile(address + ".json")
+	if info, err := s.root.Lstat(address); err == nil && info.IsDir() && owner(info) == 0 && os.Geteuid() != 0 {
+		return true, nil
+	}
+	text, err := os.ReadFile(s.record(address))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -79,7 +83,7 @@ func (s *Store) Has(address string) (bool, error) {
 	if err != nil {
 		return false, fault.Wrap(fault.Tampered, err, "the record of layer %s", address)
 	}
-	now, err := stamp(s.root, address)
+	now, err := s.stamp(address)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil // somebody made room
 	}
@@ -133,14 +137,16 @@ func (s *Store) publish(name, address string) error {
 	return s.write(address, is)
 }
 
+func (s *Store) record(address string) string { return filepath.Join(s.records, address+".json") }
+
 // write keeps a record, whole or not at all.
 func (s *Store) write(address string, is record) error {
 	text, err := json.Marshal(is)
 	if err == nil {
-		err = s.root.WriteFile("new-record", append(text, '\n'), 0o644)
+		err = os.WriteFile(s.record("new-"+address), append(text, '\n'), 0o600)
 	}
 	if err == nil {
-		err = s.root.Rename("new-record", address+".json")
+		err = os.Rename(s.record("new-"+address), s.record(address))
 	}
 	if err != nil {
 		return fault.Wrap(fault.Exhausted, err, "cannot keep the record of a layer")
@@ -182,8 +188,22 @@ func (s *Store) lock(waiting func()) (*os.File, error) {
 
 // measure reads a whole layer.
 func (s *Store) measure(address string) (r record, err error) {
-	if r.Tree, r.Files, r.Bytes, err = tree(s.root, address); err == nil {
-		r.Stamp, err = stamp(s.root, address)
+	store, err := s.root.Open(".")
+	if err != nil {
+		return r, err
+	}
+	defer store.Close()
+	if r.Tree, r.Files, r.Bytes, err = tree(store, address); err == nil {
+		r.Stamp, err = stamp(store, address)
 	}
 	return r, err
+}
+
+func (s *Store) stamp(address string) (string, error) {
+	store, err := s.root.Open(".")
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	return stamp(store, address)
 }

@@ -13,7 +13,7 @@ import (
 func open(t *testing.T) (*Store, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "layers")
-	s, err := Open(dir)
+	s, err := Open(dir, dir+"-records")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestChanged(t *testing.T) {
 // TestWaits: one layer is made at a time, and whoever waits says so.
 func TestWaits(t *testing.T) {
 	s, dir := open(t)
-	other, err := Open(dir)
+	other, err := Open(dir, dir+"-records")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestOthersMayWrite(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); fault.KindOf(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "chmod") {
+	if _, err := Open(dir, t.TempDir()); fault.KindOf(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "chmod") {
 		t.Errorf("%v", err)
 	}
 }

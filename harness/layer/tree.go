@@ -5,40 +5,72 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"syscall"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 )
 
-// walk visits what lies below a folder, in the order of names; anything but files
-// and folders is refused.
-func walk(root *os.Root, folder string, visit func(name string, info fs.FileInfo) error) error {
-	return fs.WalkDir(root.FS(), folder, func(name string, e fs.DirEntry, err error) error {
+// entry is a file or folder of a layer.
+type entry struct {
+	name string // with slashes, from the layer's folder; empty: that itself
+	stat unix.Stat_t
+	open func() (*os.File, error)
+}
+
+func (e entry) folder() bool     { return e.stat.Mode&unix.S_IFMT == unix.S_IFDIR }
+func (e entry) executable() bool { return e.stat.Mode&0o111 != 0 }
+
+// walk visits a folder and all below it, in the order of names, by descriptors: each
+// name is looked at once. Anything but files and folders is refused.
+func walk(at *os.File, base, name string, visit func(entry) error) error {
+	e := entry{name: name}
+	if err := unix.Fstatat(int(at.Fd()), base, &e.stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "stat", Path: base + name, Err: err}
+	}
+	kind := e.stat.Mode & unix.S_IFMT
+	if kind != unix.S_IFDIR && kind != unix.S_IFREG {
+		return fault.New(fault.Tampered, "%s is neither a file nor a folder", name)
+	}
+	e.open = func() (*os.File, error) {
+		fd, err := unix.Openat(int(at.Fd()), base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {
+			return nil, &os.PathError{Op: "open", Path: base + name, Err: err}
+		}
+		return os.NewFile(uintptr(fd), base), nil
+	}
+	if err := visit(e); err != nil || kind == unix.S_IFREG {
+		return err
+	}
+	dir, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		if err := walk(dir, n, name+"/"+n, visit); err != nil {
 			return err
 		}
-		info, err := root.Lstat(name)
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() && !info.Mode().IsRegular() {
-			return fault.New(fault.Tampered, "%s is neither a file nor a folder", name)
-		}
-		return visit(name[len(folder):], info)
-	})
+	}
+	return nil
 }
 
 // tree is the digest of names, contents and which files are executable.
-func tree(root *os.Root, folder string) (digest string, files int, bytes int64, err error) {
+func tree(store *os.File, folder string) (digest string, files int, bytes int64, err error) {
 	all := sha256.New()
-	err = walk(root, folder, func(name string, info fs.FileInfo) error {
-		fmt.Fprintf(all, "%q %t %t\n", name, info.IsDir(), info.Mode()&0o111 != 0)
-		if info.IsDir() {
+	err = walk(store, folder, "", func(e entry) error {
+		fmt.Fprintf(all, "%q %t %t\n", e.name, e.folder(), e.executable())
+		if e.folder() {
 			return nil
 		}
-		f, err := root.Open(folder + name)
+		f, err := e.open()
 		if err != nil {
 			return err
 		}
@@ -54,11 +86,11 @@ func tree(root *os.Root, folder string) (digest string, files int, bytes int64, 
 
 // stamp changes whenever a file is written, replaced or renamed: no program can
 // set the time of the last change (ctime) back.
-func stamp(root *os.Root, folder string) (string, error) {
+func stamp(store *os.File, folder string) (string, error) {
 	all := sha256.New()
-	err := walk(root, folder, func(name string, info fs.FileInfo) error {
-		st := info.Sys().(*syscall.Stat_t)
-		fmt.Fprintf(all, "%q %o %d %d %d %d\n", name, st.Mode, st.Size, st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
+	err := walk(store, folder, "", func(e entry) error {
+		st := e.stat
+		fmt.Fprintf(all, "%q %o %d %d %d %d\n", e.name, st.Mode, st.Size, st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
 		return nil
 	})
 	return "sha256:" + hex.EncodeToString(all.Sum(nil)), err

@@ -216,7 +216,12 @@ func TestFetchRefuses(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	b := budget{bytes: 10, entries: 2}
-	if b.take(5) != nil || b.take(5) != nil || b.take(0) == nil {
+	for range 2 {
+		if err := b.take(5); err != nil {
+			t.Error(err)
+		}
+	}
+	if b.take(0) == nil {
 		t.Error("the third entry")
 	}
 	if b := (budget{bytes: 10, entries: 2}); b.take(11) == nil {

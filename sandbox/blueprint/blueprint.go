@@ -46,74 +46,64 @@ type Spec struct {
 	// Regroup tells that supplementary groups can be dropped: not so where an
 	// unprivileged supervisor wrote the gid map itself (user_namespaces(7)).
 	Regroup  bool
-	Overlay  bool   // the first tree is the lower layer of the root
-	Trees    []Tree // what appears of the host
-	Private  Private
-	Dirs     []string // further empty folders
-	Links    []Link
-	Files    []File // synthetic files
-	Devices  []string
-	Proc     Proc
+	Overlay  bool    // the root is an image: the tree that has no path inside
+	Entries  []Entry // what is in the root, in the order in which it is made
+	Disk     int64   // bytes and
+	Inodes   int64   // files of all private folders together
 	Limits   []Rlimit
 	Loopback bool
 	Network  *Network // nil: nothing but loopback
-	Time     bool     // a time namespace
+	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
 	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest
 }
 
-// Tree is a folder or file of the host that appears inside.
-type Tree struct {
-	// FD is the descriptor that was checked. Detached, it is the mount itself;
-	// otherwise init walks Host again and refuses unless it arrives at the very
-	// same inode. Zero means a path of the system's own, such as /usr.
-	FD       int
-	Detached bool
-	Host     string
-	Inside   string
-	Dir      bool
-	Write    bool
-	NoExec   bool
-	Device   bool     // a device node: readable and writable, nothing else
-	Masks    []string // relative paths to make unreadable
-	Guards   []Guard  // entries to make mounts of their own, before the masks
+// Form is what an entry is.
+type Form string
+
+// The forms. Private, System and Tree are mounts.
+const (
+	Folder  Form = "folder"  // an empty one
+	Link    Form = "link"    // a symbolic link to Text, unless an image brought its own
+	File    Form = "file"    // holds Text; that of an image is replaced
+	Cover   Form = "cover"   // a file with Text laid over what is there, if it is
+	Private Form = "private" // a writable folder; all of them share one sized file system
+	System  Form = "system"  // a new file system of the kernel's: its kind is Host, its options Text
+	Tree    Form = "tree"    // a folder or file of the host
+)
+
+// Entry is one thing in a sandbox's root. Nothing in it can be written, nor is
+// it a device, unless it says so.
+type Entry struct {
+	Form Form
+	Path string // inside, absolute; none: the lower layer of the root
+	Text []byte `json:",omitempty"`
+	Mode uint32 `json:",omitempty"` // of a file, a cover or a private folder
+	Host string `json:",omitempty"`
+	// FD is the descriptor of a tree that was checked. Detached, it is the mount
+	// itself; otherwise init walks Host again and refuses unless it arrives at the
+	// very same inode. Zero means a path of the system's own, such as /usr.
+	FD       int      `json:",omitempty"`
+	Detached bool     `json:",omitempty"`
+	Dir      bool     `json:",omitempty"` // a mount on a folder
+	Write    bool     `json:",omitempty"`
+	NoExec   bool     `json:",omitempty"`
+	Device   bool     `json:",omitempty"` // device nodes: readable and writable, nothing else
+	Closed   bool     `json:",omitempty"` // no rule of Landlock opens it
+	Masks    []string `json:",omitempty"` // relative paths to make unreadable; in a System's, where they exist
+	Guards   []Guard  `json:",omitempty"` // what to make mounts of their own, before the masks
 }
 
-// Guard is an entry of a tree that becomes a mount of its own.
+// Mounted tells whether an entry is a mount of its own.
+func (e Entry) Mounted() bool {
+	return e.Path != "" && (e.Form == Private || e.Form == System || e.Form == Tree)
+}
+
+// Guard is what is in a tree and becomes a mount of its own.
 type Guard struct {
 	Path     string
 	ReadOnly bool
-}
-
-// Private is the sized tmpfs that holds every private writable place.
-type Private struct {
-	Size   int64
-	Inodes int64
-	Places []Place
-}
-
-// Place is a private writable folder.
-type Place struct {
-	Path string
-	Mode uint32
-}
-
-// Link is a symbolic link.
-type Link struct{ Path, Target string }
-
-// File is a synthetic file.
-type File struct {
-	Path, Content string
-	Binary        []byte `json:",omitempty"` // in place of Content: no text
-	Mode          uint32
-}
-
-// Proc says how the private /proc is trimmed.
-type Proc struct {
-	Masks     []string // made unreadable, where they exist
-	Synthetic []File   // replaced, where they exist
-	ReadOnly  bool
 }
 
 // Rlimit is one resource limit (getrlimit(2)); soft and hard are the same.
@@ -122,11 +112,10 @@ type Rlimit struct {
 	Value    uint64
 }
 
-// Landlock says which Landlock ABI init must find; zero switches it off.
+// Landlock says which Landlock ABI the kernel has; zero switches it off.
 type Landlock struct {
-	ABI      int
-	TCP      bool // refuse to bind and connect TCP at all
-	NoScopes bool // accepted by the owner: an ABI without scopes
+	ABI int
+	TCP bool // refuse to bind and connect TCP at all
 }
 
 // Encode renders the spec for init.

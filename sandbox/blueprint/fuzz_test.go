@@ -46,7 +46,7 @@ func normal(m Message) string {
 // FuzzSpec: the blueprint is the supervisor's own, and yet only one of this
 // version is built.
 func FuzzSpec(f *testing.F) {
-	good, err := Spec{Hostname: "box", UID: 1000, Trees: []Tree{{Host: "/usr", Inside: "/usr", Dir: true}}}.Encode()
+	good, err := Spec{Hostname: "box", UID: 1000, Entries: []Entry{{Form: Tree, Host: "/usr", Path: "/usr", Dir: true}}}.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -48,6 +48,7 @@ type Message struct {
 	Rows    uint16   `json:",omitempty"` // of the terminal
 	Columns uint16   `json:",omitempty"`
 	Command []string `json:",omitempty"`
+	Places  []string `json:",omitempty"` // where to look for a command whose name is no path
 	Env     []string `json:",omitempty"`
 	Workdir string   `json:",omitempty"`
 	Filter  []byte   `json:",omitempty"` // as it was loaded

@@ -7,6 +7,7 @@ package blueprint
 type Network struct {
 	Netlink []Netlink
 	Sockets []Socket
+	Reports Netlink // the last, whose socket is passed out: it goes on receiving
 }
 
 // Netlink is a conversation with one part of the kernel: messages to send, each
@@ -15,7 +16,6 @@ type Netlink struct {
 	Protocol int
 	Messages []byte
 	Acks     int
-	Keep     bool // the socket is passed out: it goes on receiving
 }
 
 // Socket is one that init opens and passes out, bound to the loopback address.
@@ -23,20 +23,6 @@ type Socket struct {
 	IPv6     bool
 	Datagram bool
 	Port     int
-}
-
-// FDs is how many descriptors are passed out.
-func (n *Network) FDs() int {
-	if n == nil {
-		return 0
-	}
-	count := len(n.Sockets)
-	for _, l := range n.Netlink {
-		if l.Keep {
-			count++
-		}
-	}
-	return count
 }
 
 // Promise is what is to be found where something is sent to anywhere by such a

@@ -15,48 +15,50 @@ import (
 
 // breakMounts adds the faults of what is mounted.
 func (b *builder) breakMounts(list map[string]breach) {
-	p := &b.spec.Proc
 	at := func(name, step string, do func() error) { list[name] = breach{step, do, false} }
-	at("mask of proc", "proc", func() error {
-		p.Masks = slices.DeleteFunc(p.Masks, func(name string) bool { return name == "keys" })
-		return nil
+	proc := func(e *blueprint.Entry) bool { return e.Path == "/proc" }
+	cover := func(e *blueprint.Entry) bool { return e.Form == blueprint.Cover }
+	nothing := func(e *blueprint.Entry) { e.Form, e.Path = blueprint.Folder, "/run" }
+	masked := func(e *blueprint.Entry) bool { return e.FD != 0 && e.Write && len(e.Masks) > 0 }
+	guarded := func(e *blueprint.Entry) bool { return e.FD != 0 && e.Write && len(e.Guards) > 0 }
+	for name, change := range map[string]struct {
+		fits   func(*blueprint.Entry) bool
+		change func(*blueprint.Entry)
+	}{
+		"mask of proc": {proc, func(e *blueprint.Entry) {
+			e.Masks = slices.DeleteFunc(e.Masks, func(name string) bool { return name == "keys" })
+		}},
+		"file of proc":     {cover, nothing},
+		"proc unmasked":    {proc, func(e *blueprint.Entry) { e.Masks = nil }},
+		"mask of a folder": {masked, func(e *blueprint.Entry) { e.Masks = nil }},
+		"guard":            {guarded, func(e *blueprint.Entry) { e.Guards = nil }},
+		"guard writable":   {guarded, func(e *blueprint.Entry) { e.Guards[len(e.Guards)-1].ReadOnly = false }},
+		"tree missing":     {func(e *blueprint.Entry) bool { return e.Path == "/usr" }, nothing},
+	} {
+		at(name, "folders and files", func() error { return b.entry(change.fits, change.change) })
+	}
+	at("tree writable", "mounts", func() error {
+		return b.entry(func(e *blueprint.Entry) bool { return e.Path == "/usr" }, func(e *blueprint.Entry) { e.Write = true })
 	})
-	at("file of proc", "proc", func() error { p.Synthetic = p.Synthetic[1:]; return nil })
-	at("proc unmasked", "proc", func() error { p.Masks, p.Synthetic = nil, nil; return nil })
-	at("proc writable", "proc", func() error { p.ReadOnly = false; return nil })
-	at("mask of a folder", "host folders", func() error {
-		return b.tree(func(t *blueprint.Tree) bool { return t.Write && len(t.Masks) > 0 }, func(t *blueprint.Tree) { t.Masks = nil })
-	})
-	at("guard", "host folders", func() error {
-		return b.tree(func(t *blueprint.Tree) bool { return t.Write && len(t.Guards) > 0 }, func(t *blueprint.Tree) { t.Guards = nil })
-	})
-	at("guard writable", "host folders", func() error {
-		return b.tree(func(t *blueprint.Tree) bool { return t.Write && len(t.Guards) > 0 },
-			func(t *blueprint.Tree) { t.Guards[len(t.Guards)-1].ReadOnly = false })
-	})
-	at("tree writable", "trees", func() error {
-		return b.tree(func(t *blueprint.Tree) bool { return t.Inside == "/usr" }, func(t *blueprint.Tree) { t.Write = true })
-	})
-	at("tree missing", "host folders", func() error { b.spec.Trees, b.trees = b.spec.Trees[1:], b.trees[1:]; return nil })
-	at("extra mount", "seal root", func() error { return extra("/extra") })
-	at("mount on top", "seal root", func() error { return extra("/tmp") })
+	at("extra mount", "seal", func() error { return extra("/extra") })
+	at("mount on top", "seal", func() error { return extra("/tmp") })
 	for name, attr := range map[string]unix.MountAttr{
 		"nosuid missing": {Attr_clr: unix.MOUNT_ATTR_NOSUID}, "nodev missing": {Attr_clr: unix.MOUNT_ATTR_NODEV},
 		"mount shared": {Propagation: unix.MS_SHARED}, "private place read-only": {Attr_set: unix.MOUNT_ATTR_RDONLY},
 	} {
-		at(name, "seal root", func() error { return unix.MountSetattr(unix.AT_FDCWD, "/tmp", 0, &attr) })
+		at(name, "seal", func() error { return unix.MountSetattr(unix.AT_FDCWD, "/tmp", 0, &attr) })
 	}
 }
 
-// tree changes the first tree that fits.
-func (b *builder) tree(fits func(*blueprint.Tree) bool, change func(*blueprint.Tree)) error {
-	for i := range b.spec.Trees {
-		if t := &b.spec.Trees[i]; fits(t) {
-			change(t)
+// entry changes the first entry that fits.
+func (b *builder) entry(fits func(*blueprint.Entry) bool, change func(*blueprint.Entry)) error {
+	for i := range b.spec.Entries {
+		if e := &b.spec.Entries[i]; fits(e) {
+			change(e)
 			return nil
 		}
 	}
-	return errors.New("there is no such tree")
+	return errors.New("there is no such entry")
 }
 
 func extra(at string) error {
@@ -92,7 +94,7 @@ func (b *builder) breakFilters(list map[string]breach) {
 func (b *builder) withoutScopes() error {
 	attr := handled(5)
 	attr.Handled_access_net = 0
-	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), rulesetSize(7), 0)
+	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
 		return e
 	}

@@ -12,6 +12,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"unsafe"
@@ -33,15 +34,11 @@ func Main(stage2 []string) {
 		{"supervisor", b.await},
 		{"identity", b.identity},
 		{"namespaces", b.namespaces},
-		{"trees", b.collectTrees},
-		{"proc", b.freshProc},
+		{"mounts", b.collect},
 		{"root", b.root},
-		{"devices", b.devices},
-		{"private places", b.private},
 		{"folders and files", b.furnish},
-		{"proc", b.proc},
-		{"host folders", b.placeTrees},
-		{"seal root", b.sealRoot},
+		{"bounds", b.bounds},
+		{"seal", b.seal},
 		{"loopback", b.loopback},
 		{"network", b.network},
 		{"limits", b.limits},
@@ -90,9 +87,10 @@ type builder struct {
 	stage2  []string
 	spec    blueprint.Spec
 	self    int   // a read-only mount of this program
-	trees   []int // detached mounts, one for each of spec.Trees
+	mounts  []int // detached mounts, one for each of spec.Entries that is a tree or a system
+	base    int   // the new root, where no image is
+	private int   // the file system of all private folders
 	blank   int   // file system with an unreadable file and folder
-	procfs  int   // the new /proc, detached
 	ruleset int
 }
 
@@ -161,7 +159,12 @@ func (b *builder) namespaces() error {
 	return inOrder(
 		step{"cgroup namespace", raw(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP, 0, 0)},
 		step{"session keyring", newKeyring},
-		step{"time namespace", b.newTime},
+		step{"time namespace", func() error {
+			if b.spec.Time == "" {
+				return nil
+			}
+			return errors.Join(unix.Unshare(unix.CLONE_NEWTIME), os.WriteFile("/proc/self/timens_offsets", []byte(b.spec.Time), 0))
+		}},
 		step{"hostname", func() error { return unix.Sethostname([]byte(b.spec.Hostname)) }},
 		step{"domain name", func() error { return unix.Setdomainname([]byte("(none)")) }},
 		step{"private mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},

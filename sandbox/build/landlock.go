@@ -22,46 +22,22 @@ const (
 		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_REFER
-	device = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
+	device = look | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
-	onFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | device
-
-	everything = change | device | unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK
+	onFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | device&^look
 )
-
-// newer is what a ruleset can restrict only from an ABI on.
-var newer = []struct {
-	abi         int
-	fs, net, sc uint64
-}{
-	{2, unix.LANDLOCK_ACCESS_FS_REFER, 0, 0},
-	{3, unix.LANDLOCK_ACCESS_FS_TRUNCATE, 0, 0},
-	{4, 0, unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, 0},
-	{5, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0},
-	{6, 0, 0, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL},
-}
 
 // prepareLandlock makes the ruleset while files can still be opened freely.
 func (b *builder) prepareLandlock() error {
-	want := b.spec.Landlock
-	if want.ABI == 0 {
+	if b.spec.Landlock.ABI == 0 {
 		return nil
 	}
-	abi, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		return e
-	}
-	if int(abi) < want.ABI {
-		return fmt.Errorf("the kernel has ABI %d, the plan was made for %d", abi, want.ABI)
-	}
-	attr := handled(int(abi))
-	if !want.TCP {
+	attr := handled(b.spec.Landlock.ABI)
+	if !b.spec.Landlock.TCP {
 		attr.Handled_access_net = 0
 	}
-	if attr.Scoped == 0 && !want.NoScopes {
-		return fmt.Errorf("ABI %d cannot scope signals and abstract sockets", abi)
-	}
-	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), rulesetSize(int(abi)), 0)
+	// A kernel that does not know some of it refuses.
+	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
 		return fmt.Errorf("ruleset: %w", e)
 	}
@@ -78,58 +54,35 @@ func bait() error {
 	return errors.Join(err, unix.Bind(fd, &unix.SockaddrUnix{Name: blueprint.LandlockSocket}), unix.Dup3(fd, blueprint.SpecFD, 0))
 }
 
-// handled is all that a ruleset can restrict at an ABI.
-func handled(abi int) unix.LandlockRulesetAttr {
-	attr := unix.LandlockRulesetAttr{Handled_access_fs: everything}
-	for _, n := range newer {
-		if abi < n.abi {
-			attr.Handled_access_fs &^= n.fs
-			continue
-		}
-		attr.Handled_access_net |= n.net
-		attr.Scoped |= n.sc
+// handled is all that a ruleset can restrict at an ABI. To what is done with files
+// each of the first five adds its rights behind those before: none does the fourth.
+func handled(abi int) (attr unix.LandlockRulesetAttr) {
+	attr.Handled_access_fs = 1<<[]int{0, 13, 14, 15, 15, 16}[min(abi, 5)] - 1
+	if abi >= 4 {
+		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+	}
+	if abi >= 6 {
+		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
 	}
 	return attr
 }
 
-// rulesetSize is how much of the attributes an older kernel knows.
-func rulesetSize(abi int) uintptr {
-	switch {
-	case abi < 4:
-		return 8
-	case abi < 6:
-		return 16
-	default:
-		return 24
-	}
-}
-
 func (b *builder) landlockRules(can uint64) error {
-	rules := map[string]uint64{"/": look, "/proc": read, "/dev/pts": device | look}
-	if b.spec.Overlay {
-		tops, err := topFolders()
+	rules := map[string]uint64{"/": look}
+	if b.spec.Overlay { // not /proc and /dev, which have their own
+		folders, err := os.ReadDir("/")
 		if err != nil {
 			return err
 		}
-		for _, name := range tops {
-			rules[name] |= change
+		for _, f := range folders {
+			if f.IsDir() && f.Name() != "proc" && f.Name() != "dev" {
+				rules["/"+f.Name()] |= change
+			}
 		}
 	}
-	for _, p := range b.spec.Private.Places {
-		rules[p.Path] |= change
-	}
-	for _, f := range b.spec.Files {
-		rules[f.Path] |= read
-	}
-	for _, t := range b.spec.Trees {
-		switch {
-		case t.Inside == "":
-		case t.Device:
-			rules[t.Inside] |= device
-		case t.Write:
-			rules[t.Inside] |= change
-		default:
-			rules[t.Inside] |= use
+	for _, e := range b.spec.Entries {
+		if (e.Mounted() || e.Form == blueprint.File) && !e.Closed {
+			rules[e.Path] |= rights(e)
 		}
 	}
 	for path, access := range rules {
@@ -140,6 +93,19 @@ func (b *builder) landlockRules(can uint64) error {
 	return b.addRule(b.self, unix.LANDLOCK_ACCESS_FS_EXECUTE|unix.LANDLOCK_ACCESS_FS_READ_FILE)
 }
 
+// rights are what Landlock lets an entry be used for.
+func rights(e blueprint.Entry) uint64 {
+	switch {
+	case e.Device:
+		return device
+	case e.Write:
+		return change
+	case e.NoExec:
+		return read
+	}
+	return use
+}
+
 func (b *builder) allow(path string, access uint64) error {
 	fd, err := openBeneathRoot(path)
 	if err != nil {
@@ -147,18 +113,6 @@ func (b *builder) allow(path string, access uint64) error {
 	}
 	defer unix.Close(fd)
 	return b.addRule(fd, access)
-}
-
-// topFolders lists an image's own folders, so that /proc and /dev stay out of
-// what the agent may change.
-func topFolders() (names []string, err error) {
-	entries, err := os.ReadDir("/")
-	for _, e := range entries {
-		if e.IsDir() && e.Name() != "proc" && e.Name() != "dev" {
-			names = append(names, "/"+e.Name())
-		}
-	}
-	return names, err
 }
 
 func (b *builder) addRule(fd int, access uint64) error {

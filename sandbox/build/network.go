@@ -27,23 +27,22 @@ func (b *builder) network() error {
 		fds = append(fds, fd)
 	}
 	for _, l := range n.Netlink {
-		if l.Keep { // the reports, which come last: what is tried here is none of theirs
-			for i, s := range n.Sockets {
-				item, _ := s.Promise()
-				captured.Facts[item] = try(fds[i], s)
-			}
-		}
 		fd, err := converse(l)
 		if err != nil {
 			return fmt.Errorf("netlink %d: %w", l.Protocol, err)
 		}
-		if l.Keep {
-			fds = append(fds, fd)
-		} else {
-			unix.Close(fd)
-		}
+		unix.Close(fd)
 	}
-	err := blueprint.Send(blueprint.ControlFD, captured, fds...)
+	for i, s := range n.Sockets { // before there are reports: what is tried here is none of theirs
+		item, _ := s.Promise()
+		captured.Facts[item] = try(fds[i], s)
+	}
+	reports, err := converse(n.Reports)
+	if err != nil {
+		return fmt.Errorf("reports: %w", err)
+	}
+	fds = append(fds, reports)
+	err = blueprint.Send(blueprint.ControlFD, captured, fds...)
 	blueprint.CloseAll(fds)
 	return err
 }

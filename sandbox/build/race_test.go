@@ -26,7 +26,7 @@ func TestSwap(t *testing.T) {
 		return
 	}
 	dir := os.Getenv("NACRE_TEST_SWAP")
-	if err := os.Chdir("/"); err != nil { // as collectTrees does
+	if err := os.Chdir("/"); err != nil { // as collect does
 		t.Fatal(err)
 	}
 	granted, link := filepath.Join(dir, "granted"), filepath.Join(dir, "link")
@@ -67,7 +67,7 @@ func swapRound(t *testing.T, granted string) bool {
 	if !pin.Dir {
 		return false
 	}
-	fd, err := detach(blueprint.Tree{FD: int(pin.File.Fd()), Host: granted, Dir: true})
+	fd, err := detach(blueprint.Entry{FD: int(pin.File.Fd()), Host: granted, Dir: true})
 	if err != nil {
 		return false
 	}

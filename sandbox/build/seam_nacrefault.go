@@ -34,6 +34,7 @@ func skipped() []string {
 		"no_new_privs":     {"no_new_privs"},
 		"root writable":    {"/ read-only"},
 		"dev writable":     {"/dev read-only"},
+		"proc writable":    {"/proc read-only"},
 		"namespace net":    {"loopback"},
 		"loopback down":    {"loopback"},
 		"seccomp off":      {"seccomp"},
@@ -63,7 +64,7 @@ func (b *builder) take(s step) error {
 		return b.instructed(s)
 	}
 	name := s.name
-	if name == "proc" && b.procfs == 0 || name == "landlock" && b.ruleset == 0 {
+	if name == "landlock" && b.ruleset == 0 {
 		name = "new " + name
 	}
 	if broken, ok := b.breaches()[chosen]; ok && broken.step == name {
@@ -77,11 +78,11 @@ func (b *builder) take(s step) error {
 // instructed takes the name of the layer out of the blueprint.
 func (b *builder) instructed(s step) error {
 	err := s.do()
-	for i, dir := range b.spec.Dirs {
-		if name, ok := strings.CutPrefix(dir, marker); ok {
+	for i, e := range b.spec.Entries {
+		if name, ok := strings.CutPrefix(e.Path, marker); ok {
 			chosen = name
 			b.stage2[0] = "nacre-init:" + name
-			b.spec.Dirs = slices.Delete(b.spec.Dirs, i, i+1)
+			b.spec.Entries = slices.Delete(b.spec.Entries, i, i+1)
 			break
 		}
 	}
@@ -97,11 +98,11 @@ type breach struct {
 
 func (b *builder) breaches() map[string]breach {
 	list := map[string]breach{
-		"no user namespaces": {"proc", b.leaveNamespaces, true},
+		"no user namespaces": {"bounds", b.leaveNamespaces, true},
 		"loopback up":        {"loopback", func() error { b.spec.Loopback = true; return nil }, false},
 		"oom score":          {"identity", func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("900"), 0) }, false},
 		"environment":        {"exec", b.becomeWith, true},
-		"namespace pid":      {"new proc", b.foreignProc, true},
+		"namespace pid":      {"mounts", b.foreignProc, true},
 	}
 	b.breakMounts(list)
 	b.breakFilters(list)
@@ -134,13 +135,19 @@ func (b *builder) lower(resource int) error {
 // leaveNamespaces does the step as if nested sandboxes were granted.
 func (b *builder) leaveNamespaces() error {
 	b.spec.Nested = true
-	return b.proc()
+	return b.bounds()
 }
 
 // foreignProc takes the host's /proc: without a pid namespace there is no new
 // one.
-func (b *builder) foreignProc() (err error) {
-	b.procfs, err = unix.OpenTree(unix.AT_FDCWD, "/proc", cloneTree|unix.AT_RECURSIVE)
+func (b *builder) foreignProc() error {
+	i := slices.IndexFunc(b.spec.Entries, func(e blueprint.Entry) bool { return e.Path == "/proc" })
+	b.spec.Entries[i].Form = ""
+	err := b.collect()
+	b.spec.Entries[i].Form = blueprint.System
+	if err == nil {
+		b.mounts[i], err = unix.OpenTree(unix.AT_FDCWD, "/proc", cloneTree|unix.AT_RECURSIVE)
+	}
 	return err
 }
 

@@ -15,6 +15,8 @@ package cgroup
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,22 +27,24 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/sandbox/limits"
 )
 
 const (
-	agent      = "agent"
+	agent      = limits.Agent
 	supervisor = "supervisor"
 )
 
 // Group holds one sandbox's groups. It is not for use by several goroutines
-// while it is being made or destroyed.
+// while it is being made or destroyed. A nil Group is none, which limits
+// nothing: what is done with it does nothing.
 type Group struct {
-	state    State // names no folders that this Group has not made
-	layout   Layout
-	settings []setting
-	settled  func() error // moves this process, once
-	born     bool         // that has begun
-	left     func() error // moves it back, once
+	state   State // names no folders that this Group has not made
+	layout  Layout
+	limits  nacre.Limits
+	settled func() error // moves this process, once
+	born    bool         // that has begun
+	left    func() error // moves it back, once
 	// Delegation is the time that systemd took to make the scope; zero
 	// without one.
 	Delegation time.Duration
@@ -51,13 +55,12 @@ type Group struct {
 // process serves one sandbox. Where it fails, nothing is left; where the process is killed in
 // it, what is left is removed with Planned.
 func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
-	g := &Group{state: State{ID: id}, layout: Detect()}
+	g := &Group{state: State{ID: id}, layout: Detect(), limits: l}
 	g.settled = sync.OnceValue(func() error { return g.settle(false) })
 	g.left = sync.OnceValue(g.leave)
-	if err := errors.Join(g.state.check(), validate(l), g.layout.Problem()); err != nil {
+	if err := errors.Join(g.state.check(), limits.Check(l), g.layout.Problem()); err != nil {
 		return nil, err
 	}
-	g.settings = settings(l, g.layout.Mode == V2)
 	if err := g.build(ctx); err != nil {
 		return nil, errors.Join(err, g.Destroy())
 	}
@@ -89,12 +92,23 @@ func (g *Group) build(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, s := range g.settings {
-		if err := g.write(s); err != nil {
+	for _, f := range limits.Files(g.limits, g.layout.Mode == V2) {
+		if err := g.write(f); err != nil {
 			return unsupported(err, "the kernel refuses a limit", "ask for less than this process itself has")
 		}
 	}
 	return nil
+}
+
+func (g *Group) write(f limits.File) error {
+	err := cgroups.WriteFile(g.dir(f.Controller, f.Leaf), f.Name, f.Value)
+	switch absent := errors.Is(err, fs.ErrNotExist); {
+	case absent && f.Optional:
+		return nil
+	case absent && strings.Contains(f.Name, "sw"):
+		return fmt.Errorf("the kernel does not count swap (boot with swapaccount=1, or turn swap off): %w", err)
+	}
+	return err
 }
 
 // enable lets what is in a v2 group have the controllers; those that are on
@@ -112,7 +126,12 @@ func enable(dir string) error {
 func (g *Group) AddAgent(pid int) error { return g.add(agent, pid) }
 
 // AddSupervisor moves another of Nacre's own processes for this sandbox.
-func (g *Group) AddSupervisor(pid int) error { return g.add(supervisor, pid) }
+func (g *Group) AddSupervisor(pid int) error {
+	if g == nil {
+		return nil
+	}
+	return g.add(supervisor, pid)
+}
 
 func (g *Group) add(leaf string, pid int) error {
 	if pid <= 0 {
@@ -126,10 +145,26 @@ func (g *Group) add(leaf string, pid int) error {
 	return nil
 }
 
+// Leaves are the agent's folders in the controllers' trees, in which its
+// processes are and package limits looks for them.
+func (g *Group) Leaves() map[string]string {
+	leaves := map[string]string{}
+	if g == nil {
+		return leaves
+	}
+	for c := range g.layout.Base {
+		leaves[c] = g.dir(c, agent)
+	}
+	return leaves
+}
+
 // Freezer is the agent's leaf in the v2 tree or in v1's freezer, which can be
 // frozen; empty where there is neither. What is frozen in the latter dies only
 // once it is thawed, as Kill does.
 func (g *Group) Freezer() string {
+	if g == nil {
+		return ""
+	}
 	for _, c := range [...]string{tree2, freezer} {
 		if _, ok := g.layout.Base[c]; ok {
 			return g.dir(c, agent)

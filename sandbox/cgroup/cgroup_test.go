@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/sandbox/limits"
 )
 
 func TestMemoryLimitKills(t *testing.T) {
@@ -132,16 +134,21 @@ func inHome(t *testing.T, g *Group) []string {
 func TestReadback(t *testing.T) {
 	g := group(t, small)
 	c := inAgent(t, g, "sleep")
-	for _, e := range g.Readback(c.Process.Pid) {
+	for _, e := range limits.Read(c.Process.Pid, g.Leaves(), small) {
 		if !e.OK {
 			t.Errorf("%+v", e)
+		}
+	}
+	for _, e := range limits.Read(c.Process.Pid, copied(t, g), small) {
+		if e.OK && !strings.HasPrefix(e.Item, "member of ") {
+			t.Errorf("read in a copy: %+v", e)
 		}
 	}
 	bad := 0
 	if err := cgroups.WriteFile(g.dir("pids", agent), "pids.max", "77"); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range g.Readback(os.Getpid()) { // which is not in the agent's leaf
+	for _, e := range limits.Read(os.Getpid(), g.Leaves(), small) { // which is not in the agent's leaf
 		if !e.OK {
 			bad++
 		}
@@ -149,6 +156,22 @@ func TestReadback(t *testing.T) {
 	if want := 1 + len(g.state.Folders); bad < want {
 		t.Errorf("%d deviations found, want at least %d", bad, want)
 	}
+}
+
+// copied are leaves that look as the group's, with files that say the same.
+func copied(t *testing.T, g *Group) map[string]string {
+	t.Helper()
+	top, leaves := t.TempDir(), map[string]string{}
+	for c := range g.layout.Base {
+		leaves[c] = filepath.Join(top, c, "nacre-"+g.state.ID, agent)
+	}
+	for _, f := range limits.Files(small, g.layout.Mode == V2) {
+		dir := filepath.Join(cmp.Or(leaves[f.Controller], leaves[tree2]), "..", f.Leaf)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, f.Name), []byte(f.Value), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return leaves
 }
 
 func TestSupervisorIsChargedToTheParent(t *testing.T) {
@@ -459,7 +482,7 @@ func TestWhoIsWhere(t *testing.T) {
 		t.Error(err)
 	}
 	settled("after Born")
-	for _, x := range g.Readback(c.Process.Pid) {
+	for _, x := range limits.Read(c.Process.Pid, g.Leaves(), small) {
 		if !x.OK {
 			t.Errorf("%s: expected %s, found %s", x.Item, x.Expected, x.Found)
 		}

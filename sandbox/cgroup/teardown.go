@@ -19,7 +19,7 @@ import (
 // brief is how long the killed may take to be gone.
 const brief = 3 * time.Second
 
-var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
 // State is what a sweeper needs to remove a group whose owner was killed.
 type State struct {
@@ -34,7 +34,7 @@ func Planned(id string) State { return Detect().planned(id) }
 // check refuses anything but groups of this name: a state file is no reason to
 // kill somebody else's processes.
 func (s State) check() error {
-	if !identifier.MatchString(s.ID) {
+	if len(s.ID) > 64 || !identifier.MatchString(s.ID) {
 		return fault.New(fault.Invalid, "%q is not a sandbox's id: 1 to 64 of a-z, 0-9, - and _", s.ID)
 	}
 	for _, dir := range s.Folders {
@@ -49,7 +49,12 @@ func (s State) check() error {
 }
 
 // Kill ends every process of the agent and waits until they are gone.
-func (g *Group) Kill() error { return g.state.kill(agent) }
+func (g *Group) Kill() error {
+	if g == nil {
+		return nil
+	}
+	return g.state.kill(agent)
+}
 
 // kill empties the named leaves, but for the calling process. New processes
 // are refused first, so that a fork storm cannot outrun the loop where there
@@ -113,6 +118,9 @@ func (s State) holds(pid int) bool {
 // removed. A scope goes when systemd notices that it is empty: soon, or
 // rootless when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
+	if g == nil {
+		return nil
+	}
 	if g.layout.Manager == "" && g.left() == nil && g.state.vanish() {
 		return nil
 	}

@@ -21,6 +21,9 @@ import (
 // leaf meanwhile, and start must stay on that thread; v2 is a descriptor of the
 // group for clone3's CLONE_INTO_CGROUP, -1 where there is none.
 func (g *Group) Born(start func(v2 int) error) error {
+	if g == nil {
+		return start(-1)
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	v2 := -1
@@ -48,12 +51,17 @@ func (g *Group) Born(start func(v2 int) error) error {
 }
 
 // Settled returns once all of this process is in the supervisor's leaf.
-func (g *Group) Settled() error { return g.settled() }
+func (g *Group) Settled() error {
+	if g == nil {
+		return nil
+	}
+	return g.settled()
+}
 
 // Leave begins to move this process back to where it was, since the agent's
 // command has ended; Destroy does the rest.
 func (g *Group) Leave() {
-	if g.layout.Mode != V2 {
+	if g != nil && g.layout.Mode != V2 {
 		go func() { _ = g.left() }()
 	}
 }

@@ -3,7 +3,6 @@ package reap
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"syscall"
 
@@ -34,7 +33,10 @@ func start(m blueprint.Message, fds []int) (pid, slave int, err error) {
 	default:
 		return 0, slave, errors.New("a job takes three descriptors")
 	}
-	name, err := find(m.Command[0], m.Env, m.Workdir)
+	name := m.Command[0]
+	if !strings.Contains(name, "/") {
+		name, err = find(m.Places)
+	}
 	if err == nil {
 		pid, err = syscall.ForkExec(name, m.Command, attr)
 	}
@@ -70,35 +72,17 @@ func terminal(run blueprint.Message) (slave int, err error) {
 	return int(fd), nil
 }
 
-// find looks a command up in the job's own PATH.
-func find(name string, env []string, workdir string) (string, error) {
-	if strings.Contains(name, "/") {
-		return name, nil
-	}
+// find is the first of the places that holds something to execute.
+func find(places []string) (string, error) {
 	err := error(syscall.ENOENT)
-	for _, dir := range strings.Split(value(env, "PATH"), ":") {
-		if !path.IsAbs(dir) {
-			dir = path.Join(workdir, dir)
-		}
-		candidate := path.Join(dir, name)
+	for _, place := range places {
 		var st unix.Stat_t
-		if e := unix.Stat(candidate, &st); e != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if e := unix.Stat(place, &st); e != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
 			continue
 		}
-		if e := unix.Access(candidate, unix.X_OK); e != nil {
-			err = e
-			continue
+		if err = unix.Access(place, unix.X_OK); err == nil {
+			return place, nil
 		}
-		return candidate, nil
 	}
 	return "", err
-}
-
-func value(env []string, name string) string {
-	for _, e := range env {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }

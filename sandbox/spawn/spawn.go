@@ -120,9 +120,11 @@ func (p *Program) run(flags uint64, group int) (*Child, error) {
 	if group >= 0 {
 		a.flags, a.cgroup = a.flags|unix.CLONE_INTO_CGROUP, uint64(group)
 	}
-	pid, err := p.fork(&a, left)
-	if err != nil {
-		return nil, err
+	syscall.ForkLock.Lock()
+	pid := int(fork(&a, &p.calls[0], uintptr(len(p.calls)), left))
+	syscall.ForkLock.Unlock()
+	if pid < 0 {
+		return nil, syscall.Errno(-pid)
 	}
 	child := &Child{PID: pid, handle: int(*handle)}
 	if flags&unix.CLONE_VFORK != 0 && *left > 0 {
@@ -132,30 +134,18 @@ func (p *Program) run(flags uint64, group int) (*Child, error) {
 	return child, nil
 }
 
-func (p *Program) fork(a *arguments, left *uintptr) (int, error) {
-	syscall.ForkLock.Lock()
-	defer syscall.ForkLock.Unlock()
-	pid := masked(a, &p.calls[0], uintptr(len(p.calls)), left)
-	if e := int(pid); e < 0 {
-		return 0, syscall.Errno(-e)
-	}
-	return int(pid), nil
-}
-
-// masked clones with all signals blocked: the new process has no handlers, but a
-// signal of the terminal's would end it half-way.
-//
-// The scheduler must not put this thread aside meanwhile, which nosplit sees to:
-// it would then have its signals blocked for ever, and who waits for all threads
-// to take one (syscall.AllThreadsSyscall, as package cgroup does) would wait for
-// ever too.
+// fork clones with all signals blocked: the new process has no handlers, but a
+// signal of the terminal's would end it half-way. Nothing in between is a place
+// where Go would stop this thread: stopped like that it would not hear what
+// syscall.AllThreadsSyscall tells each, which holds up all others until it has.
 //
 //go:nosplit
-func masked(a *arguments, first *call, count uintptr, left *uintptr) uintptr {
+//go:norace
+func fork(a *arguments, first *call, count uintptr, left *uintptr) (pid uintptr) {
 	all, before := ^uint64(0), uint64(0)
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
-	pid := start(a, first, count, left)
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
+	pid = start(a, first, count, left)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
 	return pid
 }
 

@@ -5,11 +5,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"nacre/manifest"
 	"nacre/skill"
+	"nacre/unseen"
 )
 
 // text looks at a text line by line.
@@ -42,84 +41,33 @@ func (l *look) has(kind, name string) bool {
 	})
 }
 
-// concealed are characters that do not show, or that change how others show.
-var concealed = []struct {
-	from, to rune
-	what     string
-}{
-	{0x202a, 0x202e, "turns the direction of text"}, {0x2066, 0x2069, "turns the direction of text"}, {0x200e, 0x200f, "turns the direction of text"},
-	{0x061c, 0x061c, "turns the direction of text"}, {0xe0000, 0xe007f, "is of the tags block, which no screen shows"},
-	{0x200b, 0x200d, "has no width"}, {0x2060, 0x2064, "has no width"}, {0xfeff, 0xfeff, "has no width"}, {0x180e, 0x180e, "has no width"},
-	{0x00ad, 0x00ad, "mostly does not show"}, {0xfe00, 0xfe0f, "is a variation selector"}, {0xe0100, 0xe01ef, "is a variation selector"},
-	{0x115f, 0x1160, "is a filler that does not show"}, {0x3164, 0x3164, "is a filler that does not show"}, {0xffa0, 0xffa0, "is a filler that does not show"},
-	{0x206a, 0x206f, "does not show"}, {0xfff9, 0xfffb, "does not show"}, {0x2028, 0x2029, "ends a line where editors see none"},
-	{0xe000, 0xf8ff, "has no agreed meaning"}, {0xf0000, 0x10ffff, "has no agreed meaning"},
-	{0x00, 0x08, "is a control character"}, {0x0b, 0x0c, "is a control character"}, {0x0e, 0x1f, "is a control character"}, {0x7f, 0x9f, "is a control character"},
-}
-
-func conceals(r rune) (what string, ok bool) {
-	for _, c := range concealed {
-		if r >= c.from && r <= c.to {
-			return c.what, true
-		}
-	}
-	return "", false
-}
-
 // hidden tells of the first hidden character of each sort, and how many.
 func (l *look) hidden(name, text string) {
 	type sort struct {
-		line, count int
-		first       rune
+		at, count int
+		first     rune
 	}
 	found, order := map[string]*sort{}, []string{}
-	line, before := 1, rune(0)
-	for i, r := range text {
-		if r == '\n' {
-			line++
+	for i, c := range unseen.In(text) {
+		if i == 0 && c.Rune == 0xfeff {
+			continue
 		}
-		what, ok := conceals(r)
-		next, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):])
-		if ok && !(i == 0 && r == 0xfeff) && !belongs(r, before, next) {
-			if found[what] == nil {
-				found[what] = &sort{line: line, first: r}
-				order = append(order, what)
-			}
-			found[what].count++
+		if found[c.What] == nil {
+			found[c.What] = &sort{at: i, first: c.Rune}
+			order = append(order, c.What)
 		}
-		before = r
+		found[c.What].count++
 	}
 	for _, what := range order {
 		s := found[what]
-		l.add(High, HiddenText, fmt.Sprintf("%s:%d", name, s.line), "U+%04X %s (%d such)", s.first, what, s.count)
+		l.add(High, HiddenText, fmt.Sprintf("%s:%d", name, 1+strings.Count(text[:s.at], "\n")), "U+%04X %s (%d such)", s.first, what, s.count)
 	}
-}
-
-// belongs tells whether a character that does not show makes sense where it
-// is: one selector or joiner of an emoji, a joiner between letters that need it.
-func belongs(r, before, next rune) bool {
-	emoji := func(r rune) bool { return r >= 0x2190 && unicode.In(r, unicode.So, unicode.Sm, unicode.Sk) }
-	switch r {
-	case 0xfe0e, 0xfe0f:
-		return emoji(before) || next == 0x20e3
-	case 0x200d:
-		return (emoji(before) || before == 0xfe0f) && emoji(next) || joined(before) && joined(next)
-	case 0x200c:
-		return joined(before) && joined(next)
-	}
-	return false
-}
-
-// joined tells whether a letter is of a script whose letters join.
-func joined(r rune) bool {
-	return unicode.In(r, unicode.Arabic, unicode.Devanagari, unicode.Bengali, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam,
-		unicode.Gujarati, unicode.Gurmukhi, unicode.Oriya, unicode.Sinhala, unicode.Syriac, unicode.Mongolian, unicode.Khmer)
 }
 
 // visible is a text without what does not show, so that words cannot be broken up.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if _, ok := conceals(r); ok {
+		if unseen.Is(r) {
 			return -1
 		}
 		if r >= 0xff01 && r <= 0xff5e { // full-width letters

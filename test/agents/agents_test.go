@@ -18,13 +18,18 @@ import (
 	"time"
 
 	"nacre/test/fakemodel"
+	"nacre/test/fakemodel/outside"
 	"nacre/test/programs"
 )
 
 var bin string
 
 func TestMain(m *testing.M) {
-	dir, remove, err := programs.Dir()
+	build := programs.Dir
+	if os.Getenv("NACRE_AGENTS") != "" {
+		build = programs.WithAssistant // which is among them
+	}
+	dir, remove, err := build()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -42,9 +47,11 @@ type agent struct {
 	api      string   // which interface it speaks
 	provider string   // its model's address, as it is inside
 	quiet    []string // what in its harness keeps it from calling home
+	blind    bool     // it shows nothing on a terminal
 }
 
 var agents = []agent{
+	{name: "assistant", secret: "anthropic", api: fakemodel.Messages, provider: "http://anthropic.model.nacre.internal", blind: true},
 	{name: "pi", secret: "anthropic", api: fakemodel.Messages, provider: "http://anthropic.model.nacre.internal"},
 	{name: "claude-code", secret: "anthropic", api: fakemodel.Messages, provider: "http://anthropic.model.nacre.internal",
 		quiet: []string{"  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: \"1\"\n", "  DISABLE_AUTOUPDATER: \"1\"\n", "environment:\n"}},
@@ -63,7 +70,7 @@ type run struct {
 	with  string // the harness
 	key   string
 	model *fakemodel.Server
-	world *world
+	world *outside.World
 
 	environment []string
 	cmd         *exec.Cmd
@@ -90,8 +97,8 @@ func (r *run) owner(secret string) {
 	r.t.Helper()
 	r.model.Key = r.key
 	r.world = newWorld(r.t, r.model)
-	r.write("policy/authority.pem", r.world.authority)
-	r.write("policy/policy.yaml", "version: 1\nupstream:\n  proxy: http://"+r.world.address+"\n  authorities: [~/policy/authority.pem]\n")
+	r.write("policy/authority.pem", r.world.Authority)
+	r.write("policy/policy.yaml", "version: 1\n"+r.world.Upstream("~/policy/authority.pem"))
 	r.write("project/sums.txt", "1 + 1 = 3\n")
 	r.write(".ssh/id_ed25519", canary+"\n")
 	r.git("init", "-q")
@@ -213,7 +220,7 @@ func TestHonest(t *testing.T) {
 			}
 			r.checkKey(found)
 			r.checkModel()
-			r.world.check(t)
+			r.stayedInside()
 			t.Logf("%s: %.1f s, %d MB at most in %d processes; refused: %q", a.name, r.took.Seconds(), found.memory>>20, len(found.inside), refused(t, r.audit()))
 		})
 	}
@@ -238,7 +245,7 @@ func TestCallsHome(t *testing.T) {
 			if len(hosts) == 0 {
 				t.Error("it asked for nothing")
 			}
-			r.world.check(t)
+			r.stayedInside()
 			t.Logf("%s: %.1f s; refused: %q", a.name, r.took.Seconds(), hosts)
 		})
 	}

@@ -47,7 +47,7 @@ func TestHijacked(t *testing.T) {
 			if pids := sleeping(fakemodel.Leftover); pids != nil {
 				t.Errorf("something outlived the agent: %q", pids)
 			}
-			r.world.check(t)
+			r.stayedInside()
 		})
 	}
 }

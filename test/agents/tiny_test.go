@@ -175,7 +175,7 @@ func TestTiny(t *testing.T) {
 	if strings.Contains(r.audit(), r.key) {
 		t.Error("the key is in the record")
 	}
-	r.world.check(t)
+	r.stayedInside()
 }
 
 // TestTinyRefuses: hosts that a harness does without are not reached, even though
@@ -190,7 +190,7 @@ func TestTinyRefuses(t *testing.T) {
 	if to := strings.Join(refused(t, r.audit()), " "); !strings.Contains(to, "telemetry.test") {
 		t.Errorf("refused: %s", to)
 	}
-	r.world.check(t)
+	r.stayedInside()
 	r.write("skills/tiny/capabilities.yaml", r.read("skills/tiny/capabilities.yaml")+telemetry)
 	if out := r.nacreRun(125, "--", "x"); !strings.Contains(out, "telemetry.test") || !strings.Contains(out, "whatever else allows it") {
 		t.Errorf("asked for and refused at once: %s", out)
@@ -240,6 +240,9 @@ func TestTinyTampered(t *testing.T) {
 	out := r.nacreRun(125, "--", "x")
 	if !strings.Contains(out, "was changed since it was installed") || strings.Contains(out, "evil\n") {
 		t.Errorf("%s", out)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.home, ".cache/nacre/layers/*.json")); left != nil {
+		t.Errorf("what was installed is told beside it: %q", left)
 	}
 	layer := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(programs[0]))))
 	if err := os.RemoveAll(layer); err != nil {

@@ -17,9 +17,9 @@ import (
 )
 
 // at is a provider of models, and what the gateway is to be asked by.
-type at struct{ provider, model, api, path string }
+type at struct{ harness, provider, api, path string }
 
-var anthropic = at{"anthropic", "claude-sonnet-4-5", fakemodel.Messages, "/v1/messages"}
+var anthropic = at{"assistant", "anthropic", fakemodel.Messages, "/v1/messages"}
 
 // owner is somebody with a home, a project, a key in the vault and a canary.
 type owner struct {
@@ -42,27 +42,13 @@ func newOwner(t *testing.T, a at, script func(home string) []fakemodel.Step) *ow
 		t.Fatal(err)
 	}
 	t.Cleanup(o.world.Close)
-	program, err := os.ReadFile(filepath.Join(bin, "nacre-assistant"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := os.ReadFile("../../examples/agents/assistant.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := os.ReadFile("../../examples/agents/policy.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.write("agents/assistant/nacre-assistant", string(program), 0o700)
-	o.write("agent.yaml", strings.Replace(string(manifest), `provider: anthropic, models: ["claude-*"]`, "provider: "+a.provider+", models: ["+a.model+"]", 1), 0o600)
-	o.write("policy/authority.pem", o.world.Authority, 0o600)
-	o.write("policy/policy.yaml", string(policy)+o.world.Upstream("~/policy/authority.pem"), 0o600)
-	o.write("project/sums.txt", "1 + 1 = 3\n", 0o600)
-	o.write("project/.git/hooks/README", "none\n", 0o600)
-	o.write("project/.git/config", "[core]\n", 0o600)
-	o.write("project/.vscode/tasks.json", "{}", 0o600)
-	o.write(".ssh/id_ed25519", canary, 0o600)
+	o.write("policy/authority.pem", o.world.Authority)
+	o.write("policy/policy.yaml", "version: 1\n"+o.world.Upstream("~/policy/authority.pem"))
+	o.write("project/sums.txt", "1 + 1 = 3\n")
+	o.write("project/.git/hooks/README", "none\n")
+	o.write("project/.git/config", "[core]\n")
+	o.write("project/.vscode/tasks.json", "{}")
+	o.write(".ssh/id_ed25519", canary)
 	set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", a.provider)
 	set.Env, set.Stdin = []string{"HOME=" + o.home}, strings.NewReader(o.key)
 	if out, err := set.CombinedOutput(); err != nil {
@@ -71,13 +57,13 @@ func newOwner(t *testing.T, a at, script func(home string) []fakemodel.Step) *ow
 	return o
 }
 
-func (o *owner) write(name, content string, mode os.FileMode) {
+func (o *owner) write(name, content string) {
 	o.t.Helper()
 	path := filepath.Join(o.home, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		o.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		o.t.Fatal(err)
 	}
 }
@@ -87,11 +73,12 @@ func (o *owner) read(name string) string {
 	return string(b)
 }
 
-// run runs the agent of examples/agents to its end.
+// run has the agent do its task in the project.
 func (o *owner) run(ctx context.Context) string {
 	o.t.Helper()
 	args := append([]string{"run"}, programs.Tiers()...)
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(o.home, "policy/policy.yaml"), "--agent", filepath.Join(o.home, "agent.yaml"))...)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(o.home, "policy/policy.yaml"), "--with", o.at.harness, "--files", ".:write", "--", "Make the tests pass")...)
+	cmd.Dir = filepath.Join(o.home, "project")
 	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -124,7 +111,7 @@ func (o *owner) check(out string) {
 // TestSandboxed: in a real sandbox, by the real gateway, with the key in the vault,
 // at each provider that the gateway knows.
 func TestSandboxed(t *testing.T) {
-	for _, a := range []at{anthropic, {"openai", "gpt-5", fakemodel.Responses, "/v1/responses"}, {"gemini", "gemini-2.5-flash", fakemodel.Gemini, "/v1beta/models/"}} {
+	for _, a := range []at{anthropic, {"assistant-openai", "openai", fakemodel.Responses, "/v1/responses"}, {"assistant-gemini", "gemini", fakemodel.Gemini, "/v1beta/models/"}} {
 		t.Run(a.provider, func(t *testing.T) { sandboxed(t, a) })
 	}
 }

@@ -15,7 +15,6 @@ var unsafeFiles = map[string]string{
 	"sandbox/build/confine.go":     "loads the seccomp filter",
 	"sandbox/build/landlock.go":    "Landlock has no wrapper in x/sys",
 	"sandbox/reap/start.go":        "TIOCGPTPEER has no wrapper that returns a descriptor",
-	"sandbox/inside.go":            "a child without Go in it, which joins a sandbox's namespaces to mask in them",
 	"sandbox/cgroup/threads.go":    "has each thread write for itself",
 	"sandbox/spawn/spawn.go":       "prepares system calls for a process that runs no Go code",
 	"sandbox/notify/notify.go":     "the ioctls of a filter's listener have no wrapper in x/sys",

@@ -31,28 +31,27 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 280},
+	".":     {layer: vocabulary, ceiling: 276},
 	"fault": {layer: vocabulary, ceiling: 60},
 
-	"strict":            {layer: core, ceiling: 295},
-	"settings":          {layer: core, ceiling: 20},
-	"manifest":          {layer: core, ceiling: 564},
-	"policy":            {layer: core, ceiling: 522},
+	"strict":            {layer: core, ceiling: 294},
+	"settings":          {layer: core, ceiling: 17},
+	"manifest":          {layer: core, ceiling: 553},
+	"policy":            {layer: core, ceiling: 517},
 	"compile":           {layer: core, ceiling: 410},
-	"seccomp":           {layer: core, ceiling: 445},
-	"sandbox":           {layer: core, ceiling: 705},
-	"sandbox/blueprint": {layer: core, ceiling: 265},
-	"sandbox/build":     {layer: core, ceiling: 1060},
-	"sandbox/reap":      {layer: core, ceiling: 280},
-	"sandbox/cgroup":    {layer: core, ceiling: 662},
-	"sandbox/spawn":     {layer: core, ceiling: 165},
+	"seccomp":           {layer: core, ceiling: 341},
+	"sandbox":           {layer: core, ceiling: 660},
+	"sandbox/blueprint": {layer: core, ceiling: 245},
+	"sandbox/build":     {layer: core, ceiling: 876},
+	"sandbox/reap":      {layer: core, ceiling: 264},
+	"sandbox/limits":    {layer: core, ceiling: 95},
+	"sandbox/spawn":     {layer: core, ceiling: 160},
 	"sandbox/notify":    {layer: core, ceiling: 90},
-	"sandbox/watchdog":  {layer: core, ceiling: 210},
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
-	"posture":           {layer: core, ceiling: 165},
+	"posture":           {layer: core, ceiling: 160},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1390},
-	"cmd/nacre-init":    {layer: commands, ceiling: 30},
+	"engine/native":     {layer: engines, ceiling: 1193},
+	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	// What decides and keeps for the gateway: the core's other half, with
 	// ceilings of its own beside the sum.
@@ -68,6 +67,9 @@ var places = map[string]place{
 	"gateway/stdio":     {layer: engines},
 	"gateway/websocket": {layer: engines},
 	"gateway/wire":      {layer: engines},
+
+	"sandbox/cgroup":   {layer: engines},
+	"sandbox/watchdog": {layer: engines},
 
 	"vault/keyring": {layer: engines},
 
@@ -88,6 +90,7 @@ var places = map[string]place{
 	"schema":        {layer: core},
 	"preset":        {layer: core},
 	"attack/wire":   {layer: core},
+	"jobs":          {layer: engines},
 	"runs":          {layer: engines},
 	"install":       {layer: engines},
 	"guise":         {layer: engines},
@@ -138,6 +141,7 @@ var places = map[string]place{
 	"channel":      {layer: engines},
 	"channel/echo": {layer: engines},
 	"strictjson":   {layer: core},
+	"unseen":       {layer: core},
 
 	"channel/channeltest":  {layer: beside},
 	"examples/channel":     {layer: beside},
@@ -172,7 +176,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 7950
+	coreCeiling = 6560
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
@@ -252,11 +256,14 @@ func TestLayers(t *testing.T) {
 // untrusted are packages outside the core that packages of the core may use.
 var untrusted = map[string][]string{
 	"engine/native": {
-		"runs",    // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
-		"denials", // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
-		"install", // reads which ids the owner may map, which newuidmap then looks up by itself
-		"guise",   // makes up texts for files inside, which only the agent reads
-		"watch",   // adds masks to a running sandbox, or ends it; a fault there leaves the masks of the start
+		"sandbox/cgroup",   // makes groups; sandbox/limits, which does not ask it, sees the kernel hold every limit and the process in them
+		"sandbox/watchdog", // reads /proc and ends the sandbox, where the owner accepted that the kernel bounds no memory; it can do nothing else
+		"jobs",             // copies streams and hears how commands ended; the pipes are made, and what is written is counted, in engine/native
+		"runs",             // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
+		"denials",          // counts what was denied; a fault there miscounts, since sandbox/notify can answer nothing but an error
+		"install",          // reads which ids the owner may map, which newuidmap then looks up by itself
+		"guise",            // makes up texts for files inside, which only the agent reads
+		"watch",            // adds masks to a running sandbox, or ends it; a fault there leaves the masks of the start
 	},
 }
 
@@ -320,7 +327,7 @@ var foreign = map[string][]string{
 	"audit":          {"golang.org/x/sys/unix"},
 	"vault":          {"filippo.io/age", "golang.org/x/sys/unix"},
 	"engine/native":  {"golang.org/x/sys/unix"},
-	"sandbox/cgroup": {"github.com/godbus/dbus/v5", "github.com/opencontainers/cgroups", "github.com/opencontainers/cgroups/fscommon", "golang.org/x/sys/unix"},
+	"sandbox/limits": {"github.com/opencontainers/cgroups"},
 }
 
 // TestForeign: the core uses no module but those it is known to use.

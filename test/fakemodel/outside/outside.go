@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -35,6 +36,7 @@ type World struct {
 	web       *http.Server
 	inner     *doorway
 	mu        sync.Mutex
+	registry  string
 	strangers []string
 }
 
@@ -76,6 +78,43 @@ func (w *World) Strangers() []string {
 	return slices.Clone(w.strangers)
 }
 
+// Installs says from which host and port packages come meanwhile; empty: from
+// nowhere. That one is real.
+func (w *World) Installs(registry string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.registry = registry
+}
+
+func (w *World) installing(host string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.registry != "" && host == w.registry
+}
+
+// pass leads a connection to the real registry.
+func (w *World) pass(c net.Conn, from io.Reader, to string) {
+	defer c.Close()
+	out, err := net.Dial("tcp", to)
+	if err != nil {
+		_, _ = c.Write([]byte(refusal))
+		return
+	}
+	defer out.Close()
+	_, _ = c.Write([]byte(welcome))
+	go func() {
+		_, _ = io.Copy(out, from)
+		out.Close()
+	}()
+	_, _ = io.Copy(c, out)
+}
+
+// What the proxy says.
+const (
+	welcome = "HTTP/1.1 200 OK\r\n\r\n"
+	refusal = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+)
+
 // Close ends it.
 func (w *World) Close() {
 	w.proxy.Close()
@@ -84,9 +123,14 @@ func (w *World) Close() {
 
 // connect leads one connection to the model, or nowhere.
 func (w *World) connect(c net.Conn) {
-	q, err := http.ReadRequest(bufio.NewReader(c))
+	from := bufio.NewReader(c)
+	q, err := http.ReadRequest(from)
 	if err != nil {
 		c.Close()
+		return
+	}
+	if q.Method == http.MethodConnect && w.installing(q.Host) {
+		w.pass(c, from, q.Host)
 		return
 	}
 	host, _, _ := net.SplitHostPort(q.Host)
@@ -94,11 +138,11 @@ func (w *World) connect(c net.Conn) {
 		w.mu.Lock()
 		w.strangers = append(w.strangers, q.Method+" "+q.Host)
 		w.mu.Unlock()
-		_, _ = c.Write([]byte("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"))
+		_, _ = c.Write([]byte(refusal))
 		c.Close()
 		return
 	}
-	_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
+	_, _ = c.Write([]byte(welcome))
 	select {
 	case w.inner.waiting <- c:
 	case <-w.inner.closed:

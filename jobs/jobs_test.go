@@ -1,0 +1,139 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"nacre"
+	"nacre/fault"
+	"nacre/sandbox/blueprint"
+)
+
+func table() *Table {
+	return New(context.Background(), func(w io.Writer) io.Writer { return w })
+}
+
+// TestOutputHandedOn: an agent can pass its end of an output pipe to somebody
+// outside its sandbox, who keeps it. The end must not wait for that.
+func TestOutputHandedOn(t *testing.T) {
+	var out bytes.Buffer
+	jobs := table()
+	j := jobs.Add(nacre.Streams{Out: &out})
+	r, kept, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	j.Drain(1, r)
+	if _, err := kept.Write([]byte("last words")); err != nil {
+		t.Fatal(err)
+	}
+	jobs.Hurry()
+	done := make(chan struct{})
+	go func() { j.Copied(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("still waiting for a pipe that a stranger holds")
+	}
+	if out.String() != "last words" || len(jobs.outputs) != 0 {
+		t.Errorf("output %q, %d pipes left", out.String(), len(jobs.outputs))
+	}
+}
+
+// TestHostileNews: an init that says anything about anybody changes nothing but
+// its own jobs, each once, and gets no descriptor taken that nobody waits for.
+func TestHostileNews(t *testing.T) {
+	jobs := table()
+	j := jobs.Add(nacre.Streams{})
+	for _, m := range []blueprint.Message{
+		{Kind: blueprint.Started, Job: -1}, {Kind: blueprint.Ended, Job: 1 << 40, Status: 7}, {Kind: "nonsense"},
+		{Kind: blueprint.Terminal}, {Kind: blueprint.Confined}, {Kind: blueprint.Refused, Errno: 1 << 20, Error: "no"},
+		{Kind: blueprint.Started}, {Kind: blueprint.Ended, Status: 7 << 8}, {Kind: blueprint.Ended, Status: 9 << 8}, {Kind: blueprint.Started},
+	} {
+		if rest := jobs.Hear(m, []int{-1}); len(rest) != 1 {
+			t.Errorf("%+v: its descriptor was taken", m)
+		}
+	}
+	if err := j.Started(); fault.KindOf(err) != fault.Command {
+		t.Errorf("started: %v, and the first word was that it was refused", err)
+	}
+	if status, known := j.Ended(); !known || status.ExitStatus() != 7 {
+		t.Errorf("ended with %v, %v", status, known)
+	}
+	jobs.Lost(false)
+	if _, known := j.Ended(); known {
+		t.Error("it ended twice")
+	}
+	if rest := jobs.Hear(blueprint.Message{Kind: blueprint.Ended}, []int{-1}); len(rest) != 1 {
+		t.Error("it was heard after it was lost")
+	}
+}
+
+// TestLost: whoever waits is told, and whether it had begun.
+func TestLost(t *testing.T) {
+	for _, begun := range []bool{false, true} {
+		jobs := table()
+		j := jobs.Add(nacre.Streams{})
+		jobs.Lost(begun)
+		if err := j.Started(); (err == nil) != begun {
+			t.Errorf("begun %v: %v", begun, err)
+		}
+		if _, known := j.Ended(); known {
+			t.Errorf("begun %v: it is known how it ended", begun)
+		}
+	}
+}
+
+// TestExit: as docker run does.
+func TestExit(t *testing.T) {
+	for _, c := range []struct {
+		status syscall.WaitStatus
+		known  bool
+		want   nacre.Exit
+	}{
+		{0, true, nacre.Exit{Reason: "exited"}},
+		{3 << 8, true, nacre.Exit{Code: 3, Reason: "exited"}},
+		{15, true, nacre.Exit{Code: 143, Signal: 15, Reason: "signalled"}},
+		{0, false, nacre.Exit{Code: 137, Signal: 9, Reason: "killed"}},
+	} {
+		if got := Exit(c.status, c.known); got != c.want {
+			t.Errorf("%v, %v: %+v, want %+v", c.status, c.known, got, c.want)
+		}
+	}
+}
+
+// TestNoInput: a command without input reads its end at once.
+func TestNoInput(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	table().Add(nacre.Streams{}).Feed(w)
+	if b, err := io.ReadAll(r); err != nil || len(b) != 0 {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		command, env []string
+		want         string
+	}{
+		{[]string{"ls", "-l"}, []string{"A=b", "PATH=/usr/bin:/bin"}, "[/usr/bin/ls /bin/ls]"},
+		{[]string{"ls"}, []string{"PATH=bin::/bin"}, "[/work/bin/ls /work/ls /bin/ls]"},
+		{[]string{"ls"}, []string{"XPATH=/bin"}, "[]"},
+		{nil, []string{"PATH=/bin"}, "[]"},
+	} {
+		if got := fmt.Sprint(Places(c.command, "/work", c.env)); got != c.want {
+			t.Errorf("%v with %v: %s, want %s", c.command, c.env, got, c.want)
+		}
+	}
+}

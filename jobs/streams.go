@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Feed copies the job's input into its pipe, and closes that at the end of it.
+func (j *Job) Feed(w *os.File) {
+	if j.streams.In == nil {
+		w.Close()
+		return
+	}
+	go func() {
+		_, _ = io.Copy(w, j.streams.In) // ends when either side does
+		w.Close()
+	}()
+}
+
+// Drain copies what comes out of the pipe of descriptor 1 or 2 to where it goes.
+func (j *Job) Drain(descriptor int, r *os.File) {
+	t, out := j.table, j.streams.Out
+	if descriptor == 2 {
+		out = j.streams.Err
+	}
+	t.mu.Lock()
+	t.outputs[r] = true
+	t.mu.Unlock()
+	j.copying.Go(func() {
+		_, _ = io.Copy(t.capped(cmp.Or(out, io.Discard)), &untilGone{r: r, rest: maxPipe})
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.outputs, r)
+		r.Close()
+	})
+}
+
+// Copied returns once all of the job's output has been.
+func (j *Job) Copied() { j.copying.Wait() }
+
+// Hurry lets no reader wait for more than what has been written.
+func (t *Table) Hurry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for r := range t.outputs {
+		_ = r.SetReadDeadline(time.Now())
+	}
+}
+
+// maxPipe is the most that a pipe holds: fs.pipe-max-size, unless raised.
+const maxPipe = 1 << 20
+
+// untilGone reads a pipe to its end, or, from its deadline on, as much as it
+// can hold. The deadline is set once the sandbox is gone: an agent may have
+// handed its end of the pipe to somebody who never closes it, through a socket
+// in a folder that it shares with another sandbox.
+type untilGone struct {
+	r    *os.File
+	rest int
+}
+
+func (u *untilGone) Read(p []byte) (n int, err error) {
+	n, err = u.r.Read(p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	raw, err := u.r.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	p = p[:min(len(p), u.rest)]
+	if e := raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), p) }); e != nil || err != nil || n <= 0 {
+		return 0, io.EOF
+	}
+	u.rest -= n
+	return n, nil
+}
+
+// terminal takes over the master of the job's terminal.
+func (j *Job) terminal(fd int) {
+	t := j.table
+	j.master = os.NewFile(uintptr(fd), "terminal")
+	j.copying.Go(func() {
+		defer j.master.Close()
+		if j.streams.Terminal != nil {
+			j.streams.Terminal(t.alive, j.master, t.capped)
+			return
+		}
+		if j.streams.In != nil {
+			go func() { _, _ = io.Copy(j.master, j.streams.In) }()
+		}
+		_, _ = io.Copy(t.capped(cmp.Or(j.streams.Out, io.Discard)), j.master)
+	})
+}

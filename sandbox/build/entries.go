@@ -1,0 +1,234 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"nacre/sandbox/blueprint"
+)
+
+// collect makes the mounts of what is the host's, or the kernel's, while the
+// host's tree is still in sight. The kernel makes a new /proc only while an
+// unobscured one is (mount_too_revealing).
+func (b *builder) collect() (err error) {
+	if err := unix.Chdir("/"); err != nil {
+		return err
+	}
+	if b.self, err = clone(unix.AT_FDCWD, "/proc/self/exe", 0, sealed|unix.MOUNT_ATTR_RDONLY); err != nil {
+		return fmt.Errorf("nacre-init: %w", err)
+	}
+	b.mounts = make([]int, len(b.spec.Entries))
+	for i, e := range b.spec.Entries {
+		switch e.Form {
+		case blueprint.Tree:
+			b.mounts[i], err = detach(e)
+		case blueprint.System:
+			b.mounts[i], err = newFS(e.Host, attr(e)&^unix.MOUNT_ATTR_RDONLY, string(e.Text))
+			if e.Host == "proc" && errors.Is(err, unix.EPERM) {
+				err = errors.New("not allowed: the host's own /proc is partly covered, as in a container; " +
+					"run that container with its system paths unmasked")
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.Host, err)
+		}
+	}
+	return nil
+}
+
+// attr is what the mount of an entry does not honour.
+func attr(e blueprint.Entry) (attr int) {
+	for bit, set := range map[int]bool{unix.MOUNT_ATTR_NOSUID: true, unix.MOUNT_ATTR_NODEV: !e.Device,
+		unix.MOUNT_ATTR_RDONLY: !e.Write, unix.MOUNT_ATTR_NOEXEC: e.NoExec} {
+		if set {
+			attr |= bit
+		}
+	}
+	return attr
+}
+
+// detach makes the mount of a tree.
+func detach(e blueprint.Entry) (mount int, err error) {
+	recursive := uint(0)
+	if e.Dir {
+		recursive = unix.AT_RECURSIVE
+	}
+	if e.Detached {
+		return e.FD, setattr(e.FD, attr(e), e.Dir)
+	}
+	fd, err := openBeneathRoot(e.Host)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	if e.FD != 0 {
+		if err := sameInode(fd, e.FD); err != nil {
+			return -1, err
+		}
+	}
+	return clone(fd, "", unix.AT_EMPTY_PATH|recursive, attr(e))
+}
+
+// furnish makes and hangs all entries. What private folders and masks are made
+// of hangs at hidden places meanwhile: kernels before 6.15 clone only what is
+// attached.
+func (b *builder) furnish() (err error) {
+	if b.private, err = hung(privatePlace, sealed, "mode=0700 "+b.size()); err != nil {
+		return fmt.Errorf("tmpfs of %d bytes: %w", b.spec.Disk, err)
+	}
+	if err := b.blanks(); err != nil {
+		return fmt.Errorf("masks: %w", err)
+	}
+	for i, e := range b.spec.Entries {
+		if e.Path == "" {
+			continue // the lower layer of the root
+		}
+		if err := b.put(i, e); err != nil {
+			return fmt.Errorf("%s at %s: %w", e.Form, e.Path, err)
+		}
+	}
+	return inOrder(
+		step{"private places", func() error { return unhang(privatePlace) }},
+		step{"masks", func() error { return unhang(blankPlace) }},
+		// Open by mode and mount, but by no Landlock rule: what the confined process
+		// finds here proves that Landlock is on. A read-only mount leaves pipes alone.
+		step{"probe", func() error { return unix.Mknod(blueprint.LandlockProbe, unix.S_IFIFO|0o600, 0) }},
+	)
+}
+
+// put makes or hangs one entry.
+func (b *builder) put(i int, e blueprint.Entry) error {
+	if err := os.MkdirAll(path.Dir(e.Path), 0o755); err != nil {
+		return err
+	}
+	switch e.Form {
+	case blueprint.Folder:
+		return os.MkdirAll(e.Path, 0o755)
+	case blueprint.File:
+		return write(e)
+	case blueprint.Link:
+		if err := os.Symlink(string(e.Text), e.Path); !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		return nil // an image brought its own
+	}
+	at, err := spot(e)
+	if e.Form == blueprint.Cover && errors.Is(err, unix.ENOENT) {
+		return nil // this kernel has no such file
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	switch e.Form {
+	case blueprint.Cover:
+		return cover(e, at)
+	case blueprint.Private:
+		return b.part(strconv.Itoa(i), e, at)
+	case blueprint.System, blueprint.Tree:
+		if err := attach(b.mounts[i], at); err != nil {
+			return err
+		}
+		return b.hide(b.mounts[i], e)
+	}
+	return errors.New("no such form")
+}
+
+// spot opens what an entry is to be hung on, and makes it where it is missing. An
+// image may have put a symbolic link in the way: opening refuses it, since what we
+// mount must be where we say it is.
+func spot(e blueprint.Entry) (int, error) {
+	var err error
+	if e.Dir {
+		err = os.MkdirAll(e.Path, 0o755)
+	} else if e.Form == blueprint.Tree {
+		err = unix.Mknod(e.Path, unix.S_IFREG|0o444, 0)
+	}
+	if err != nil && err != unix.EEXIST {
+		return -1, err
+	}
+	return openBeneathRoot(e.Path)
+}
+
+// write makes a file; that of an image is replaced.
+func write(e blueprint.Entry) error {
+	if err := unix.Unlink(e.Path); err == unix.EISDIR {
+		_ = unix.Rmdir(e.Path)
+	}
+	fd, err := unix.Open(e.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, e.Mode)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Write(fd, e.Text)
+	if err == nil && n < len(e.Text) {
+		err = unix.ENOSPC
+	}
+	return err
+}
+
+// cover lays a new file, which has no name any more, over an open one.
+func cover(e blueprint.Entry, at int) error {
+	const temp = "/.nacre-cover"
+	return inOrder(
+		step{"write", func() error { return write(blueprint.Entry{Path: temp, Text: e.Text, Mode: e.Mode}) }},
+		step{"hang", func() error { return graft(unix.AT_FDCWD, temp, 0, attr(e), at) }},
+		step{"remove", func() error { return unix.Unlink(temp) }},
+	)
+}
+
+// part makes a private folder: a part of the one sized file system, so that one
+// limit holds for their sum.
+func (b *builder) part(name string, e blueprint.Entry, at int) error {
+	return inOrder(
+		step{"make", func() error { return unix.Mkdirat(b.private, name, 0o700) }},
+		step{"mode", func() error { return unix.Fchmodat(b.private, name, e.Mode, 0) }}, // past the umask
+		step{"hang", func() error { return graft(b.private, name, 0, 0, at) }},
+	)
+}
+
+// hide lays guards and masks over what is in a mount. A guard is the entry
+// itself, as a mount that cannot be renamed.
+func (b *builder) hide(mount int, e blueprint.Entry) error {
+	for _, g := range e.Guards {
+		at, _, err := found(mount, g.Path)
+		if err == nil {
+			readOnly := map[bool]int{true: unix.MOUNT_ATTR_RDONLY}[g.ReadOnly]
+			err = graft(at, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, readOnly, at)
+			unix.Close(at)
+		}
+		if err != nil {
+			return fmt.Errorf("guard %s: %w", g.Path, err)
+		}
+	}
+	for _, name := range e.Masks {
+		at, dir, err := found(mount, name)
+		if e.Form == blueprint.System && errors.Is(err, unix.ENOENT) {
+			continue // what a kernel does not have needs no mask
+		}
+		if err == nil {
+			err = graft(b.blank, blank[dir], 0, 0, at)
+			unix.Close(at)
+		}
+		if err != nil {
+			return fmt.Errorf("mask %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// found opens what was found in a mount while it was scanned.
+func found(mount int, name string) (at int, dir bool, err error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
+	if at, err = unix.Openat2(mount, name, &how); err != nil {
+		return -1, false, fmt.Errorf("the folder changed while it was read: %w", err)
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(at, &st)
+	return at, st.Mode&unix.S_IFMT == unix.S_IFDIR, err
+}
