@@ -63,8 +63,11 @@ type Finding struct {
 // maxFindings bounds what is told of one skill: of each severity.
 const maxFindings = 200
 
-// maxText is the largest text that is searched.
-const maxText = 4 << 20
+// maxText is the largest text that is searched, and maxSearched the most of all.
+const (
+	maxText     = 1 << 20
+	maxSearched = 16 << 20
+)
 
 // look is one look at a skill.
 type look struct {
@@ -74,6 +77,7 @@ type look struct {
 	list             []Finding
 	seen             map[Finding]bool
 	count            [2]int // by severity
+	searched         int
 }
 
 // Look looks at a skill: it could be mistaken for others of the owner's, and for
@@ -146,7 +150,11 @@ func (l *look) file(files fs.FS, f skill.File) error {
 	case len(data) > maxText:
 		l.add(High, Unread, f.Path, "the text is larger than %d MiB and was not searched", maxText>>20)
 		return nil
+	case l.searched+len(data) > maxSearched:
+		l.add(High, Unread, f.Path, "it was not searched: the texts before it have %d MiB", maxSearched>>20)
+		return nil
 	}
+	l.searched += len(data)
 	l.text(f.Path, string(data), code)
 	return nil
 }

@@ -60,7 +60,7 @@ func (st *Staged) UnpackTar(from io.Reader, sub string) error {
 			return unpacked(err)
 		}
 	}
-	r := tar.NewReader(&bounded{plain, MaxArchive})
+	r := tar.NewReader(&bounded{plain, st.most})
 	for n := 0; ; n++ {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -174,7 +174,7 @@ type bounded struct {
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.in.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, fault.New(fault.Invalid, "the archive unpacks to more than %d MiB", MaxArchive>>20)
+		return 0, fault.New(fault.Invalid, "the archive unpacks to more than it may, %d MiB", MaxArchive>>20)
 	}
 	return n, err
 }

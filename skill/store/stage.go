@@ -21,7 +21,8 @@ type Staged struct {
 	held  *os.File // the folder under way, locked
 	in    *os.Root // where it is written to
 	count int
-	total int64
+	left  int64 // of what the skill may hold
+	most  int64 // of what an archive may unpack to
 	// Notes say what was left out.
 	Notes []string
 	// Revision is what an archive says that it was made of.
@@ -59,7 +60,7 @@ func (s *Store) stage() (*Staged, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	st := &Staged{store: s, held: held}
+	st := &Staged{store: s, held: held, left: skill.MaxTotal, most: MaxArchive}
 	if err = os.Mkdir(filepath.Join(dir, incoming), 0o700); err == nil {
 		st.in, err = os.OpenRoot(filepath.Join(dir, incoming))
 	}
@@ -116,10 +117,9 @@ func (st *Staged) File(name string, executable bool, from io.Reader) error {
 	if err != nil {
 		return wrote(err, name)
 	}
-	left := skill.MaxTotal - st.total
-	n, err := io.Copy(f, io.LimitReader(from, left+1))
-	st.total += n
-	if err = errors.Join(err, f.Close()); err == nil && n > left {
+	n, err := io.Copy(f, io.LimitReader(from, st.left+1))
+	st.left -= n
+	if err = errors.Join(err, f.Close()); err == nil && st.left < 0 {
 		err = fault.New(fault.Invalid, "the skill is larger than %d MiB", skill.MaxTotal>>20)
 	}
 	return wrote(err, name)

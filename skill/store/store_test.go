@@ -161,7 +161,7 @@ func TestWays(t *testing.T) {
 // the folder under way, and nothing of it is kept.
 func TestHostileArchives(t *testing.T) {
 	main := member{name: "SKILL.md", text: front}
-	bomb := strings.Repeat("\x00", skill.MaxTotal+1)
+	bomb := strings.Repeat("\x00", small+1)
 	for name, c := range map[string]struct {
 		members []member
 		want    string
@@ -189,6 +189,7 @@ func TestHostileArchives(t *testing.T) {
 			for _, file := range []string{tarOf(t, true, c.members...), zipOf(t, c.members...)} {
 				s := open(t)
 				st := stage(t, s)
+				st.left = small
 				err := st.Unpack(file, "")
 				if err == nil {
 					_, err = st.Read("")
@@ -210,6 +211,9 @@ func TestHostileArchives(t *testing.T) {
 	}
 }
 
+// small is a bound that is quickly reached.
+const small = 1 << 20
+
 // empty tells whether a store and what is around it hold nothing.
 func empty(t *testing.T, s *Store) {
 	t.Helper()
@@ -229,7 +233,7 @@ func TestBomb(t *testing.T) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	const each = 50 << 20
+	const each = 1 << 20
 	for _, name := range []string{"other/a", "other/b", "other/c", "other/d", "other/e", "other/f"} { // outside of what is asked for
 		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: each}))
 		_, err := io.CopyN(w, zeros{}, each)
@@ -238,7 +242,11 @@ func TestBomb(t *testing.T) {
 	must(t, w.Close())
 	must(t, z.Close())
 	st := stage(t, open(t))
-	if err := st.UnpackTar(&b, "greet"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "unpacks to more than 256 MiB") {
+	if st.left != skill.MaxTotal || st.most != MaxArchive {
+		t.Errorf("the bounds are %d and %d", st.left, st.most)
+	}
+	st.most = 5 << 20
+	if err := st.UnpackTar(&b, "greet"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "unpacks to more than it may") {
 		t.Errorf("got %v", err)
 	}
 }
