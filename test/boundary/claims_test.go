@@ -71,7 +71,6 @@ func (o owner) watched() bool {
 func TestWhatNothingEnforcesIsRefused(t *testing.T) {
 	for name, grant := range map[string]string{
 		"money":    "models: [{provider: anthropic, models: [one], cents: 10}]",
-		"tools":    "tools: [{server: some, tools: [one]}]",
 		"messages": "messages: [{with: family, access: [send]}]",
 		"schedule": "schedule: [{name: daily, when: [\"0 7 * * *\"]}]",
 		"devices":  "devices: [dri]",
