@@ -2,6 +2,7 @@ package launch
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -9,10 +10,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"nacre"
 	"nacre/gateway/budget"
 	"nacre/runs"
 	"nacre/test/fakemodel"
@@ -215,13 +216,23 @@ func TestModelDay(t *testing.T) {
 	}
 	three := "for i in 1 2 3; do " + askModel("$ANTHROPIC_BASE_URL/v1/messages", `{"model":"claude-x","max_tokens":100,"messages":[]}`) + "done"
 	answered := func(out string) int { return strings.Count(out, " 200\n") }
-	var both sync.WaitGroup
-	var outs [2]string
-	for i := range outs {
-		both.Go(func() { outs[i] = world("/a.yaml").run("sh", "-c", three) })
+	// Both are at work at once, but one process can start only one sandbox at a time.
+	var boxes [2]nacre.Sandbox
+	var outs [2]*buffer
+	r, begin := io.Pipe()
+	for i := range boxes {
+		w := world("/a.yaml")
+		w.in = r
+		boxes[i], outs[i] = w.start("sh", "-c", "read go; "+three)
 	}
-	both.Wait()
-	if n := answered(outs[0]) + answered(outs[1]); n != 5 || answered(outs[0]) < 2 || answered(outs[1]) < 2 {
+	begin.Close()
+	for i, box := range boxes {
+		if _, err := box.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		t.Log(outs[i])
+	}
+	if n := answered(outs[0].String()) + answered(outs[1].String()); n != 5 || answered(outs[0].String()) < 2 || answered(outs[1].String()) < 2 {
 		t.Errorf("%d of 5 answered", n)
 	}
 	after := world("/a.yaml")

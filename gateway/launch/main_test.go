@@ -138,6 +138,7 @@ type world struct {
 	audit    *memory
 	plan     nacre.Plan
 	opened   Changeable
+	in       io.Reader // what the command reads; nil: nothing
 	authority
 }
 
@@ -219,7 +220,7 @@ func (w *world) start(command ...string) (nacre.Sandbox, *buffer) {
 	w.plan.Command = command
 	w.plan.Digest = compile.Digest(w.plan)
 	out := &buffer{}
-	box, err := w.engine.Start(context.Background(), w.plan, nacre.Streams{Out: out, Err: out})
+	box, err := w.engine.Start(context.Background(), w.plan, nacre.Streams{In: w.in, Out: out, Err: out})
 	if err != nil {
 		w.t.Fatal(err)
 	}
