@@ -168,7 +168,8 @@ func (s *Server) hear(said mcp.Answer) {
 		}
 		s.mention(mcp.Refusal(said.ID, mcp.CodeMethod, "not available here"), nil)
 	case said.Token() != nil:
-		if q := s.waiting[said.Token()]; q != nil && q.asked.Token() != nil {
+		own, _ := said.Token().(json.Number) // whatever else it may be is none of ours, and perhaps no key of a map
+		if q := s.waiting[own]; q != nil && q.asked.Token() != nil {
 			notice(q.said, said.About(q.asked.Token()))
 		}
 	case said.Heard():
