@@ -156,3 +156,27 @@ func TestOwnManifest(t *testing.T) {
 		t.Error(e, g.more)
 	}
 }
+
+// TestOwnLink: nor does one that can put another manifest in the place of a link to its
+// own, which lies where it cannot write.
+func TestOwnLink(t *testing.T) {
+	l, write, g := running(t, one, one+"  - {host: two.example.com}\n", "a:write")
+	folder := l.owner.home
+	kept := filepath.Join(folder, "kept.yaml")
+	if err := errors.Join(os.Rename(l.in.agent, kept), os.Symlink(kept, l.in.agent)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.in.gather(l.app, l.owner, nil) // as a start finds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.start(c, l.plan)
+	if err := os.Remove(l.in.agent); err != nil {
+		t.Fatal(err)
+	}
+	write("a/agent.yaml", "name: a\ncommand: [x]\n"+one+"  - {host: two.example.com}\n")
+	write("policy.yaml", one+"  - {host: two.example.com}\n  - {host: three.example.com}\n")
+	if e := changed(t, l); len(g.more) != 0 || !strings.Contains(e.Detail["left"], "another file") {
+		t.Error(e, g.more)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/explain"
+	"nacre/fault"
 	"nacre/gateway/launch"
 	"nacre/grant"
 	"nacre/manifest"
@@ -85,6 +86,9 @@ func (l *live) compiled(in grant.Input) (nacre.Plan, error) {
 	if l.in.agent != "" && !l.writable() {
 		if err := l.in.manifest(l.app, l.owner, &in); err != nil {
 			return nacre.Plan{}, err
+		}
+		if in.ManifestPath != l.asked.ManifestPath { // who can change the link may be the agent
+			return nacre.Plan{}, fault.New(fault.Denied, "%s leads to another file than at the start", l.in.agent)
 		}
 	}
 	whole, auth, err := authority(in)
