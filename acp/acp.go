@@ -208,10 +208,10 @@ func (b *Bridge) wait(list *map[string]string, m message) bool {
 }
 
 // answered is the method of the request that a reply is to; empty: of none.
-func (b *Bridge) answered(list map[string]string, m message) string {
+func (b *Bridge) answered(list *map[string]string, m message) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	method := list[m.key()]
-	delete(list, m.key())
+	method := (*list)[m.key()]
+	delete(*list, m.key())
 	return method
 }

@@ -22,7 +22,7 @@ var opening = []string{"session/new", "session/load", "session/resume", "session
 // heard passes on one message of the editor's.
 func (b *Bridge) heard(m message) error {
 	if m.reply() {
-		if b.answered(b.wanted, m) == "" {
+		if b.answered(&b.wanted, m) == "" {
 			return nil // to nothing that was asked
 		}
 		return b.toAgent(m)
@@ -75,7 +75,7 @@ func (b *Bridge) granted(written any) bool {
 func (b *Bridge) said(m message) error {
 	switch {
 	case m.reply():
-		method := b.answered(b.asked, m)
+		method := b.answered(&b.asked, m)
 		if method == "" {
 			b.tell("an answer of the agent's to nothing that was asked")
 			return nil

@@ -104,6 +104,9 @@ func Manifest(s *skill.Skill, t *Tool) (*manifest.Manifest, error) {
 	if len(m.Command) > 0 {
 		return nil, strict.Invalid(m.Origin, "command: %s says it", File)
 	}
+	if i := slices.IndexFunc(m.Tools, func(t manifest.Tool) bool { return t.Skill != "" }); i >= 0 {
+		return nil, strict.Invalid(m.Tools[i].Origin, "tools: a tool server uses none that is a skill: one that is itself, or leads back to it, would be started without end")
+	}
 	m.Command = slices.Clone(t.Command)
 	if strings.HasPrefix(m.Command[0], "./") {
 		m.Command[0] = path.Join(Inside(s.Name), m.Command[0])

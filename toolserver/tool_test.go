@@ -57,6 +57,11 @@ func TestManifest(t *testing.T) {
 	if m, err = toolserver.Manifest(s, tool); err != nil || m.Workdir != "/work" || !slices.Equal(m.Command[:2], []string{toolserver.Bridge, "http://127.0.0.1:1/"}) || s.Capabilities.Command != nil {
 		t.Errorf("%+v, %v", m, err)
 	}
+	s.Capabilities.Tools = []manifest.Tool{{Server: "far", URL: "https://mcp.example.com/mcp"}, {Server: "notes", Skill: "notes"}}
+	if m, err := toolserver.Manifest(s, tool); err == nil || !strings.Contains(err.Error(), "without end") {
+		t.Errorf("a server that asks for itself: %+v, %v", m, err)
+	}
+	s.Capabilities.Tools = nil
 	s.Capabilities.Command = []string{"other"}
 	if _, err = toolserver.Manifest(s, tool); err == nil || !strings.Contains(err.Error(), "tool.yaml says it") {
 		t.Error(err)
