@@ -50,7 +50,7 @@ func spellings(paths ...string) (all []string) {
 // facts are what the compiler must know of the owner and the machine.
 func (in *input) facts(app *App, o owner, c *grant.Input) error {
 	c.Owner.Home, c.Owner.Cwd = o.home, o.cwd
-	c.Owner.Own = spellings(o.own(app.Program, app.getenv("XDG_RUNTIME_DIR"))...)
+	c.Owner.Own = spellings(slices.Concat(o.own(app.Program, app.getenv("XDG_RUNTIME_DIR")), in.with.apart(o))...)
 	c.Owner.Environment = map[string]string{}
 	for _, pair := range app.Environ() {
 		name, value, _ := strings.Cut(pair, "=")

@@ -66,8 +66,8 @@ func (w *with) fetch(ctx context.Context, app *App, who owner, c grant.Input, l 
 		return err
 	}
 	lock := folder + ".lock"
-	if err := os.WriteFile(lock, w.harness.Lock(l.Layer), 0o600); err != nil {
-		return fault.Wrap(fault.Exhausted, err, "cannot write the lock file")
+	if err := writeNew(lock, w.harness.Lock(l.Layer), 0o600); err != nil {
+		return err
 	}
 	defer os.Remove(lock)
 	from, registry, err := app.registry()

@@ -86,6 +86,22 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 	return nil
 }
 
+// apart are the places of what is kept for agents, of which no folder that is granted
+// gives one agent another's: layers, and homes. Its own are granted by themselves.
+func (w *with) apart(o owner) []string {
+	if w.skill == "" {
+		return []string{o.homes, o.layerDir()}
+	}
+	list := []string{filepath.Join(o.layerDir(), "lock"), filepath.Join(o.homes, "-")} // which no home is called
+	homes, _ := os.ReadDir(o.homes)                                                    // none are there, or nobody gets them
+	for _, e := range homes {
+		if e.Name() != w.home {
+			list = append(list, filepath.Join(o.homes, e.Name()))
+		}
+	}
+	return list
+}
+
 // hold makes the folder of a home that is kept, and sees to it that no other run
 // keeps it too.
 func (w *with) hold() (io.Closer, error) {
