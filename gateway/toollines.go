@@ -138,6 +138,10 @@ func (e *talk) overhear() {
 		return
 	}
 	l := e.at.lines.Listen()
+	if l == nil {
+		e.answer(http.StatusTooManyRequests, mcp.Refusal(nil, mcp.CodeDenied, "too many listen at once"))
+		return
+	}
 	defer l.Leave()
 	e.relay(nil, func() (mcp.Answer, error) { return l.Next(e.r.Context()) })
 }

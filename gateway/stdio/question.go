@@ -127,11 +127,14 @@ type Listener struct {
 	said   chan mcp.Answer
 }
 
-// Listen begins to hear.
+// Listen begins to hear; nil where too many do.
 func (s *Server) Listen() *Listener {
 	l := &Listener{s, make(chan mcp.Answer, maxNotices)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.listeners) >= maxHearers {
+		return nil
+	}
 	s.listeners[l] = true
 	return l
 }

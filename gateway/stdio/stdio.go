@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	maxFaults  = 64 // what a server may say that is nothing, or asks for what it does not get
-	maxWaiting = 64 // messages on their way to it
-	maxNotices = 16 // of one request, or listener, that nobody has taken yet
+	maxFaults  = 64       // what a server may say that is nothing, or asks for what it does not get
+	maxWaiting = 64       // messages on their way to it
+	maxNotices = 16       // of one request, or listener, that nobody has taken yet
+	maxNotice  = 64 << 10 // bytes of one: what is larger is lost
+	maxHearers = 64       // listeners at once
 )
 
 // ErrGone says that the server says nothing any more.
@@ -125,7 +127,9 @@ func (s *Server) read() {
 			s.unread(err)
 			continue
 		}
-		s.hear(said)
+		if said.Reply() || said.ID != nil || len(line) <= maxNotice {
+			s.hear(said)
+		}
 	}
 }
 
