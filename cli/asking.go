@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"nacre/egress"
 	"nacre/fault"
 	"nacre/localapi/api"
+	"nacre/manifest"
 	"nacre/terminal"
 )
 
@@ -92,24 +94,48 @@ func (a *asking) Answer(number int, allow bool) error {
 		return fault.New(fault.NotFound, "there is no question %d", number)
 	}
 	o := a.open[i]
+	grant, refused := a.grant(o, allow)
+	allow = allow && refused == nil
 	e := nacre.Event{Kind: "learn.answered", Rule: fmt.Sprintf("asked.%d", o.id), Reason: "asked, denied by you",
 		Detail: map[string]string{"to": o.intent.String(), "refs": strings.Join(o.intent.Refs, " ")}}
 	if allow {
 		e.Decision, e.Reason = nacre.Allow, "asked, allowed by you"
+	} else if refused != nil {
+		e.Reason = "asked, allowed by you, but " + refused.Error()
 	}
 	if err := a.record(e); err != nil && allow {
 		return err
 	}
 	if allow {
-		a.granted = append(a.granted, nacre.NetworkGrant{Grant: nacre.Grant{ID: e.Rule, Capability: nacre.CapNetwork, Summary: o.intent.String(), Reason: e.Reason},
-			Host: o.intent.Host, Ports: []int{o.intent.Port}, Scheme: o.intent.Scheme, Methods: []string{o.intent.Method}, Paths: []string{"/**"},
-			Push: o.intent.Refs, Upgrade: upgrades(o.intent)})
+		grant.Grant = nacre.Grant{ID: e.Rule, Capability: nacre.CapNetwork, Summary: o.intent.String(), Reason: e.Reason}
+		a.granted = append(a.granted, grant)
 		if err := a.live.gateway.Change(nil, a.granted); err != nil {
 			return err
 		}
 	}
 	a.open = slices.Delete(a.open, i, i+1)
-	return a.live.gateway.Answer(o.id, allow)
+	return errors.Join(refused, a.live.gateway.Answer(o.id, allow))
+}
+
+// grant is what an answer of yes comes to: a word of the owner's, like one on the
+// command line, below the policies' denials and the administrator's ceiling.
+func (a *asking) grant(o open, allow bool) (n nacre.NetworkGrant, refused error) {
+	asked := manifest.Network{Host: o.intent.Host, Ports: []int{o.intent.Port}, Scheme: o.intent.Scheme, Methods: []string{o.intent.Method}, Paths: []string{"/**"},
+		Push: append([]string(nil), o.intent.Refs...), Upgrade: upgrades(o.intent), Origin: commandLine}
+	n = nacre.NetworkGrant{Host: asked.Host, Ports: asked.Ports, Scheme: asked.Scheme, Methods: asked.Methods, Paths: asked.Paths, Push: asked.Push, Upgrade: asked.Upgrade}
+	if !allow {
+		return n, nil
+	}
+	in := a.live.asked
+	in.Granted.Network = append(slices.Clip(in.Granted.Network), asked)
+	_, auth, err := authority(in)
+	if err != nil {
+		return n, err
+	}
+	if d, _ := auth.Named(manifest.Entry(nacre.CapNetwork, asked)); d.Effect != nacre.Allow {
+		return n, fault.New(fault.Denied, "%s", d.Reason)
+	}
+	return n, nil
 }
 
 func upgrades(i egress.Intent) []string {

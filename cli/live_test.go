@@ -45,7 +45,7 @@ func running(t *testing.T, agent, policy string, flags ...string) (l *live, writ
 	write("a/agent.yaml", "name: a\ncommand: [x]\n"+agent)
 	write("policy.yaml", policy)
 	app := &App{Environ: func() []string { return []string{"HOME=" + home} }, Program: filepath.Join(home, "nacre")}
-	who := owner{uid: os.Geteuid(), home: home, cwd: home, config: filepath.Join(home, ".config"), state: filepath.Join(home, ".state"), system: filepath.Join(home, "etc")}
+	who := owner{uid: os.Geteuid(), home: home, cwd: home, config: filepath.Join(home, ".config"), state: filepath.Join(home, ".state"), system: filepath.Join(home, "etc"), cache: filepath.Join(home, ".cache"), homes: filepath.Join(home, ".homes")}
 	in := &input{agent: filepath.Join(home, "a/agent.yaml"), policy: filepath.Join(home, "policy.yaml"), files: flags}
 	l = in.begin(app, who)
 	c, err := in.gather(app, who, nil)
