@@ -109,7 +109,7 @@ func TestHostileImage(t *testing.T) {
 // TestImageReachesDescriptors: links in an image must not lead what init makes
 // there through its own descriptors, of which some are folders of the host's.
 func TestImageReachesDescriptors(t *testing.T) {
-	for _, at := range []string{"etc", "var", "home"} {
+	for _, at := range []string{"etc", "var", "home", "work"} {
 		for fd := blueprint.FirstFD; fd < blueprint.FirstFD+2; fd++ { // the image, and the folder
 			dir, granted := imageFolder(t, nil), filepath.Join(t.TempDir(), "granted")
 			if err := errors.Join(os.RemoveAll(filepath.Join(dir, at)), os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fd), filepath.Join(dir, at)),
