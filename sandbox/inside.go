@@ -125,10 +125,12 @@ func (i *Inside) lay(what, over int, flags int, readOnly bool) error {
 	p.Call("mount", unix.SYS_MOVE_MOUNT, mount, "", over, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 	p.Call("end", unix.SYS_EXIT_GROUP, 0)
 	child, err := p.Start(0, -1)
-	switch {
-	case err == nil:
-		return child.Wait()
-	case errors.Is(err, unix.ENOENT):
+	if err == nil {
+		if err = child.Wait(); err == nil && !child.Killed {
+			return nil
+		}
+	}
+	if errors.Is(err, unix.ENOENT) {
 		return nil // removed meanwhile
 	}
 	return fault.Wrap(fault.Internal, err, "cannot mask in the running sandbox")

@@ -2,6 +2,8 @@ package native
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +13,7 @@ import (
 
 	"nacre"
 	"nacre/compile"
+	"nacre/sandbox/blueprint"
 )
 
 // folderImage is an image that is a folder already.
@@ -101,4 +104,49 @@ func TestHostileImage(t *testing.T) {
 			t.Errorf("/%s → %s was followed", link, target)
 		}
 	}
+}
+
+// TestImageReachesDescriptors: links in an image must not lead what init makes
+// there through its own descriptors, of which some are folders of the host's.
+func TestImageReachesDescriptors(t *testing.T) {
+	for _, at := range []string{"etc", "var", "home", "work"} {
+		for fd := blueprint.FirstFD; fd < blueprint.FirstFD+2; fd++ { // the image, and the folder
+			dir, granted := imageFolder(t, nil), filepath.Join(t.TempDir(), "granted")
+			if err := errors.Join(os.RemoveAll(filepath.Join(dir, at)), os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fd), filepath.Join(dir, at)),
+				os.Mkdir(granted, 0o755), os.WriteFile(filepath.Join(granted, "passwd"), []byte("the owner's"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			before := listing(t, dir, granted)
+			e, _ := newEngine(t)
+			e.Images = folderImage(dir)
+			p := imagePlan(t, "/bin/show")
+			p.Files = []nacre.FileGrant{{Host: granted, Inside: "/work/project"}}
+			if box, err := e.Start(context.Background(), p, nacre.Streams{}); err == nil {
+				_, _ = box.Wait()
+				t.Errorf("/%s → descriptor %d was followed", at, fd)
+			}
+			if after := listing(t, dir, granted); after != before {
+				t.Errorf("/%s → descriptor %d: the host's folders were\n%s\nand are\n%s", at, fd, before, after)
+			}
+		}
+	}
+}
+
+// listing is what is in some folders, with the sizes.
+func listing(t *testing.T, dirs ...string) (list string) {
+	t.Helper()
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			list += fmt.Sprintf("%s/%s %d; ", filepath.Base(dir), e.Name(), info.Size())
+		}
+	}
+	return list
 }

@@ -3,7 +3,6 @@ package build
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strconv"
 
@@ -103,21 +102,21 @@ func (b *builder) furnish() (err error) {
 
 // put makes or hangs one entry.
 func (b *builder) put(i int, e blueprint.Entry) error {
-	if err := os.MkdirAll(path.Dir(e.Path), 0o755); err != nil {
+	dir, err := folder(path.Dir(e.Path))
+	if err != nil {
 		return err
 	}
+	defer unix.Close(dir)
 	switch e.Form {
-	case blueprint.Folder:
-		return os.MkdirAll(e.Path, 0o755)
 	case blueprint.File:
-		return write(e)
+		return write(dir, e)
 	case blueprint.Link:
-		if err := os.Symlink(string(e.Text), e.Path); !errors.Is(err, os.ErrExist) {
+		if err := unix.Symlinkat(string(e.Text), dir, path.Base(e.Path)); err != unix.EEXIST {
 			return err
 		}
 		return nil // an image brought its own
 	}
-	at, err := spot(e)
+	at, err := spot(dir, e)
 	if e.Form == blueprint.Cover && errors.Is(err, unix.ENOENT) {
 		return nil // this kernel has no such file
 	}
@@ -126,6 +125,8 @@ func (b *builder) put(i int, e blueprint.Entry) error {
 	}
 	defer unix.Close(at)
 	switch e.Form {
+	case blueprint.Folder:
+		return nil
 	case blueprint.Cover:
 		return cover(e, at)
 	case blueprint.Private:
@@ -139,28 +140,45 @@ func (b *builder) put(i int, e blueprint.Entry) error {
 	return errors.New("no such form")
 }
 
-// spot opens what an entry is to be hung on, and makes it where it is missing. An
-// image may have put a symbolic link in the way: opening refuses it, since what we
-// mount must be where we say it is.
-func spot(e blueprint.Entry) (int, error) {
-	var err error
-	if e.Dir {
-		err = os.MkdirAll(e.Path, 0o755)
-	} else if e.Form == blueprint.Tree {
-		err = unix.Mknod(e.Path, unix.S_IFREG|0o444, 0)
+// folder opens a folder, and makes it where it is missing. An image may have put a
+// symbolic link in the way: none is followed, since what we make must be where we
+// say it is. By way of our own descriptors in /proc it could be the host's.
+func folder(name string) (int, error) {
+	if fd, err := openBeneathRoot(name); err != unix.ENOENT {
+		return fd, err
 	}
-	if err != nil && err != unix.EEXIST {
+	parent, err := folder(path.Dir(name))
+	if err != nil {
 		return -1, err
+	}
+	defer unix.Close(parent)
+	if err := unix.Mkdirat(parent, path.Base(name), 0o755); err != nil {
+		return -1, err
+	}
+	return openBeneathRoot(name)
+}
+
+// spot opens what an entry is to be hung on, and makes it in its folder where it
+// is missing.
+func spot(dir int, e blueprint.Entry) (int, error) {
+	switch {
+	case e.Dir, e.Form == blueprint.Folder:
+		return folder(e.Path)
+	case e.Form == blueprint.Tree:
+		if err := unix.Mknodat(dir, path.Base(e.Path), unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
+			return -1, err
+		}
 	}
 	return openBeneathRoot(e.Path)
 }
 
-// write makes a file; that of an image is replaced.
-func write(e blueprint.Entry) error {
-	if err := unix.Unlink(e.Path); err == unix.EISDIR {
-		_ = unix.Rmdir(e.Path)
+// write makes a file in a folder; that of an image is replaced.
+func write(dir int, e blueprint.Entry) error {
+	name := path.Base(e.Path)
+	if err := unix.Unlinkat(dir, name, 0); err == unix.EISDIR {
+		_ = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 	}
-	fd, err := unix.Open(e.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, e.Mode)
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, e.Mode)
 	if err != nil {
 		return err
 	}
@@ -176,7 +194,7 @@ func write(e blueprint.Entry) error {
 func cover(e blueprint.Entry, at int) error {
 	const temp = "/.nacre-cover"
 	return inOrder(
-		step{"write", func() error { return write(blueprint.Entry{Path: temp, Text: e.Text, Mode: e.Mode}) }},
+		step{"write", func() error { return write(unix.AT_FDCWD, blueprint.Entry{Path: temp, Text: e.Text, Mode: e.Mode}) }},
 		step{"hang", func() error { return graft(unix.AT_FDCWD, temp, 0, attr(e), at) }},
 		step{"remove", func() error { return unix.Unlink(temp) }},
 	)

@@ -7,7 +7,6 @@ package limits
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -114,11 +113,13 @@ func Read(pid int, leaves map[string]string, l nacre.Limits) (list []nacre.Expec
 		absent := f.Optional && errors.Is(err, fs.ErrNotExist)
 		add(filepath.Join(f.Leaf, f.Name), f.Value, found, err == nil && found == f.Value || absent)
 	}
-	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	for _, controller := range slices.Sorted(maps.Keys(leaves)) {
-		_, name, ok := strings.Cut(leaves[controller], "/nacre-") // before that is where a machine has its groups
-		ok = ok && err == nil && strings.HasSuffix(in[controller], "/nacre-"+name)
-		add("member of "+leaves[controller], "/nacre-"+name, in[controller], ok)
+	for _, controller := range slices.Sorted(maps.Keys(leaves)) { // in this very group: others may have its name
+		found, err := cgroups.ReadFile(leaves[controller], "cgroup.procs")
+		ok := err == nil && slices.Contains(strings.Fields(found), strconv.Itoa(pid))
+		if found = map[bool]string{true: strconv.Itoa(pid), false: "others"}[ok]; err != nil {
+			found = err.Error()
+		}
+		add("member of "+leaves[controller], strconv.Itoa(pid), found, ok)
 	}
 	return list
 }

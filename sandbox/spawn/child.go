@@ -14,6 +14,7 @@ type Child struct {
 	mu     sync.Mutex
 	handle int
 	gone   bool
+	Killed bool // what Wait found: it did not end by itself
 }
 
 // Kill ends it, if it is there.
@@ -28,10 +29,13 @@ func (c *Child) Kill() error {
 
 // Wait returns once it has ended. It is to be called once.
 func (c *Child) Wait() error {
+	const exited = 1 // CLD_EXITED, of waitid(2)
+	var how unix.Siginfo
 	err := error(unix.EINTR)
 	for errors.Is(err, unix.EINTR) {
-		err = unix.Waitid(unix.P_PIDFD, c.handle, nil, unix.WEXITED, nil)
+		err = unix.Waitid(unix.P_PIDFD, c.handle, &how, unix.WEXITED, nil)
 	}
+	c.Killed = how.Code != exited
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = true

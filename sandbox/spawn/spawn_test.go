@@ -183,3 +183,22 @@ func TestAllThreads(t *testing.T) {
 		}
 	}
 }
+
+// TestKilled: a process that was killed before its calls were done has not done
+// them, though none failed.
+func TestKilled(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		var p Program
+		if killed {
+			p.Call("kill", unix.SYS_KILL, p.Call("self", unix.SYS_GETPID), int(unix.SIGKILL))
+		}
+		p.Call("end", unix.SYS_EXIT_GROUP, 0)
+		child, err := p.Start(0, -1)
+		if err == nil {
+			err = child.Wait()
+		}
+		if err != nil || child.Killed != killed {
+			t.Errorf("killed %v: %+v, %v", killed, child, err)
+		}
+	}
+}

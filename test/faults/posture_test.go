@@ -65,13 +65,13 @@ func TestPostureOfARunningSandbox(t *testing.T) {
 func (o owner) changed(t *testing.T, name string, lines []nacre.Expectation) {
 	t.Helper()
 	group := slices.IndexFunc(lines, func(l nacre.Expectation) bool {
-		return strings.HasPrefix(l.Item, "member of ") && exists(strings.TrimPrefix(l.Item, "member of ")+"/agent/pids.max")
+		return strings.HasPrefix(l.Item, "member of ") && exists(strings.TrimPrefix(l.Item, "member of ")+"/pids.max")
 	})
 	if group < 0 {
 		t.Log("no control group of this user's to change")
 		return
 	}
-	file := filepath.Join(strings.TrimPrefix(lines[group].Item, "member of "), "agent/pids.max")
+	file := filepath.Join(strings.TrimPrefix(lines[group].Item, "member of "), "pids.max")
 	if err := os.WriteFile(file, []byte("max"), 0); err != nil {
 		t.Fatal(err)
 	}
