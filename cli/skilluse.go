@@ -2,34 +2,34 @@ package cli
 
 import (
 	"slices"
+	"strings"
 
 	"nacre/fault"
 	"nacre/grant"
+	"nacre/policy"
 	"nacre/skill"
 )
 
-// signedFolder holds a tool server that is no skill of nacre.lock, but a folder, to
-// the policies' keys.
-func (in *input) signedFolder(app *App, o owner, c *grant.Input) error {
-	if in.tool == "" {
+// signedFolder refuses a tool server that is no skill of nacre.lock, but a folder,
+// where a policy wants signatures: it may change after any look at it.
+func (in *input) signedFolder(c *grant.Input) error {
+	if !strings.Contains(in.tool, "/") {
 		return nil
 	}
-	folder, locked, err := app.skillFolder(o, in.tool)
-	if err != nil || locked != "" { // which is looked at below
-		return err
+	for _, p := range []*policy.Policy{c.Policy, c.Ceiling} {
+		if p != nil && len(p.Signers) > 0 {
+			return fault.New(fault.Denied, "the policy wants skills that are signed (skill-signers), and a folder can change while it is used").
+				WithHint("nacre skill add %s, then --tool with its name", in.tool)
+		}
 	}
-	s, err := skill.Open(folder)
-	if err != nil {
-		return err
-	}
-	return signers(s, s.Signature, c.Policy, c.Ceiling)
+	return nil
 }
 
 // ownSkills finds the skills that are to be read, each of them read again and
 // compared with nacre.lock. What the owner names on the command line is granted
 // by that; what a manifest names, as far as the policy says so.
 func (in *input) ownSkills(app *App, o owner, c *grant.Input) error {
-	if err := in.signedFolder(app, o, c); err != nil {
+	if err := in.signedFolder(c); err != nil {
 		return err
 	}
 	c.Skill = append(c.Skill, in.skills...)

@@ -43,10 +43,10 @@ func (in *input) server(app *App, o owner, c *grant.Input) error {
 	if c.Manifest, err = toolserver.Manifest(s, t); err != nil {
 		return err
 	}
-	c.ManifestPath, c.Digest, c.Lock = filepath.Join(folder, skill.CapabilitiesFile), s.Digest, lock
+	c.ManifestPath, c.Lock = filepath.Join(folder, skill.CapabilitiesFile), lock
 	if lock != "" {
-		c.Skill = []string{lock}
-	} else {
+		c.Skill, c.Digest = []string{lock}, s.Digest
+	} else { // which may change while it runs: no rule binds to what it was
 		c.Files = append(c.Files, readable(folder, toolserver.Inside(s.Name), "the skill's own folder"))
 	}
 	if t.URL.Value == "" {
@@ -69,7 +69,11 @@ func (app *App) skillFolder(o owner, name string) (folder, lock string, err erro
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(o.cwd, name)
 		}
-		return filepath.Clean(name), "", nil
+		folder, err := filepath.EvalSymlinks(name)
+		if err != nil {
+			return "", "", fault.Wrap(fault.NotFound, err, "there is no folder %s", name)
+		}
+		return folder, "", nil
 	}
 	shelf, err := app.shelf(o)
 	if err != nil {
