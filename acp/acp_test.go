@@ -84,6 +84,30 @@ func TestAgentAsks(t *testing.T) {
 	}
 }
 
+// TestPlacesOutside: an editor is shown no file that is not granted.
+func TestPlacesOutside(t *testing.T) {
+	for said, want := range map[string]string{
+		`{"type":"diff","path":"/home/u/project/a","oldText":"1","newText":"2"}`: `{"type":"diff","path":"/home/u/project/a","oldText":"1","newText":"2"}`,
+		`{"type":"diff","path":"/home/u/.bashrc","newText":"2"}`:                 `{"type":"content","content":{"type":"text","text":"` + elsewhere + `"}}`,
+		`{"type":"diff","newText":"2"}`:                                          `{"type":"content","content":{"type":"text","text":"` + elsewhere + `"}}`,
+		`{"type":"resource_link","uri":"file:///home/u/project/a"}`:              `{"type":"resource_link","uri":"file:///home/u/project/a"}`,
+		`{"type":"resource_link","uri":"https://example.com/a"}`:                 `{"type":"resource_link","uri":"https://example.com/a"}`,
+		`{"type":"resource_link","uri":"file:///home/u/project/%2e%2e/.ssh/id"}`: `{"type":"resource_link","uri":"about:blank"}`,
+		`{"type":"resource_link","uri":"FILE:///etc/passwd"}`:                    `{"type":"resource_link","uri":"about:blank"}`,
+		`{"type":"resource_link","uri":"file://host/home/u/project/a"}`:          `{"type":"resource_link","uri":"about:blank"}`,
+		`{"type":"resource_link","uri":"/etc/passwd"}`:                           `{"type":"resource_link","uri":"about:blank"}`,
+		`{"type":"resource_link","uri":"editor://file/etc/passwd"}`:              `{"type":"resource_link","uri":"about:blank"}`,
+		`{"type":"resource","resource":{"uri":3}}`:                               `{"type":"resource","resource":{"uri":"about:blank"}}`,
+	} {
+		update := func(content string) string {
+			return `{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":{"content":[` + content + `]}}}` + "\n"
+		}
+		x := newTalk()
+		editor, _ := x.exchange(t, "", update(said))
+		same(t, editor, update(want))
+	}
+}
+
 // TestSessions: a session begins in a granted folder, without the editor's servers.
 func TestSessions(t *testing.T) {
 	for _, c := range []struct {

@@ -2,6 +2,8 @@ package acp
 
 import (
 	"fmt"
+	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -137,5 +139,32 @@ func (b *Bridge) clean(v any) {
 			}
 			b.clean(v[name])
 		}
+		switch {
+		case v["type"] == "diff" && !b.granted(v["path"]):
+			maps.DeleteFunc(v, func(string, any) bool { return true })
+			v["type"], v["content"] = "content", map[string]any{"type": "text", "text": elsewhere}
+		case v["uri"] != nil && !b.shown(v["uri"]):
+			v["uri"] = "about:blank"
+		}
 	}
+}
+
+// elsewhere stands in place of what an agent shows of a file outside.
+const elsewhere = "(nacre: a change of a file that is not granted)"
+
+// shown tells whether an editor may open an address for its owner: a page, or a
+// file in a granted folder.
+func (b *Bridge) shown(written any) bool {
+	text, _ := written.(string)
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	switch u.Scheme {
+	case "http", "https":
+		return true
+	case "file":
+		return u.Host == "" && b.granted(u.Path)
+	}
+	return false
 }
