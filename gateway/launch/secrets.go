@@ -97,6 +97,11 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, value := range values {
+			value.Zero()
+		}
+	}()
 	config.ProxyLogin = slices.Clone(values[l.ProxySecret].Reveal())
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails (crypto/rand)
@@ -111,12 +116,6 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 			continue
 		}
 		hosts := hostsOf(s)
-		if forSSH(s.Detail["slot"]) {
-			if _, err := ssh.ParsePrivateKey(value.Reveal()); err != nil {
-				return nil, fault.New(fault.Usage, "the secret %s is not a private key without a passphrase", s.Name).
-					WithHint("ssh-keygen -t ed25519 -N '' -f KEY makes one; nacre secret set %s < KEY keeps it", s.Name)
-			}
-		}
 		config.Secrets = append(config.Secrets, wire.Secret{Grant: s.ID, Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
 			Hosts: hosts, Slot: s.Detail["slot"], Plain: near(p, hosts)})
 		told, err := complete(s, &config.Secrets[len(config.Secrets)-1])
@@ -125,21 +124,31 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 		}
 		revealed = append(revealed, told...)
 	}
-	for _, value := range values {
-		value.Zero()
-	}
-	for _, s := range append(config.Secrets, wire.Secret{Name: l.ProxySecret, Value: config.ProxyLogin}) {
-		if !forSSH(s.Slot) && bytes.ContainsAny(s.Value, "\r\n") {
-			return nil, fault.New(fault.Usage, "the secret %s has several lines, and goes where there is one", s.Name)
+	return revealed, l.fitting(*config)
+}
+
+// fitting refuses values that cannot go where they are to go, or that could not be
+// masked in a reply.
+func (l *Launcher) fitting(config wire.Config) error {
+	for _, s := range append(slices.Clone(config.Secrets), wire.Secret{Name: l.ProxySecret, Value: config.ProxyLogin}) {
+		if !forSSH(s.Slot) {
+			if bytes.ContainsAny(s.Value, "\r\n") {
+				return fault.New(fault.Usage, "the secret %s has several lines, and goes where there is one", s.Name)
+			}
+			continue
+		}
+		if _, err := ssh.ParsePrivateKey(s.Value); err != nil {
+			return fault.New(fault.Usage, "the secret %s is not a private key without a passphrase", s.Name).
+				WithHint("ssh-keygen -t ed25519 -N '' -f KEY makes one; nacre secret set %s < KEY keeps it", s.Name)
 		}
 	}
 	for _, s := range config.Secrets {
 		if !s.Maskable() {
-			return nil, fault.New(fault.Usage, "the secret %s is too short: a reply that says it again could not be masked", s.Name).
+			return fault.New(fault.Usage, "the secret %s is too short: a reply that says it again could not be masked", s.Name).
 				WithHint("it takes %d bytes, and so does the password in USER:PASSWORD", wire.Shortest)
 		}
 	}
-	return revealed, nil
+	return nil
 }
 
 var unusual = regexp.MustCompile(`[^A-Z0-9]`)
