@@ -65,15 +65,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 			return nacre.Exit{}, err
 		}
 	}
-	s.turned = &turnedAway{Recorder: heard{engine.Audit, s.app.note}, live: s.live}
-	if l, ok := engine.Gateways.(*launch.Launcher); ok {
-		l.Opened = func(g launch.Changeable) { s.live.gateway = g }
-	}
-	s.masks = &maskNews{Recorder: s.turned, events: s.events}
-	engine.Audit = s.masks
-	if s.asking != nil {
-		s.asking.record = s.recorder(engine)
-	}
+	s.hear(engine)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.log = newRunLog(s.owner.logDir())
@@ -115,6 +107,19 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
 	}
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
+}
+
+// hear has the session told of what is recorded, and of the gateway.
+func (s *session) hear(engine *native.Engine) {
+	s.turned = &turnedAway{Recorder: heard{engine.Audit, s.app.note}, live: s.live}
+	if l, ok := engine.Gateways.(*launch.Launcher); ok {
+		l.Opened = func(g launch.Changeable) { s.live.gateway = g }
+	}
+	s.masks = &maskNews{Recorder: s.turned, events: s.events}
+	engine.Audit = s.masks
+	if s.asking != nil {
+		s.asking.record = s.recorder(engine)
+	}
 }
 
 // recorder writes events about the sandbox that the engine does not see.
