@@ -58,7 +58,7 @@ func Calls() []string {
 		"clone", "futex", "exit", "exit_group", "set_robust_list", "rseq", "gettid", "getpid", "tgkill", "sched_yield", "sched_getaffinity", "arch_prctl", // threads
 		"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", // signals of the runtime's own
 		"nanosleep", "clock_nanosleep", "clock_gettime", "gettimeofday", "time", "timer_create", "timer_settime", "timer_delete", "setitimer", "getrandom", // time and chance
-		"socket", "connect", "bind", "accept4", "accept", "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt",
+		"socket", "connect", "accept4", "accept", "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt",
 		"sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", // the network
 		"getuid", "geteuid", "getgid", "getegid", "uname", "sysinfo", "prlimit64", "getrlimit", "getrusage",
 	}

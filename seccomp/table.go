@@ -47,7 +47,7 @@ func NewTable(o Options) (*Table, error) {
 	var groups []string
 	for _, s := range sections() {
 		switch {
-		case s.name == "without-loopback" && o.Loopback, s.name == "watched" && !o.Watched:
+		case s.name == "without-loopback" && o.Loopback, s.name == "watched" && !o.Watched, s.name == "of-nacre" && o.Only == nil:
 		case s.warning == "":
 			t.add("base", s.families)
 		default:

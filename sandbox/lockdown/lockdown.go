@@ -42,7 +42,7 @@ func Enter(calls []string, noLandlock bool) error {
 // begun tries what Start has taken away.
 func begun(noLandlock bool) error {
 	privs, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
-	if err != nil || privs != 1 || unix.Geteuid() == 0 {
+	if err != nil || privs != 1 || unix.Geteuid() == 0 || unix.Getpid() != 1 || !errors.Is(unix.Access("/proc", unix.F_OK), unix.ENOENT) {
 		return errors.New("it was not started by lockdown.Start")
 	}
 	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

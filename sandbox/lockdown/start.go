@@ -16,10 +16,15 @@ type Options struct {
 	NoLandlock bool // the owner accepted to go without it
 }
 
+// namespaces are those that it has of its own. The network is its owner's, in which
+// it dials.
+const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+
 // Start starts a program of Nacre's own without rights: as a user of its own
-// where the caller is root, without capabilities or a way to new ones, and with
-// no file but itself (Landlock). All this is done before the program's first
-// instruction, and so holds for all of its threads. The program then calls Enter.
+// where the caller is root, in namespaces of its own, with an empty root, without
+// capabilities or a way to new ones, and with no file but itself (Landlock). All this
+// is done before the program's first instruction, and so holds for all of its threads.
+// The program then calls Enter.
 func Start(program string, args []string, files []*os.File, o Options) (*spawn.Child, error) {
 	self, err := os.Open(program)
 	if err != nil {
@@ -28,14 +33,22 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	defer self.Close()
 	var p spawn.Program
 	p.Call("session", unix.SYS_SETSID)
+	born, entered := uintptr(unix.CLONE_NEWPID), uintptr(namespaces)
 	if os.Geteuid() == 0 {
 		if o.UID <= 0 {
 			return nil, errors.New("root, and no uid to become")
 		}
 		p.Call("setgroups", unix.SYS_SETGROUPS, 0, 0)
 		p.Call("setresgid", unix.SYS_SETRESGID, o.UID, o.UID, o.UID)
-		p.Call("setresuid", unix.SYS_SETRESUID, o.UID, o.UID, o.UID) // with it go all capabilities
+		// A user namespace may be root's to make: its capabilities go with the others', below.
+		p.Call("securebits", unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, noFixup, 0, 0, 0)
+		p.Call("setresuid", unix.SYS_SETRESUID, o.UID, o.UID, o.UID)
+		entered |= unix.CLONE_NEWUSER
+	} else {
+		born |= unix.CLONE_NEWUSER
 	}
+	p.Call("namespaces", unix.SYS_UNSHARE, entered)
+	empty(&p)
 	p.Call("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	ruleset, err := itself(self)
 	switch {
@@ -49,9 +62,22 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	image := p.Call("program", unix.SYS_FCNTL, self.Fd(), unix.F_DUPFD_CLOEXEC, above)
 	p.Descriptors(files)
 	p.Call("signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, make([]byte, 8), 0, 8)
-	// By descriptor: the way to it may be closed to its new user.
+	// By descriptor: there is no way to it any more. Nobody is root in the user
+	// namespace, so all capabilities in it end here.
 	p.Call("execute", unix.SYS_EXECVEAT, image, "", args, []string{}, unix.AT_EMPTY_PATH)
-	return p.Start(0, -1)
+	return p.Start(uint64(born), -1)
+}
+
+// noFixup is SECBIT_NO_SETUID_FIXUP of capabilities(7).
+const noFixup = 1 << 2
+
+// empty makes the root a file system with nothing in it, attached nowhere.
+func empty(p *spawn.Program) {
+	context := p.Call("root", unix.SYS_FSOPEN, "tmpfs", unix.FSOPEN_CLOEXEC)
+	p.Call("root", unix.SYS_FSCONFIG, context, unix.FSCONFIG_CMD_CREATE, 0, 0, 0)
+	root := p.Call("root", unix.SYS_FSMOUNT, context, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+	p.Call("root", unix.SYS_FCHDIR, root)
+	p.Call("root", unix.SYS_CHROOT, ".")
 }
 
 // itself is a ruleset that leaves no file but the program, to execute, and no
