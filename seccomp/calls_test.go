@@ -62,6 +62,7 @@ var named = map[string]int{
 	"RENAME_WHITEOUT": unix.RENAME_WHITEOUT, "ADDR_NO_RANDOMIZE": 0x40000, "query": 0xffffffff, // personality(2)
 	"NEWNS": unix.CLONE_NEWNS, "NEWCGROUP": unix.CLONE_NEWCGROUP, "NEWUTS": unix.CLONE_NEWUTS, "NEWIPC": unix.CLONE_NEWIPC,
 	"NEWUSER": unix.CLONE_NEWUSER, "NEWPID": unix.CLONE_NEWPID, "NEWNET": unix.CLONE_NEWNET,
+	"CLONE_THREAD": unix.CLONE_THREAD, "PROT_EXEC": unix.PROT_EXEC, "self": 1,
 	"SECCOMP_SET_MODE_FILTER": unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_FILTER_FLAG_NEW_LISTENER": unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
 	"init": 1, "PRIO_PROCESS": unix.PRIO_PROCESS, "PRIO_USER": unix.PRIO_USER, "IOPRIO_WHO_PROCESS": 1, "IOPRIO_WHO_USER": 3, // ioprio_set(2)
 	"RLIMIT_CORE": unix.RLIMIT_CORE, "null": 0, "caller": 0, "none": 0,
@@ -107,11 +108,11 @@ func conditions() (text string) {
 	return text
 }
 
-// TestOnly: of a filter for few calls nothing is left but these, under their
-// conditions; of one for none, nothing.
+// TestOnly: of a filter for few calls nothing is left but these, under conditions
+// that are no wider than those of the base list; of one for none, nothing.
 func TestOnly(t *testing.T) {
 	for _, arch := range []Arch{AMD64, ARM64} {
-		for _, only := range [][]string{{}, {"read", "socket", "mount", "nosuchcall"}} {
+		for _, only := range [][]string{{}, {"read", "fcntl", "mount", "nosuchcall"}} {
 			tb, base := table(t, Options{Arch: arch, Loopback: true, Only: only}), table(t, Options{Arch: arch, Loopback: true})
 			for _, n := range tb.numbers {
 				for _, v := range interesting(base) {
@@ -121,6 +122,41 @@ func TestOnly(t *testing.T) {
 						t.Fatalf("%s: %s of %v: permitted: %v", arch, n.name, only, got)
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestOfNacre: a process of Nacre's own dials, and has no more than its threads.
+func TestOfNacre(t *testing.T) {
+	const thread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
+	for _, arch := range []Arch{AMD64, ARM64} {
+		tb := table(t, Options{Arch: arch, Loopback: true, Only: []string{"socket", "clone", "tgkill", "mmap", "mprotect"}})
+		for _, c := range []struct {
+			call   string
+			args   [6]uint64
+			permit bool
+		}{
+			{"socket", [6]uint64{unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, unix.IPPROTO_TCP}, true},
+			{"socket", [6]uint64{unix.AF_INET6, unix.SOCK_DGRAM | unix.SOCK_NONBLOCK}, true},
+			{"socket", [6]uint64{unix.AF_UNIX, unix.SOCK_STREAM}, false},
+			{"socket", [6]uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, false},
+			{"socket", [6]uint64{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP}, false},
+			{"socket", [6]uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, false},
+			{"clone", [6]uint64{thread}, true},
+			{"clone", [6]uint64{thread | unix.CLONE_NEWNS}, false},
+			{"clone", [6]uint64{uint64(unix.SIGCHLD)}, false},
+			{"clone", [6]uint64{uint64(unix.SIGCHLD) | unix.CLONE_VFORK | unix.CLONE_VM}, false},
+			{"tgkill", [6]uint64{1, 7, uint64(unix.SIGURG)}, true},
+			{"tgkill", [6]uint64{2, 7, uint64(unix.SIGURG)}, false},
+			{"tgkill", [6]uint64{}, false},
+			{"mmap", [6]uint64{0, 4096, unix.PROT_READ | unix.PROT_WRITE}, true},
+			{"mmap", [6]uint64{0, 4096, unix.PROT_READ | unix.PROT_EXEC}, false},
+			{"mprotect", [6]uint64{0, 4096, unix.PROT_NONE}, true},
+			{"mprotect", [6]uint64{0, 4096, unix.PROT_EXEC}, false},
+		} {
+			if got := tb.Judge(number(tb, c.call), c.args).Permit; got != c.permit {
+				t.Errorf("%s: %s %#x: permitted: %v", arch, c.call, c.args, got)
 			}
 		}
 	}

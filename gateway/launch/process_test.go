@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -58,6 +59,19 @@ func TestGatewayIsConfined(t *testing.T) {
 		if os.Geteuid() == 0 && strings.Contains(string(status), "Uid:\t0") {
 			t.Error("a thread is root")
 		}
+	}
+	for kind, own := range map[string]bool{"user": true, "mnt": true, "pid": true, "ipc": true, "uts": true, "cgroup": true, "net": false} {
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+		ours, err2 := os.Readlink("/proc/self/ns/" + kind)
+		if os.Geteuid() != 0 && errors.Is(err, os.ErrPermission) {
+			continue // it is not dumpable, and only root is shown
+		}
+		if err != nil || err2 != nil || (theirs != ours) != own {
+			t.Errorf("namespace %s: %s, here %s (%v, %v)", kind, theirs, ours, err, err2)
+		}
+	}
+	if inside, err := os.ReadDir(fmt.Sprintf("/proc/%d/root/", pid)); err == nil && len(inside) > 0 || err != nil && os.Geteuid() == 0 {
+		t.Errorf("its root holds %v: %v", inside, err)
 	}
 	if os.Geteuid() != 0 {
 		if _, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil {
