@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/manifest"
 )
 
 // Rules are what may be reached. Denials win.
@@ -59,7 +58,7 @@ func (r Rules) Known(name string) bool {
 
 // hidden tells whether a name is denied at every port.
 func (r Rules) hidden(name string) bool {
-	return slices.ContainsFunc(r.Deny, func(d Denial) bool { return len(d.Ports) == 0 && manifest.Wild(d.Host, name) })
+	return slices.ContainsFunc(r.Deny, func(d Denial) bool { return len(d.Ports) == 0 && Wild(d.Host, name) })
 }
 
 // covers tells whether a grant is for a host: by its name inside where it has
@@ -68,7 +67,7 @@ func covers(g nacre.NetworkGrant, host string) bool {
 	if g.As != "" {
 		return g.As == host
 	}
-	return host != "" && manifest.CoversHost(g.Host, host)
+	return host != "" && CoversHost(g.Host, host)
 }
 
 // Toward lists the grants for a host and port, from which follows what may be
@@ -87,7 +86,7 @@ func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
 
 func (r Rules) denied(host string, port int) (Denial, bool) {
 	i := slices.IndexFunc(r.Deny, func(d Denial) bool {
-		return manifest.Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port))
+		return Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port))
 	})
 	if i < 0 {
 		return Denial{}, false
@@ -142,11 +141,11 @@ func refuses(g nacre.NetworkGrant, i Intent) string {
 	case i.Upgrade != "" && !slices.Contains(g.Upgrade, i.Upgrade):
 		return fmt.Sprintf("%s is not granted to change to %q", i.Host, i.Upgrade)
 	}
-	return refusesPath(g, i.Path, i.Method == manifest.Fetch || i.Method == manifest.Push)
+	return refusesPath(g, i.Path, i.Method == Fetch || i.Method == Push)
 }
 
 func pushable(g nacre.NetworkGrant, ref string) bool {
-	return slices.ContainsFunc(g.Push, func(pattern string) bool { return manifest.Wild(pattern, ref) })
+	return slices.ContainsFunc(g.Push, func(pattern string) bool { return Wild(pattern, ref) })
 }
 
 // refusesPath: what can be read in two ways is allowed only where every path is.
@@ -160,7 +159,7 @@ func refusesPath(g nacre.NetworkGrant, path string, git bool) string {
 		return ""
 	case !plain:
 		return fmt.Sprintf("the path %.200q can be read in two ways, and not every path is granted", path)
-	case !slices.ContainsFunc(g.Paths, func(p string) bool { return manifest.CoversPath(p, path) }):
+	case !slices.ContainsFunc(g.Paths, func(p string) bool { return CoversPath(p, path) }):
 		return fmt.Sprintf("the path %.200q is not among %s", path, strings.Join(g.Paths, ", "))
 	}
 	return ""

@@ -195,7 +195,7 @@ func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 			continue
 		}
 		items := strings.Split(g.Detail[narrowing[q.Capability]], manifest.Separator)
-		if q.Value == "" || slices.ContainsFunc(items, func(item string) bool { return manifest.Wild(item, q.Value) }) {
+		if q.Value == "" || slices.ContainsFunc(items, func(item string) bool { return among(q.Capability, item, q.Value) }) {
 			return yes(no, g.Grant)
 		}
 	}
@@ -205,6 +205,14 @@ func decideNamed(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 // narrowing is the list that one item of a named capability is in.
 var narrowing = map[nacre.Capability]string{nacre.CapSecrets: "hosts", nacre.CapModels: "models", nacre.CapTools: "tools",
 	nacre.CapMessages: "access", nacre.CapSchedule: "when"}
+
+// among tells whether an item holds what is asked for: of a secret's, a place.
+func among(c nacre.Capability, item, asked string) bool {
+	if c == nacre.CapSecrets {
+		return egress.CoversPlace(item, asked)
+	}
+	return egress.Wild(item, asked)
+}
 
 // request is what would have to be asked for.
 func request(s string) (manifest.Network, error) {

@@ -222,7 +222,7 @@ func FuzzTarget(f *testing.F) {
 	})
 }
 
-var bound = []wire.Secret{{Name: "token", Value: []byte("canary-of-a/secret+value"), Slot: "bearer", Hosts: []string{"example.com"}}}
+var bound = []wire.Secret{{Name: "token", Value: []byte("canary-of-a/secret+value"), Slot: "bearer", Hosts: []egress.Place{{Host: "example.com"}}}}
 
 // halves is a server that says again what it was told, whole or the part that
 // was asked for.
@@ -349,7 +349,7 @@ func TestOwnPlace(t *testing.T) {
 // TestShortSecret: what cannot be masked does not go out.
 func TestShortSecret(t *testing.T) {
 	for slot, value := range map[string]string{"bearer": "short", "basic": "somebody:short"} {
-		o := behind(t, halves, []wire.Secret{{Name: "token", Value: []byte(value), Slot: slot, Hosts: []string{"example.com"}}}, nil)
+		o := behind(t, halves, []wire.Secret{{Name: "token", Value: []byte(value), Slot: slot, Hosts: []egress.Place{{Host: "example.com"}}}}, nil)
 		status, body, _ := o.get(t, "GET", "/")
 		if got := o.heard(); status != 403 || got != "" || !strings.Contains(body, "too short") {
 			t.Errorf("%s: %d %s, %q outside", slot, status, body, got)

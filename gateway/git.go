@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"nacre/egress"
-	"nacre/manifest"
 )
 
 // gitIntent is what a request means to git, where it is one of git's: FETCH or
@@ -27,13 +26,13 @@ func gitIntent(i egress.Intent, r *http.Request) (egress.Intent, bool, error) {
 	}
 	switch service {
 	case "git-upload-pack":
-		i.Method = manifest.Fetch
+		i.Method = egress.Fetch
 	case "git-receive-pack":
-		i.Method = manifest.Push
+		i.Method = egress.Push
 	default:
 		return i, false, nil
 	}
-	if i.Method == manifest.Fetch || r.Method == http.MethodGet {
+	if i.Method == egress.Fetch || r.Method == http.MethodGet {
 		return i, true, nil
 	}
 	if encoded(r.Header) != "" {

@@ -12,7 +12,6 @@ import (
 
 	"nacre"
 	"nacre/gateway/wire"
-	"nacre/manifest"
 )
 
 // lure is a placeholder: worth nothing, and seen anywhere but in its place a sign
@@ -35,7 +34,7 @@ func newLures(secrets []wire.Secret) (all lures) {
 
 // home tells whether a host is one that the secret goes to.
 func (l lure) home(host string) bool {
-	return slices.ContainsFunc(l.secret.Hosts, func(bound string) bool { return manifest.CoversHost(bound, host) })
+	return l.secret.At(host)
 }
 
 // in tells whether a text holds a placeholder, in any of its forms.

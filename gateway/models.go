@@ -13,9 +13,9 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/gateway/model"
 	"nacre/gateway/wire"
-	"nacre/manifest"
 )
 
 func newDesks(models []wire.Model) map[string]wire.Model {
@@ -95,7 +95,7 @@ func (b *bill) order(r *http.Request, detail map[string]string) error {
 		return err
 	}
 	detail["model"], b.event.Detail["model"] = asked.Model, asked.Model
-	if !slices.ContainsFunc(b.desk.Models, func(pattern string) bool { return manifest.Wild(pattern, asked.Model) }) {
+	if !slices.ContainsFunc(b.desk.Models, func(pattern string) bool { return egress.Wild(pattern, asked.Model) }) {
 		return fmt.Errorf("the model %.100q is not among %s", asked.Model, strings.Join(b.desk.Models, ", "))
 	}
 	if err := b.quote(asked); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/gateway/wire"
 )
 
@@ -41,7 +42,8 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request, d nacre.Decision
 		return nil
 	}
 	to := &readied{}
-	for _, s := range g.secretsFor(v.to.host) {
+	i, _ := r.Context().Value(intentKey).(egress.Intent)
+	for _, s := range g.secretsFor(i, r) {
 		if err := g.make(r, s, to); err != nil {
 			g.unready(w, r, d, detail, err)
 			return nil

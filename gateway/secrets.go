@@ -8,18 +8,28 @@ import (
 	"strings"
 	"time"
 
+	"nacre/egress"
 	"nacre/gateway/wire"
-	"nacre/manifest"
 )
 
-// secretsFor are those that go out with requests to a host.
-func (g *Gateway) secretsFor(host string) []wire.Secret {
+// secretsAt are those that are bound to a host, or to a part of it: no credential
+// that is not the owner's goes there.
+func (g *Gateway) secretsAt(host string) []wire.Secret {
 	return slices.DeleteFunc(g.boundTo(host), isKey)
 }
 
-// keysFor are those to log in with at a host, by SSH.
-func (g *Gateway) keysFor(host string) []wire.Secret {
-	return slices.DeleteFunc(g.boundTo(host), func(s wire.Secret) bool { return !isKey(s) })
+// secretsFor are those that go out with a request: whatever else it means to a
+// server, it must be for the place that they are bound to.
+func (g *Gateway) secretsFor(i egress.Intent, r *http.Request) []wire.Secret {
+	all := append(meanings(i, r), i)
+	return slices.DeleteFunc(g.secretsAt(i.Host), func(s wire.Secret) bool {
+		return slices.ContainsFunc(all, func(i egress.Intent) bool { return !s.For(i) })
+	})
+}
+
+// keysFor are those to log in with at a host, by SSH, for what is to be done there.
+func (g *Gateway) keysFor(i egress.Intent) []wire.Secret {
+	return slices.DeleteFunc(g.boundTo(i.Host), func(s wire.Secret) bool { return !isKey(s) || !s.For(i) })
 }
 
 func isKey(s wire.Secret) bool {
@@ -27,22 +37,21 @@ func isKey(s wire.Secret) bool {
 	return kind == "ssh"
 }
 
-// boundTo are those that are bound to a host.
+// boundTo are those that are bound to a host, or to a part of it.
 func (g *Gateway) boundTo(host string) (list []wire.Secret) {
 	for _, s := range g.now.Load().secrets {
-		for _, bound := range s.Hosts {
-			if manifest.CoversHost(bound, host) {
-				list = append(list, s)
-				break
-			}
+		if s.At(host) {
+			list = append(list, s)
 		}
 	}
 	return list
 }
 
-// inject puts a host's secrets into a request that is about to go out.
-func inject(secrets []wire.Secret, out *http.Request) error {
-	if len(secrets) == 0 {
+// inject puts secrets into a request that is about to go out, and takes out what else
+// may be a credential: here are those that are bound to its host, whether or not they
+// go out with this request.
+func inject(here, secrets []wire.Secret, out *http.Request) error {
+	if len(here) == 0 {
 		return nil
 	}
 	for _, s := range secrets {
@@ -52,6 +61,16 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 	}
 	dropOwn(out.Header)
 	out.Trailer = nil
+	for _, s := range here {
+		header, parameter := place(s.Slot)
+		out.Header.Del(header)
+		if parameter != "" {
+			out.URL.RawQuery = strings.Join(others(out.URL.RawQuery, parameter), "&")
+		}
+	}
+	if len(secrets) == 0 {
+		return nil
+	}
 	for _, s := range secrets {
 		kind, name, _ := strings.Cut(s.Slot, ":")
 		switch kind {
@@ -78,15 +97,20 @@ func inject(secrets []wire.Secret, out *http.Request) error {
 }
 
 // setQuery replaces a parameter, however its name is spelled, and leaves the others
-// as they are. A part that cannot be read goes too.
+// as they are.
 func setQuery(query, name, value string) string {
-	var parts []string
+	return strings.Join(append(others(query, name), url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
+}
+
+// others are the parts of a query without a parameter. One that cannot be read goes
+// too.
+func others(query, name string) (parts []string) {
 	for part := range parameters(query) {
 		if plain, err := parameter(part); err == nil && !strings.EqualFold(plain, name) {
 			parts = append(parts, part)
 		}
 	}
-	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
+	return parts
 }
 
 // scrub takes what a reply says of the secrets out of it; nil: none went out. What

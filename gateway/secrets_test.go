@@ -10,10 +10,11 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"nacre/egress"
 	"nacre/gateway/wire"
 )
 
-var kept = []wire.Secret{{Name: "token", Value: []byte("canary-of-a/secret+value"), Slot: "bearer", Hosts: []string{"api.example.com"}}}
+var kept = []wire.Secret{{Name: "token", Value: []byte("canary-of-a/secret+value"), Slot: "bearer", Hosts: []egress.Place{{Host: "api.example.com"}}}}
 
 // TestScrub: whatever pieces a reply comes in, no form of the secret passes, the
 // length stays, and nothing else changes.
@@ -56,7 +57,7 @@ func TestInject(t *testing.T) {
 		}
 		s := kept[0]
 		s.Slot = slot
-		if err := inject([]wire.Secret{s}, r); err != nil {
+		if err := inject([]wire.Secret{s}, []wire.Secret{s}, r); err != nil {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
@@ -70,7 +71,7 @@ func TestInject(t *testing.T) {
 		}
 	}
 	r, _ := http.NewRequest("GET", "http://api.example.com/", nil)
-	if err := inject(kept, r); err == nil {
+	if err := inject(kept, kept, r); err == nil {
 		t.Error("a secret in the clear")
 	}
 }

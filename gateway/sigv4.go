@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"nacre/egress"
 	"nacre/gateway/wire"
-	"nacre/manifest"
 )
 
 // scope is what a signature of AWS's is for.
@@ -62,7 +62,7 @@ func newSigning(s wire.Secret, r *http.Request) (*signing, error) {
 		return nil, err
 	}
 	region, service, _ := strings.Cut(strings.TrimPrefix(s.Slot, "sigv4:"), "/")
-	if !manifest.Wild(region, to.region) || !manifest.Wild(service, to.service) {
+	if !egress.Wild(region, to.region) || !egress.Wild(service, to.service) {
 		return nil, fmt.Errorf("the request is signed for %s in %s, and the secret %s is for %s in %s", to.service, to.region, s.Name, service, region)
 	}
 	payload, err := payloadOf(r)

@@ -301,7 +301,7 @@ func TestSocketViolations(t *testing.T) {
 // it comes.
 func TestSocketSecret(t *testing.T) {
 	const secret = "canary-of-a/secret+value"
-	secrets := []wire.Secret{{Name: "token", Value: []byte(secret), Slot: "bearer", Hosts: []string{parlourHost}, Plain: true}}
+	secrets := []wire.Secret{{Name: "token", Value: []byte(secret), Slot: "bearer", Hosts: []egress.Place{{Host: parlourHost}}, Plain: true}}
 	coded := base64.StdEncoding.EncodeToString([]byte(secret))
 	frame := func(first byte, text string) string { return string([]byte{first, byte(len(text))}) + text }
 	says := frame(0x81, "it is "+secret+".") + frame(0x01, "in "+secret[:9]) + frame(0x89, "now "+secret) + frame(0x00, secret[9:15]) + frame(0x00, "") + frame(0x80, secret[15:]+" two") +
@@ -327,7 +327,7 @@ func TestSocketSecret(t *testing.T) {
 // messages or between them; the record has the finding.
 func TestSocketPlaceholder(t *testing.T) {
 	const shaped = "sk-ant-nacre-0123456789abcdef"
-	config := wire.Config{Secrets: []wire.Secret{{Name: "token", Value: []byte("canary-of-a-secret"), Slot: "bearer", Hosts: []string{"other.test"}, Shaped: []string{shaped}}}}
+	config := wire.Config{Secrets: []wire.Secret{{Name: "token", Value: []byte("canary-of-a-secret"), Slot: "bearer", Hosts: []egress.Place{{Host: "other.test"}}, Shaped: []string{shaped}}}}
 	for name, say := range map[string]func(*program){
 		"a message": func(c *program) { c.say(websocket.Text, true, "my key is "+shaped) },
 		"base64":    func(c *program) { c.say(websocket.Binary, true, base64.StdEncoding.EncodeToString([]byte(shaped))) },

@@ -17,7 +17,6 @@ import (
 	"nacre"
 	"nacre/egress"
 	"nacre/gateway/wire"
-	"nacre/manifest"
 )
 
 // errand is one command of a program inside, done at the host that it is for.
@@ -40,7 +39,7 @@ func gitCommand(line string) (method, path, send string, ok bool) {
 	if found == nil {
 		return "", "", "", false
 	}
-	method = map[string]string{"upload-pack": manifest.Fetch, "receive-pack": manifest.Push}[found[1]]
+	method = map[string]string{"upload-pack": egress.Fetch, "receive-pack": egress.Push}[found[1]]
 	program := "git-" + found[1]
 	return method, "/" + found[2] + "/" + program, program + " '/" + found[2] + "'", true
 }
@@ -59,7 +58,7 @@ func (e *errand) run(ctx context.Context, payload []byte) uint32 {
 		return 1
 	}
 	d, grant := e.rules().Decide(i)
-	key, err := e.key(d)
+	key, err := e.key(d, i)
 	if err != nil {
 		d.Effect, d.Reason = nacre.Deny, err.Error()
 	}
@@ -98,18 +97,18 @@ func (e *errand) explain(err error) uint32 {
 
 // key is the secret to log in with: of the user whom the program names, or there
 // is none.
-func (e *errand) key(d nacre.Decision) (wire.Secret, error) {
+func (e *errand) key(d nacre.Decision, i egress.Intent) (wire.Secret, error) {
 	if d.Effect != nacre.Allow {
 		return wire.Secret{}, nil
 	}
 	user := ""
-	for _, s := range e.keysFor(e.to.host) {
+	for _, s := range e.keysFor(i) {
 		if user = userOf(s); user == e.user {
 			return s, nil
 		}
 	}
 	if user == "" {
-		return wire.Secret{}, fmt.Errorf("no secret with slot: ssh is granted for %s", e.to.host)
+		return wire.Secret{}, fmt.Errorf("no secret with slot: ssh is granted for %s", i)
 	}
 	return wire.Secret{}, fmt.Errorf("the key for %s is %s's, and the program asks to be %.40q", e.to.host, user, e.user)
 }
@@ -195,7 +194,7 @@ func (e *errand) relay(ctx context.Context, out *ssh.Client, send string, i egre
 	denied := make(chan struct{})
 	go func() {
 		defer in.Close()
-		if i.Method == manifest.Push {
+		if i.Method == egress.Push {
 			if err := e.push(ctx, in, i); err != nil {
 				close(denied)
 				_ = e.explain(err)

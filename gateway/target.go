@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"nacre/egress"
-	"nacre/manifest"
 )
 
 // intentOf is what a request wants. Its connection, and nothing in it, says
@@ -27,7 +26,7 @@ func intentOf(r *http.Request) (egress.Intent, error) {
 		i.Path = "/"
 	}
 	switch {
-	case r.Method == manifest.Fetch || r.Method == manifest.Push:
+	case r.Method == egress.Fetch || r.Method == egress.Push:
 		return i, errors.New("there is no such method in HTTP")
 	case r.Method == http.MethodConnect:
 		return i, errors.New("the gateway is no proxy: programs connect to hosts themselves")

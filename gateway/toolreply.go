@@ -46,7 +46,7 @@ func (e *talk) outward(ctx context.Context, method string, body []byte) (*http.R
 			out.Header.Set(name, value)
 		}
 	}
-	return out, inject(e.secretsOf(e.r), out)
+	return out, inject(e.secretsAt(e.at.Inside), e.secretsOf(e.r), out)
 }
 
 // send makes a request and takes what the reply says of secrets out of it.

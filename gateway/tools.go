@@ -284,5 +284,5 @@ func (e *talk) answer(status int, b []byte) {
 // masked is a message without the server's secrets: written anew, it may say plainly
 // what was escaped in the reply that was searched.
 func (e *talk) masked(b []byte) []byte {
-	return e.searches.of(e.secretsFor(e.at.Inside)).mask(b)
+	return e.searches.of(e.secretsAt(e.at.Inside)).mask(b)
 }

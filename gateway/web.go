@@ -153,7 +153,7 @@ func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 	for _, name := range []string{"Proxy-Authorization", "Proxy-Connection", "Sec-Websocket-Extensions"} { // compressed frames cannot be searched
 		p.Out.Header.Del(name)
 	}
-	if !ok || err != nil || p.Out.URL.EscapedPath() != i.Path || inject(g.secretsOf(p.Out), p.Out) != nil {
+	if !ok || err != nil || p.Out.URL.EscapedPath() != i.Path || inject(g.secretsAt(i.Host), g.secretsOf(p.Out), p.Out) != nil {
 		p.Out.URL.Scheme = "none" // which the transport refuses: request has seen to it before
 	}
 }
@@ -219,7 +219,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 			io.Closer
 		}{&counted{r.Body, m}, r.Body}
 	}
-	if len(g.secretsFor(i.Host)) > 0 {
+	if len(g.secretsAt(i.Host)) > 0 {
 		w = mute{w}
 	}
 	if i.Upgrade != "" {
@@ -231,8 +231,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 // used says which secrets go out with a request, by name and fingerprint.
 func (g *Gateway) used(i egress.Intent, r *http.Request, detail map[string]string) error {
 	var names []string
-	secrets := g.secretsFor(i.Host)
-	for _, s := range secrets {
+	for _, s := range g.secretsFor(i, r) {
 		switch {
 		case i.Scheme != "https" && !s.Plain:
 			return fmt.Errorf("the secret %s goes out through TLS only", s.Name)
@@ -241,7 +240,7 @@ func (g *Gateway) used(i egress.Intent, r *http.Request, detail map[string]strin
 		}
 		names = append(names, s.Name+" "+s.Fingerprint)
 	}
-	if name := ownParameter(secrets, r.URL.RawQuery); name != "" {
+	if name := ownParameter(g.secretsAt(i.Host), r.URL.RawQuery); name != "" {
 		return fmt.Errorf("the parameter %.60q may hold a credential, and where the owner's secret goes out no other does", name)
 	}
 	if names != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"nacre/egress"
 	"nacre/manifest"
 	"nacre/remedy"
 )
@@ -43,7 +44,7 @@ func leadsTo(d, o Destination) bool {
 
 // git tells whether it is git that goes there.
 func (d *Destination) git() bool {
-	return slices.Contains(d.Methods, manifest.Fetch) || slices.Contains(d.Methods, manifest.Push)
+	return slices.Contains(d.Methods, egress.Fetch) || slices.Contains(d.Methods, egress.Push)
 }
 
 // unsure says why an owner must look before a line can be meant.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/manifest"
 	"nacre/remedy"
 )
@@ -171,5 +172,5 @@ func some(names []string) string {
 
 // pushes tells whether a push was tried, to refs that were not seen.
 func (d *Destination) pushes() bool {
-	return len(d.Push) == 0 && strings.Contains(strings.Join(d.Methods, " "), manifest.Push)
+	return len(d.Push) == 0 && strings.Contains(strings.Join(d.Methods, " "), egress.Push)
 }

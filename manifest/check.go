@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"maps"
 	"net/netip"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/strict"
 )
 
@@ -88,7 +88,11 @@ func (s *Secret) Check() error {
 		s.Slot = "bearer"
 	}
 	for _, h := range s.Hosts {
-		if err := CheckHost(s.Origin, h); err != nil {
+		at, ok := egress.ParsePlace(h)
+		if !ok {
+			return strict.Invalid(s.Origin, "secrets: hosts: expected HOST, HOST:PORT, HOST/PATH or HOST:PORT/PATH, such as api.example.com/v1/**; found %q", h)
+		}
+		if err := CheckHost(s.Origin, at.Host); err != nil {
 			return err
 		}
 	}
@@ -145,32 +149,26 @@ func (n *Network) Check() error {
 	return n.checkRequests()
 }
 
-// The methods that stand for what git does in several requests.
-const (
-	Fetch = "FETCH"
-	Push  = "PUSH"
-)
-
 // methods are what each access stands for.
-var methods = map[string][]string{"read": {"GET", "HEAD", "OPTIONS"}, "write": {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}, "git": {Fetch}}
+var methods = map[string][]string{"read": {"GET", "HEAD", "OPTIONS"}, "write": {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}, "git": {egress.Fetch}}
 
 func (n *Network) checkRequests() error {
 	switch {
 	case n.Access != "" && n.Methods != nil:
 		return strict.Invalid(n.Origin, "network: expected either access or methods")
-	case slices.ContainsFunc(n.Paths, func(p string) bool { return !goodPath(p) }):
+	case slices.ContainsFunc(n.Paths, func(p string) bool { return !egress.GoodPath(p) }):
 		return strict.Invalid(n.Origin, "network: paths: expected patterns such as /repos/** or /users/*/keys, in plain form").
 			WithHint("* stands for one whole segment, ** for the rest, at the end; no .., //, %%2f, ? or #")
 	case n.Methods == nil:
 		n.Methods = slices.Clone(methods[cmp.Or(n.Access, "read")])
 		if n.Access == "git" && n.Push != nil {
-			n.Methods = append(n.Methods, Push)
+			n.Methods = append(n.Methods, egress.Push)
 		}
 	}
-	if (n.Push != nil) != slices.Contains(n.Methods, Push) {
+	if (n.Push != nil) != slices.Contains(n.Methods, egress.Push) {
 		return strict.Invalid(n.Origin, "network: push: expected refs, together with access: git")
 	}
-	if n.Scheme == "ssh" && (n.Upgrade != nil || slices.ContainsFunc(n.Methods, func(m string) bool { return m != Fetch && m != Push })) {
+	if n.Scheme == "ssh" && (n.Upgrade != nil || slices.ContainsFunc(n.Methods, func(m string) bool { return m != egress.Fetch && m != egress.Push })) {
 		return strict.Invalid(n.Origin, "network: by ssh there is git alone: access: git")
 	}
 	n.Access = "" // the methods say it
@@ -186,16 +184,4 @@ func (n *Network) checkPreset() error {
 		return strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
 	}
 	return nil
-}
-
-// goodPath accepts a path pattern that has only one spelling.
-func goodPath(p string) bool {
-	clean := strings.HasPrefix(p, "/") && (p == path.Clean(p) || p == path.Clean(p)+"/") && p != "//"
-	segments := strings.Split(p, "/")
-	for i, s := range segments {
-		if strings.Contains(s, "*") && s != "*" && (s != "**" || i < len(segments)-1) {
-			return false
-		}
-	}
-	return clean && !strings.ContainsAny(p, "?#;\\\x00") && !strings.Contains(p, "%2")
 }

@@ -81,7 +81,7 @@ type Network struct {
 // Secret is a secret that the gateway puts into requests; it stays outside.
 type Secret struct {
 	Name   string   `yaml:"name,required" match:"^[A-Za-z0-9*][A-Za-z0-9._*/:@-]{0,127}$" about:"its name in the vault"`
-	Hosts  []string `yaml:"hosts,some" about:"the hosts it may be sent to"`
+	Hosts  []string `yaml:"hosts,some" about:"the places it may be sent to: HOST, HOST:PORT, HOST/PATH, as in api.example.com/v1/**"`
 	Slot   string   `yaml:"slot" match:"^(bearer|basic|(header|query):[A-Za-z0-9_-]{1,64}|ssh(:[a-z_][a-z0-9_-]{0,31})?|sigv4:[a-z0-9*-]{1,32}/[a-z0-9*-]{1,32}|oauth)$" about:"where it goes: bearer (default), basic, header:NAME or query:NAME; sigv4:REGION/SERVICE: AWS's signature; oauth: a bearer token fetched with it; ssh or ssh:USER: a private key to log in with as git, or USER"`
 	Token  string   `yaml:"token" match:"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?/[A-Za-z0-9._~/-]{0,200}$" about:"with slot oauth: where tokens are fetched"`
 	Scopes []string `yaml:"scopes,some" match:"^[!#-\\[\\]-~]{1,200}$" about:"with slot oauth: what tokens are asked for; default: default, which is whatever the server gives"`

@@ -120,33 +120,6 @@ func TestStageIsReserved(t *testing.T) {
 	}
 }
 
-func TestWild(t *testing.T) {
-	for _, c := range []struct {
-		pattern, s string
-		want       bool
-	}{{"a", "a", true}, {"a", "ab", false}, {"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "a/b", true}, {"a*", "a", true}, {"a*", "ba", false},
-		{"*a", "ba", true}, {"*a", "ab", false}, {"a*b*c", "a1b2c", true}, {"a*b*c", "acb", false}, {"a*a", "a", false}, {"*a*", "bab", true}, {"**", "x", true}, {"a*b", "ab", true}} {
-		if got := Wild(c.pattern, c.s); got != c.want {
-			t.Errorf("Wild(%q, %q) = %v", c.pattern, c.s, got)
-		}
-	}
-}
-
-func TestCoversPath(t *testing.T) {
-	for _, c := range []struct {
-		rule, asked string
-		want        bool
-	}{
-		{"/**", "/", true}, {"/**", "/a/b", true}, {"/**", "/**", true}, {"/a/**", "/a/", true}, {"/a/**", "/a", false}, {"/a/**", "/ab", false},
-		{"/a/*", "/a/b", true}, {"/a/*", "/a/", false}, {"/a/*", "/a/b/c", false}, {"/a/*", "/a/**", false}, {"/a/*", "/a/*", true}, {"/a/b", "/a/*", false},
-		{"/a/*/c", "/a/b/c", true}, {"/a", "/A", false}, {"/a", "/a/", false}, {"/a/", "/a", false}, {"/a/*/**", "/a/**", false},
-	} {
-		if got := CoversPath(c.rule, c.asked); got != c.want {
-			t.Errorf("CoversPath(%q, %q) = %v", c.rule, c.asked, got)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"version: 1\nname: a\n", "version: 1\nname: a\nnetwork: [{host: a.io, paths: [/a/**]}]\nlimits: {memory: 1GiB}",
 		"version: 1\nname: a\nenvironment: {A: {from: owner}}\nfiles: [x, {preset: go}]\nschedule: [{name: n, when: [\"0 7 * * *\"]}]"} {

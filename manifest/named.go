@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/strict"
 )
 
@@ -91,14 +92,14 @@ func (n Named) Detail() map[string]string {
 // matchers say how the items of a list are compared with a rule's; where none
 // is named, * in the rule stands for anything.
 var matchers = map[string]func(rule, asked string) bool{
-	string(nacre.CapNetwork): CoversHost, "hosts": CoversHost, "paths": CoversPath, "push": Wild}
+	string(nacre.CapNetwork): egress.CoversHost, "hosts": egress.CoversPlace, "paths": egress.CoversPath, "push": egress.Wild}
 
 // matches tells whether a rule's text allows what is asked.
 func matches(key, rule, asked string) bool {
 	if match := matchers[key]; match != nil {
 		return match(rule, asked)
 	}
-	return Wild(rule, asked)
+	return egress.Wild(rule, asked)
 }
 
 // binding are lists that narrow what else an entry says. Those of all sides hold
@@ -160,38 +161,8 @@ func (rule Named) Covers(asked Named) bool {
 // Touches tells whether a denial meets anything that is asked, which may itself be a pattern.
 func (deny Named) Touches(asked Named) bool {
 	ports := deny.Lists["ports"]
-	return (Wild(deny.Name, asked.Name) || Wild(asked.Name, deny.Name)) && (len(ports) == 0 ||
+	return (egress.Wild(deny.Name, asked.Name) || egress.Wild(asked.Name, deny.Name)) && (len(ports) == 0 ||
 		slices.ContainsFunc(asked.Lists["ports"], func(p string) bool { return slices.Contains(ports, p) }))
-}
-
-// CoversHost matches a host against a rule, in which *. stands for one label.
-func CoversHost(rule, asked string) bool {
-	below, wild := strings.CutPrefix(rule, "*.")
-	label, rest, _ := strings.Cut(asked, ".")
-	return rule == asked || wild && rest == below && label != "*" && label != ""
-}
-
-// CoversPath: * stands for one segment, ** at the end for all the rest.
-func CoversPath(rule, asked string) bool {
-	r, a := strings.Split(rule, "/"), strings.Split(asked, "/")
-	for i, part := range r {
-		switch {
-		case i >= len(a):
-			return false
-		case part == "**":
-			return true
-		case a[i] == "**", part == "*" && a[i] == "", part != "*" && part != a[i]:
-			return false
-		}
-	}
-	return len(r) == len(a)
-}
-
-// Wild matches s against a pattern in which * stands for anything, slashes too.
-func Wild(pattern, s string) bool {
-	plain := strings.NewReplacer("/", "\x00", `\`, `\\`, "?", `\?`, "[", `\[`)
-	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(s, "/", "\x00"))
-	return ok && err == nil
 }
 
 //go:embed presets.txt

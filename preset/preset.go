@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"nacre/egress"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/strict"
@@ -100,8 +101,8 @@ func narrow(n, by manifest.Network) (manifest.Network, error) {
 	if by.Paths != nil {
 		n.Paths = by.Paths
 	}
-	if by.Push != nil && slices.Contains(n.Methods, manifest.Fetch) {
-		n.Push, n.Methods = by.Push, append(slices.Clone(n.Methods), manifest.Push)
+	if by.Push != nil && slices.Contains(n.Methods, egress.Fetch) {
+		n.Push, n.Methods = by.Push, append(slices.Clone(n.Methods), egress.Push)
 	}
 	return n, n.Check()
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/manifest"
 )
 
@@ -67,7 +68,7 @@ func (c Call) String() string { return c.Server + "/" + c.Tool }
 
 // Has tells whether the grant is for a tool, with whatever arguments.
 func (g Grant) Has(tool string) bool {
-	return tool != "" && slices.ContainsFunc(g.Tools, func(pattern string) bool { return manifest.Wild(pattern, tool) })
+	return tool != "" && slices.ContainsFunc(g.Tools, func(pattern string) bool { return egress.Wild(pattern, tool) })
 }
 
 // Decide answers a call. The rule is the grant that allows it.

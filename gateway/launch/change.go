@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/fault"
 )
 
@@ -26,7 +27,7 @@ func Addable(begun, whole nacre.Plan, n nacre.NetworkGrant) error {
 	})
 	for _, s := range slices.Concat(whole.Secrets, begun.Secrets) {
 		had := slices.ContainsFunc(begun.Secrets, func(old nacre.NamedGrant) bool { return old.Name == s.Name })
-		if !(had && there) && slices.ContainsFunc(hostsOf(s), func(host string) bool { return reaches(n, host) }) {
+		if !(had && there) && slices.ContainsFunc(placesOf(s), func(at egress.Place) bool { return reaches(n, at) }) {
 			return fault.New(fault.Unsupported, "the secret %s goes with it", s.Name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/fault"
 	"nacre/gateway/budget"
 	"nacre/gateway/model"
@@ -86,7 +87,7 @@ func (l *Launcher) models(p nacre.Plan, config *wire.Config) (told []nacre.Varia
 		config.Models = append(config.Models, wire.Model{Inside: inside, Host: at.Host, Port: at.Port, Plain: at.Plain, API: at.API, Query: at.Query,
 			Models: strings.Split(m.Detail["models"], manifest.Separator), Bound: cmp.Or(at.Bound, "max_tokens"), Prices: prices.At(m.Name), Money: limits(m).Run.Money+limits(m).Day.Money > 0})
 		if at.Slot != "" { // inside it is in the clear, as far as the gateway
-			config.Secrets = append(config.Secrets, wire.Secret{Grant: m.ID, Name: m.Name, Hosts: []string{inside}, Slot: at.Slot, Plain: true})
+			config.Secrets = append(config.Secrets, wire.Secret{Grant: m.ID, Name: m.Name, Hosts: []egress.Place{{Host: inside}}, Slot: at.Slot, Plain: true})
 		}
 		for _, name := range slices.Sorted(maps.Keys(at.Variables)) {
 			told = append(told, nacre.Variable{Name: name, Value: strings.ReplaceAll(at.Variables[name], "{BASE}", "http://"+inside)})

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/fault"
 	"nacre/gateway/wire"
 	"nacre/manifest"
@@ -20,13 +21,14 @@ import (
 // request.
 func bound(p nacre.Plan) error {
 	for _, s := range p.Secrets {
-		for _, host := range hostsOf(s) {
-			if !slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return carries(n, s.Detail["slot"]) && reaches(n, host) }) {
+		for _, at := range placesOf(s) {
+			host := at.Host
+			if !slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool { return carries(n, s.Detail["slot"]) && reaches(n, at) }) {
 				if forSSH(s.Detail["slot"]) {
-					return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as ssh", s.Name, host).
+					return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as ssh", s.Name, at).
 						WithHint("grant network: [{host: %s, scheme: ssh, access: git}]", host)
 				}
-				return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as http or https that the gateway can look into", s.Name, host).
+				return fault.New(fault.Unsupported, "the secret %s is for %s, which is not granted as http or https that the gateway can look into", s.Name, at).
 					WithHint("grant network: [{host: %s}], and not as tcp or with tls: opaque", host)
 			}
 		}
@@ -34,11 +36,14 @@ func bound(p nacre.Plan) error {
 	return nil
 }
 
-func hostsOf(s nacre.NamedGrant) []string {
-	if s.Detail["hosts"] == "" {
-		return nil
+// placesOf are where a secret may go. What is no place is nowhere.
+func placesOf(s nacre.NamedGrant) (list []egress.Place) {
+	for text := range strings.SplitSeq(s.Detail["hosts"], manifest.Separator) {
+		if at, ok := egress.ParsePlace(text); ok {
+			list = append(list, at)
+		}
 	}
-	return strings.Split(s.Detail["hosts"], manifest.Separator)
+	return list
 }
 
 // carries tells whether a secret of a slot can be put into what goes to a grant.
@@ -56,20 +61,20 @@ func forSSH(slot string) bool {
 }
 
 // reaches tells whether a grant is for some of what a secret is for.
-func reaches(n nacre.NetworkGrant, host string) bool {
+func reaches(n nacre.NetworkGrant, at egress.Place) bool {
 	name := n.Host
 	if n.As != "" {
 		name = n.As
 	}
-	return name == host || manifest.CoversHost(host, name) || manifest.CoversHost(name, host)
+	return (at.Port == 0 || slices.Contains(n.Ports, at.Port)) && (egress.CoversHost(at.Host, name) || egress.CoversHost(name, at.Host))
 }
 
 // near tells whether all that a secret's hosts lead to is on this machine.
-func near(p nacre.Plan, hosts []string) bool {
-	return !slices.ContainsFunc(hosts, func(host string) bool {
+func near(p nacre.Plan, places []egress.Place) bool {
+	return !slices.ContainsFunc(places, func(at egress.Place) bool {
 		return slices.ContainsFunc(p.Network, func(n nacre.NetworkGrant) bool {
 			a, err := netip.ParseAddr(n.Host)
-			return reaches(n, host) && (err != nil || !a.IsLoopback())
+			return reaches(n, at) && (err != nil || !a.IsLoopback())
 		})
 	})
 }
@@ -115,9 +120,9 @@ func (l *Launcher) secrets(p nacre.Plan, config *wire.Config) (revealed []nacre.
 			revealed = append(revealed, nacre.Variable{Name: variable(s.Name), Value: string(value.Reveal())})
 			continue
 		}
-		hosts := hostsOf(s)
+		places := placesOf(s)
 		config.Secrets = append(config.Secrets, wire.Secret{Grant: s.ID, Name: s.Name, Value: slices.Clone(value.Reveal()), Fingerprint: value.Fingerprint(salt),
-			Hosts: hosts, Slot: s.Detail["slot"], Plain: near(p, hosts)})
+			Hosts: places, Slot: s.Detail["slot"], Plain: near(p, places)})
 		told, err := complete(s, &config.Secrets[len(config.Secrets)-1])
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/fault"
 	"nacre/gateway/wire"
 	"nacre/manifest"
@@ -139,7 +140,7 @@ func TestSecretNeedsTLS(t *testing.T) {
 	w.secret("token", canary, "header:X-Token", "local.test")
 	has(t, w.run("curl", "-sS", "http://local.test:"+port(l)+"/"), "X-Token: ****")
 	p := nacre.Plan{Network: []nacre.NetworkGrant{{Host: "far.example.com", Scheme: "http"}}}
-	if near(p, []string{"far.example.com"}) || near(nacre.Plan{Network: []nacre.NetworkGrant{{Host: "10.0.0.1", As: "a.b", Scheme: "http"}}}, []string{"a.b"}) {
+	if near(p, []egress.Place{{Host: "far.example.com"}}) || near(nacre.Plan{Network: []nacre.NetworkGrant{{Host: "10.0.0.1", As: "a.b", Scheme: "http"}}}, []egress.Place{{Host: "a.b"}}) {
 		t.Error("a host elsewhere counts as near")
 	}
 }

@@ -3,10 +3,10 @@ package model
 import (
 	_ "embed"
 	"fmt"
+	"nacre/egress"
 	"strconv"
 	"strings"
 
-	"nacre/manifest"
 	"nacre/strict"
 )
 
@@ -105,7 +105,7 @@ func (l Prices) At(provider string) (own Prices) {
 func (l Prices) Of(model string, in int64) (Price, bool) {
 	for _, p := range l {
 		for _, pattern := range p.Models {
-			if manifest.Wild(pattern, model) && (p.Over == 0 || in > p.Over) {
+			if egress.Wild(pattern, model) && (p.Over == 0 || in > p.Over) {
 				return p, true
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -49,11 +50,11 @@ type Secret struct {
 	Grant       string // the id of what lets it be used
 	Name        string
 	Value       []byte
-	Fingerprint string // for the audit
-	Hosts       []string
-	Slot        string // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER, sigv4:REGION/SERVICE, oauth
-	Plain       bool   // its hosts are on this machine: without TLS too
-	Token       string // with oauth: where tokens are fetched
+	Fingerprint string         // for the audit
+	Hosts       []egress.Place // where it may go
+	Slot        string         // bearer, basic, header:NAME, query:NAME, ssh, ssh:USER, sigv4:REGION/SERVICE, oauth
+	Plain       bool           // its hosts are on this machine: without TLS too
+	Token       string         // with oauth: where tokens are fetched
 	Scopes      []string
 	Shaped      []string // what the agent has in its place
 }
@@ -67,6 +68,16 @@ const Shortest = 8
 func (s Secret) Maskable() bool {
 	_, password, both := bytes.Cut(s.Value, []byte(":"))
 	return len(s.Value) >= Shortest && (s.Slot != "basic" || !both || len(password) >= Shortest)
+}
+
+// At tells whether the secret is bound to a host, or to a part of it.
+func (s Secret) At(host string) bool {
+	return slices.ContainsFunc(s.Hosts, func(p egress.Place) bool { return egress.CoversHost(p.Host, host) })
+}
+
+// For tells whether the secret may go out with what is asked for.
+func (s Secret) For(i egress.Intent) bool {
+	return slices.ContainsFunc(s.Hosts, func(p egress.Place) bool { return p.Holds(i) })
 }
 
 // HostKey is one that an SSH server may have.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"nacre/egress"
 	"nacre/manifest"
 	"nacre/skill"
 	"nacre/unseen"
@@ -148,5 +149,5 @@ func (l *look) declared(host string) bool {
 	if l.skill.Capabilities == nil {
 		return false
 	}
-	return slices.ContainsFunc(l.skill.Capabilities.Network, func(n manifest.Network) bool { return manifest.CoversHost(n.Host, host) })
+	return slices.ContainsFunc(l.skill.Capabilities.Network, func(n manifest.Network) bool { return egress.CoversHost(n.Host, host) })
 }
