@@ -23,20 +23,10 @@ func Enter(calls []string, noLandlock bool) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range []struct {
-		name string
-		do   func() error
-	}{
-		{"begun", func() error { return begun(noLandlock) }},
-		{"core files", func() error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }},
-		{"dumpable", func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }},
-		{"seccomp", func() error { return load(table.Filter().Bytes()) }},
-	} {
-		if err := s.do(); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
+	if err := begun(noLandlock); err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0), load(table.Filter().Bytes()))
 }
 
 // begun tries what Start has taken away.
@@ -62,7 +52,7 @@ func load(code []byte) error {
 	stray, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
 	switch {
 	case e != 0:
-		return e
+		return fmt.Errorf("seccomp: %w", e)
 	case stray != 0:
 		return fmt.Errorf("thread %d has a filter of its own", stray)
 	}

@@ -16,9 +16,13 @@ type Options struct {
 	NoLandlock bool // the owner accepted to go without it
 }
 
-// namespaces are those that it has of its own. The network is its owner's, in which
-// it dials.
-const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+const (
+	// namespaces are what it has of its own, besides user and processes. The network
+	// is its owner's, in which it dials.
+	namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+	noFixup    = 1 << 2 // SECBIT_NO_SETUID_FIXUP of capabilities(7)
+	above      = 64     // the descriptors that it is given
+)
 
 // Start starts a program of Nacre's own without rights: as a user of its own
 // where the caller is root, in namespaces of its own, with an empty root, without
@@ -33,22 +37,23 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	defer self.Close()
 	var p spawn.Program
 	p.Call("session", unix.SYS_SETSID)
-	born, entered := uintptr(unix.CLONE_NEWPID), uintptr(namespaces)
-	if os.Geteuid() == 0 {
-		if o.UID <= 0 {
-			return nil, errors.New("root, and no uid to become")
-		}
+	born, entered := uint64(unix.CLONE_NEWPID|unix.CLONE_NEWUSER), namespaces
+	switch root := os.Geteuid() == 0; {
+	case root && o.UID <= 0:
+		return nil, errors.New("root, and no uid to become")
+	case root:
 		p.Call("setgroups", unix.SYS_SETGROUPS, 0, 0)
 		p.Call("setresgid", unix.SYS_SETRESGID, o.UID, o.UID, o.UID)
-		// A user namespace may be root's to make: its capabilities go with the others', below.
+		// A user namespace may be root's alone to make: capabilities stay until then.
 		p.Call("securebits", unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, noFixup, 0, 0, 0)
 		p.Call("setresuid", unix.SYS_SETRESUID, o.UID, o.UID, o.UID)
-		entered |= unix.CLONE_NEWUSER
-	} else {
-		born |= unix.CLONE_NEWUSER
+		born, entered = unix.CLONE_NEWPID, namespaces|unix.CLONE_NEWUSER
 	}
 	p.Call("namespaces", unix.SYS_UNSHARE, entered)
-	empty(&p)
+	context := p.Call("root", unix.SYS_FSOPEN, "tmpfs", unix.FSOPEN_CLOEXEC)
+	p.Call("root", unix.SYS_FSCONFIG, context, unix.FSCONFIG_CMD_CREATE, 0, 0, 0)
+	p.Call("root", unix.SYS_FCHDIR, p.Call("root", unix.SYS_FSMOUNT, context, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC))
+	p.Call("root", unix.SYS_CHROOT, ".") // there is nothing in it, and it is attached nowhere
 	p.Call("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	ruleset, err := itself(self)
 	switch {
@@ -58,26 +63,13 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	case !o.NoLandlock:
 		return nil, err
 	}
-	const above = 64 // the descriptors that it is given
 	image := p.Call("program", unix.SYS_FCNTL, self.Fd(), unix.F_DUPFD_CLOEXEC, above)
 	p.Descriptors(files)
 	p.Call("signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, make([]byte, 8), 0, 8)
 	// By descriptor: there is no way to it any more. Nobody is root in the user
 	// namespace, so all capabilities in it end here.
 	p.Call("execute", unix.SYS_EXECVEAT, image, "", args, []string{}, unix.AT_EMPTY_PATH)
-	return p.Start(uint64(born), -1)
-}
-
-// noFixup is SECBIT_NO_SETUID_FIXUP of capabilities(7).
-const noFixup = 1 << 2
-
-// empty makes the root a file system with nothing in it, attached nowhere.
-func empty(p *spawn.Program) {
-	context := p.Call("root", unix.SYS_FSOPEN, "tmpfs", unix.FSOPEN_CLOEXEC)
-	p.Call("root", unix.SYS_FSCONFIG, context, unix.FSCONFIG_CMD_CREATE, 0, 0, 0)
-	root := p.Call("root", unix.SYS_FSMOUNT, context, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
-	p.Call("root", unix.SYS_FCHDIR, root)
-	p.Call("root", unix.SYS_CHROOT, ".")
+	return p.Start(born, -1)
 }
 
 // itself is a ruleset that leaves no file but the program, to execute, and no
@@ -87,26 +79,22 @@ func itself(program *os.File) (int, error) {
 	if e != 0 {
 		return -1, e
 	}
-	attr, size := unix.LandlockRulesetAttr{Handled_access_fs: 1<<13 - 1}, uintptr(8) // all of the first ABI
-	for _, newer := range []struct {
-		abi         uintptr
-		fs, net, sc uint64
-		size        uintptr
-	}{
-		{2, unix.LANDLOCK_ACCESS_FS_REFER, 0, 0, 8},
-		{3, unix.LANDLOCK_ACCESS_FS_TRUNCATE, 0, 0, 8},
-		{4, 0, unix.LANDLOCK_ACCESS_NET_BIND_TCP, 0, 16},
-		{5, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0, 16},
-		{6, 0, 0, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL, 24},
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: 1<<13 - 1} // all of the first ABI
+	for _, newer := range []struct{ abi, fs, net, scope uint64 }{
+		{2, unix.LANDLOCK_ACCESS_FS_REFER, 0, 0},
+		{3, unix.LANDLOCK_ACCESS_FS_TRUNCATE, 0, 0},
+		{4, 0, unix.LANDLOCK_ACCESS_NET_BIND_TCP, 0},
+		{5, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0},
+		{6, 0, 0, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL},
 	} {
-		if abi >= newer.abi {
+		if uint64(abi) >= newer.abi {
 			attr.Handled_access_fs |= newer.fs
 			attr.Handled_access_net |= newer.net
-			attr.Scoped |= newer.sc
-			size = newer.size
+			attr.Scoped |= newer.scope
 		}
 	}
-	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
+	// What an older kernel has no words for is zero, which it takes.
+	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
 		return -1, e
 	}

@@ -36,7 +36,7 @@ var places = map[string]place{
 
 	"strict":            {layer: core, ceiling: 294},
 	"settings":          {layer: core, ceiling: 17},
-	"manifest":          {layer: core, ceiling: 553},
+	"manifest":          {layer: core, ceiling: 520},
 	"policy":            {layer: core, ceiling: 517},
 	"compile":           {layer: core, ceiling: 410},
 	"seccomp":           {layer: core, ceiling: 341},
