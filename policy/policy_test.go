@@ -208,20 +208,30 @@ func TestOAuthRules(t *testing.T) {
 	}
 	rule := parse(`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token", scopes: [read]}`)
 	aws := parse(`{name: aws, hosts: ["*.s3.test"], slot: "sigv4:eu-*/s3"}`)
+	place := parse(`{name: place, hosts: ["c.test:443/v1/*"], slot: bearer}`) // what is wider is refused
 	for asked, want := range map[string]bool{
 		`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token", scopes: [read], placeholder: [openai]}`: true,
 		`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token"}`:                                        false,
 		`{name: login, hosts: [a.test], slot: oauth, token: "https://login.test/token", scopes: [read, write]}`:                 false,
 		`{name: login, hosts: [a.test], slot: oauth, token: "https://evil.test/token", scopes: [read]}`:                         false,
-		`{name: login, hosts: [a.test]}`:                                        false,
-		`{name: login, hosts: [a.test], slot: basic}`:                           false,
-		`{name: aws, hosts: [x.s3.test], slot: "sigv4:eu-west-1/s3"}`:           true,
-		`{name: aws, hosts: [x.s3.test], slot: "sigv4:*/s3"}`:                   false,
-		`{name: aws, hosts: [x.s3.test], slot: "sigv4:us-east-1/s3"}`:           false,
-		`{name: aws, hosts: [x.s3.test], slot: "sigv4:eu-west-1/iam"}`:          false,
-		`{name: aws, hosts: [x.s3.test], slot: "header:x", placeholder: [aws]}`: false,
+		`{name: login, hosts: [a.test]}`:                                         false,
+		`{name: login, hosts: [a.test], slot: basic}`:                            false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:eu-west-1/s3"}`:            true,
+		`{name: aws, hosts: ["x.s3.test:443/b/**"], slot: "sigv4:eu-west-1/s3"}`: true,
+		`{name: place, hosts: ["c.test:443/v1/*"], slot: bearer}`:                true,
+		`{name: place, hosts: ["c.test:443/v1/x"], slot: bearer}`:                true,
+		`{name: place, hosts: [c.test], slot: bearer}`:                           false,
+		`{name: place, hosts: ["c.test/v1/*"], slot: bearer}`:                    false,
+		`{name: place, hosts: ["c.test:443"], slot: bearer}`:                     false,
+		`{name: place, hosts: ["c.test:444/v1/*"], slot: bearer}`:                false,
+		`{name: place, hosts: ["c.test:443/v1/**"], slot: bearer}`:               false,
+		`{name: place, hosts: ["c.test:443/v1/x", c.test], slot: bearer}`:        false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:*/s3"}`:                    false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:us-east-1/s3"}`:            false,
+		`{name: aws, hosts: [x.s3.test], slot: "sigv4:eu-west-1/iam"}`:           false,
+		`{name: aws, hosts: [x.s3.test], slot: "header:x", placeholder: [aws]}`:  false,
 	} {
-		if got := rule.Covers(parse(asked)) || aws.Covers(parse(asked)); got != want {
+		if got := rule.Covers(parse(asked)) || aws.Covers(parse(asked)) || place.Covers(parse(asked)); got != want {
 			t.Errorf("%s: %v", asked, got)
 		}
 	}

@@ -193,3 +193,23 @@ func TestSecretAtBlindHosts(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretAtItsPlace: a secret that is bound to a port and a path goes there, and
+// nowhere else on the host; what cannot carry it is refused before anything runs.
+func TestSecretAtItsPlace(t *testing.T) {
+	w := newWorld(t)
+	l, other := w.serve(t, echo, "api.test"), w.serve(t, echo, "api.test")
+	w.grant("api.test", l, nil)
+	w.grant("api.test", other, nil)
+	w.secret("token", canary, "header:X-Token", "api.test:"+port(l)+"/v1/**")
+	at, beside := "https://api.test:"+port(l), "https://api.test:"+port(other)
+	out := w.run("sh", "-c", "for at in "+at+"/v1/x "+at+"/v2/x "+at+"/v1/%2e%2e/v2 "+beside+"/v1/x; do curl -sS --path-as-is -H 'Authorization: Bearer own-value' -H 'X-Token: own-value' $at; done")
+	if strings.Count(out, "echo HTTP") != 4 || strings.Count(out, "X-Token: ****") != 1 || strings.Contains(out, "own-value") || !strings.Contains(strings.SplitN(out, "/v2/x", 2)[0], "X-Token: ****") {
+		t.Error(out)
+	}
+	w.plan.Secrets = nil
+	w.secret("token", canary, "bearer", "api.test:1/v1/**")
+	if err := w.launcher.Supports(w.plan); err == nil || !strings.Contains(err.Error(), "api.test:1/v1/**, which is not granted") {
+		t.Errorf("%v", err)
+	}
+}
