@@ -38,6 +38,7 @@ const (
 	asFree   = "free"   // attacks unconfined, which shows that the attacks are real
 	asBegun  = "begun"  // attacks after Start alone
 	asWhole  = "whole"  // attacks after Start and Enter
+	asNobody = "nobody" // ends at once
 )
 
 // attack is one thing that a taken-over gateway would try. It fails, or there is

@@ -18,11 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/sandbox/lockdown"
+	"nacre/sandbox/spawn"
 )
 
 // TestMain is also what the processes run that attack, and their victim.
 func TestMain(m *testing.M) {
 	switch how := os.Args[len(os.Args)-1]; how {
+	case asNobody:
 	case asVictim:
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case asFree, asBegun, asWhole:
@@ -246,5 +248,39 @@ func TestStartRefuses(t *testing.T) {
 	}
 	if _, err := lockdown.Start(os.DevNull, []string{"x"}, files, lockdown.Options{UID: uid}); err == nil {
 		t.Error("/dev/null was executed")
+	}
+}
+
+// BenchmarkStart starts a program and waits for its end, locked down and just so.
+func BenchmarkStart(b *testing.B) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer null.Close()
+	files := slices.Repeat([]*os.File{null}, 3)
+	args := []string{"lockdown.test", asNobody}
+	for name, start := range map[string]func() (*spawn.Child, error){
+		"locked": func() (*spawn.Child, error) {
+			return lockdown.Start(self, args, files, lockdown.Options{UID: uid})
+		},
+		"plain": func() (*spawn.Child, error) {
+			var p spawn.Program
+			p.Descriptors(files)
+			p.Execute(self, args, nil)
+			return p.Start(0, -1)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				child, err := start()
+				if err == nil {
+					err = child.Wait()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
