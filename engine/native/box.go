@@ -43,13 +43,14 @@ type box struct {
 	watchdog  *watchdog.Watchdog
 	watcher   *watch.Watcher // of granted folders
 	process   *sandbox.Process
-	facts     map[string]string // what init found out
-	host      []sandbox.Mount   // the host's, when the folders were pinned
-	calls     seccomp.Options   // what the filter was made from
-	view      view              // what it shows of the host
-	gateway   Gateway           // nil: there is no way out
-	variables []nacre.Variable  // that tell of it
-	sockets   []int             // that init has opened for it
+	facts     map[string]string   // what init found out
+	host      []sandbox.Mount     // the host's, when the folders were pinned
+	calls     seccomp.Options     // what the filter was made from
+	view      view                // what it shows of the host
+	gateway   Gateway             // nil: there is no way out
+	variables []nacre.Variable    // that tell of it
+	sockets   []int               // that init has opened for it
+	captured  []nacre.Expectation // what was found when they were tried
 	denied    *denials.Tally
 	silent    string          // why denied calls are not reported, if so
 	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
@@ -116,7 +117,7 @@ func (b *box) await(context.Context) error {
 		case m.Kind == blueprint.Failed:
 			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
 				WithHint("nacre doctor says what this machine lacks")
-		case m.Kind == blueprint.Captured:
+		case m.Kind == blueprint.Opened:
 			if err := b.capture(); err != nil {
 				return err
 			}

@@ -22,12 +22,13 @@ type Gateways interface {
 // Gateway is the process through which all that a sandbox sends passes.
 type Gateway interface {
 	PID() int
-	// Network is what init sets up.
-	Network() *blueprint.Network
+	// Sockets are opened inside.
+	Sockets() []blueprint.Socket
 	// Furnish is what programs inside must know.
 	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
-	// Serve takes what was opened inside, and returns once it answers there.
-	Serve([]*os.File) error
+	// Serve takes what was opened inside, has all that is sent there lead to it, and
+	// returns once it answers, with what came of trying.
+	Serve([]*os.File) ([]nacre.Expectation, error)
 	// Close ends it.
 	Close() error
 }
@@ -85,22 +86,23 @@ func (b *box) furnish(context.Context) error {
 		})
 	}
 	b.spec.Entries = append(files, b.spec.Entries...) // before the host's links
-	b.spec.Network, b.variables = b.gateway.Network(), variables
+	b.spec.Sockets, b.variables = b.gateway.Sockets(), variables
 	return nil
 }
 
 // capture hands over what init opened inside. It comes before the agent exists.
-func (b *box) capture() error {
+func (b *box) capture() (err error) {
 	var sockets []*os.File
 	for _, fd := range b.sockets {
 		f := os.NewFile(uintptr(fd), "inside")
 		defer f.Close()
 		sockets = append(sockets, f)
 	}
-	if b.gateway == nil || len(sockets) != len(b.spec.Network.Sockets)+1 {
+	if b.gateway == nil || len(sockets) != len(b.spec.Sockets) {
 		return fault.New(fault.Internal, "init opened %d sockets, which are too few or too many", len(sockets))
 	}
-	return b.gateway.Serve(sockets)
+	b.captured, err = b.gateway.Serve(sockets)
+	return err
 }
 
 // environ is the job's environment: the plan's, and what tells of the gateway

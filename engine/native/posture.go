@@ -35,7 +35,7 @@ func (b *box) news() (blueprint.Message, error) {
 			b.served, fds = notify.Serve(fds[0], b.denied), nil
 		}
 	}
-	if m.Kind == blueprint.Captured {
+	if m.Kind == blueprint.Opened {
 		b.sockets, fds = fds, nil
 	}
 	blueprint.CloseAll(fds)
@@ -83,13 +83,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
 		}
 	}
-	if b.spec.Network != nil {
-		for _, s := range b.spec.Network.Sockets {
-			item, expected := s.Promise()
-			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
-		}
-	}
-	list = append(list, b.bounds()...)
+	list = append(append(list, b.captured...), b.bounds()...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
 }

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"nacre/compile"
 	"nacre/engine/native"
 	"nacre/fault"
-	"nacre/sandbox/blueprint"
 )
 
 // lacking is a machine whose kernel has no nf_tables: the part that the rules are for
@@ -22,22 +20,15 @@ type lacking struct{ native.Gateways }
 
 func (l lacking) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
 	g, err := l.Gateways.Open(p, uid, report)
-	return without{g}, err
-}
-
-type without struct{ native.Gateway }
-
-func (w without) Network() *blueprint.Network {
-	n := *w.Gateway.Network()
-	n.Netlink = append([]blueprint.Netlink{}, n.Netlink...)
-	for i := range n.Netlink {
-		if l := &n.Netlink[i]; l.Protocol == unix.NETLINK_NETFILTER {
-			l.Messages = bytes.Clone(l.Messages)
-			// struct nfgenmsg of the batch's beginning: its res_id names the part.
-			binary.BigEndian.PutUint16(l.Messages[unix.SizeofNlMsghdr+2:], 11)
+	if err == nil {
+		for _, t := range g.(*link).network.Talks {
+			if t.Protocol == unix.NETLINK_NETFILTER {
+				// struct nfgenmsg of the batch's beginning: its res_id names the part.
+				binary.BigEndian.PutUint16(t.Messages[unix.SizeofNlMsghdr+2:], 11)
+			}
 		}
 	}
-	return &n
+	return g, err
 }
 
 // TestWithoutNftables: where the kernel cannot redirect, nothing runs, and it is said

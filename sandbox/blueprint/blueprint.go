@@ -52,7 +52,7 @@ type Spec struct {
 	Inodes   int64   // files of all private folders together
 	Limits   []Rlimit
 	Loopback bool
-	Network  *Network // nil: nothing but loopback
+	Sockets  []Socket // to be passed out; none: nothing but loopback
 	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
