@@ -326,3 +326,26 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	}
 }
+
+// TestSilent: where nobody can be told of refusals, the filter is the same to the
+// last instruction, but for who answers.
+func TestSilent(t *testing.T) {
+	for _, groups := range [][]string{nil, {"debug", "nested-sandbox"}} {
+		tb, err := NewTable(Options{Arch: AMD64, Groups: groups, Notify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		loud, silent := tb.Filter().Program, tb.Silent().Program
+		if slices.Equal(loud, silent) {
+			t.Fatal("nothing is reported")
+		}
+		for i, op := range loud {
+			if op.Code == unix.BPF_RET && op.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
+				loud[i].K = unix.SECCOMP_RET_ERRNO | op.K&unix.SECCOMP_RET_DATA
+			}
+		}
+		if !slices.Equal(loud, silent) {
+			t.Errorf("%v: differs", groups)
+		}
+	}
+}

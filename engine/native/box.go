@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -21,7 +22,6 @@ import (
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/watchdog"
-	"nacre/seccomp"
 	"nacre/watch"
 )
 
@@ -45,11 +45,9 @@ type box struct {
 	process   *sandbox.Process
 	facts     map[string]string   // what init found out
 	host      []sandbox.Mount     // the host's, when the folders were pinned
-	calls     seccomp.Options     // what the filter was made from
 	view      view                // what it shows of the host
 	gateway   Gateway             // nil: there is no way out
 	variables []nacre.Variable    // that tell of it
-	sockets   []int               // that init has opened for it
 	captured  []nacre.Expectation // what was found when they were tried
 	denied    *denials.Tally
 	silent    string          // why denied calls are not reported, if so
@@ -107,7 +105,8 @@ func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, b.process.Kill)
 	defer late.Stop()
 	for {
-		m, err := b.news()
+		m, fds, err := blueprint.Receive(b.process.Control)
+		maps.Copy(b.facts, m.Facts)
 		switch {
 		case errors.Is(err, blueprint.ErrClosed):
 			return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
@@ -118,12 +117,14 @@ func (b *box) await(context.Context) error {
 			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
 				WithHint("nacre doctor says what this machine lacks")
 		case m.Kind == blueprint.Opened:
-			if err := b.capture(); err != nil {
+			if err := b.capture(fds); err != nil {
 				return err
 			}
+		case m.Kind == blueprint.Listener && len(fds) < 2:
+			b.filtered(m, fds)
 		case m.Kind == blueprint.Confined:
 			return nil
-		case m.Kind != blueprint.Listener:
+		default:
 			return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 		}
 	}

@@ -91,9 +91,9 @@ func (b *box) furnish(context.Context) error {
 }
 
 // capture hands over what init opened inside. It comes before the agent exists.
-func (b *box) capture() (err error) {
+func (b *box) capture(fds []int) (err error) {
 	var sockets []*os.File
-	for _, fd := range b.sockets {
+	for _, fd := range fds {
 		f := os.NewFile(uintptr(fd), "inside")
 		defer f.Close()
 		sockets = append(sockets, f)

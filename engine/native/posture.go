@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"slices"
@@ -19,27 +18,18 @@ import (
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/limits"
 	"nacre/sandbox/notify"
-	"nacre/seccomp"
 )
 
-// news is the next message of init's while it builds. What it found out is
-// kept; the filter as it was loaded is to be compared by its digest.
-func (b *box) news() (blueprint.Message, error) {
-	m, fds, err := blueprint.Receive(b.process.Control)
-	maps.Copy(b.facts, m.Facts)
-	if m.Kind == blueprint.Listener {
-		ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
-		b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
-		b.facts["program"] = digest(m.Filter)
-		if b.silent = m.Error; len(fds) == 1 {
-			b.served, fds = notify.Serve(fds[0], b.denied), nil
-		}
+// filtered keeps what init tells with its filter, which is to be compared by its
+// digest as it was loaded, and has denials answered.
+func (b *box) filtered(m blueprint.Message, fds []int) {
+	ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
+	b.facts["program"] = digest(m.Filter)
+	b.silent = m.Error
+	for _, listener := range fds {
+		b.served = notify.Serve(listener, b.denied)
 	}
-	if m.Kind == blueprint.Opened {
-		b.sockets, fds = fds, nil
-	}
-	blueprint.CloseAll(fds)
-	return m, err
 }
 
 func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)) }
@@ -54,14 +44,8 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		Limits: b.spec.Limits, Mounts: b.mounts(),
 	})
 	program := b.spec.Seccomp
-	if b.silent != "" { // nobody is told of denials: init loaded the filter that tells nobody
-		quiet := b.calls
-		quiet.Notify = false
-		table, err := seccomp.NewTable(quiet)
-		if err != nil {
-			return nil, err
-		}
-		program = table.Filter().Bytes()
+	if b.silent != "" {
+		program = b.spec.Silent
 	}
 	for _, p := range []struct {
 		promised              bool

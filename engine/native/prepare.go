@@ -9,7 +9,6 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
-	"nacre/guise"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
@@ -23,9 +22,6 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	}
 	b.spec = specOf(b.plan, b.id)
 	b.spec.Regroup = b.mapping.Regroup
-	if sandbox.TimeNamespaces() {
-		b.spec.Time = guise.Clocks()
-	}
 	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
 		return err
 	}
@@ -80,7 +76,7 @@ func (b *box) filter() error {
 	if err != nil {
 		return err
 	}
-	b.spec.Seccomp, b.calls = table.Filter().Bytes(), o
+	b.spec.Seccomp, b.spec.Silent = table.Filter().Bytes(), table.Silent().Bytes()
 	b.denied = denials.New(o, table, b.engine.Audit, b.event("", nacre.Deny, "", nil))
 	return nil
 }

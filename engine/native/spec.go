@@ -64,6 +64,7 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 		Entries:  ownEntries(p, id, nested),
 		Limits:   rlimits(p),
 		Loopback: p.Loopback,
+		Time:     guise.Clocks(),
 		Nested:   nested,
 	}
 }

@@ -4,7 +4,6 @@
 package blueprint
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -53,10 +52,11 @@ type Spec struct {
 	Limits   []Rlimit
 	Loopback bool
 	Sockets  []Socket // to be passed out; none: nothing but loopback
-	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own
+	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own, where the kernel has no others
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
-	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest
+	Seccomp  []byte // the assembled filter, in the machine's byte order
+	Silent   []byte // the same without reports, for where there can be none
 }
 
 // Form is what an entry is.
@@ -122,7 +122,6 @@ type Landlock struct {
 func (s Spec) Encode() ([]byte, error) {
 	s.Version = Version
 	b, err := json.Marshal(s)
-	b = append(b, s.Seccomp...)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
 	}
@@ -132,11 +131,9 @@ func (s Spec) Encode() ([]byte, error) {
 // Decode reads a spec.
 func Decode(b []byte) (Spec, error) {
 	var s Spec
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&s); err != nil {
+	if err := json.Unmarshal(b, &s); err != nil {
 		return Spec{}, err
 	}
-	s.Seccomp = b[d.InputOffset():]
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}

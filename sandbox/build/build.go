@@ -89,8 +89,7 @@ type builder struct {
 	self    int   // a read-only mount of this program
 	mounts  []int // detached mounts, one for each of spec.Entries that is a tree or a system
 	base    int   // the new root, where no image is
-	private int   // the file system of all private folders
-	blank   int   // file system with an unreadable file and folder
+	private int   // the file system of all private folders, and of what masks
 	ruleset int
 }
 

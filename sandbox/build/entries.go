@@ -73,15 +73,24 @@ func detach(e blueprint.Entry) (mount int, err error) {
 	return clone(fd, "", unix.AT_EMPTY_PATH|recursive, attr(e))
 }
 
-// furnish makes and hangs all entries. What private folders and masks are made
-// of hangs at hidden places meanwhile: kernels before 6.15 clone only what is
-// attached.
+// blank names what is laid over a file, and over a folder, that nobody may read:
+// read-only, so that even its owner cannot change its mode.
+var blank = map[bool]string{false: "file", true: "folder"}
+
+// furnish makes and hangs all entries. The file system that private folders and
+// masks are parts of hangs at a hidden place meanwhile: kernels before 6.15 clone
+// only what is attached.
 func (b *builder) furnish() (err error) {
-	if b.private, err = hung(privatePlace, sealed, "mode=0700 "+b.size()); err != nil {
+	if b.private, err = newFS("tmpfs", sealed, "mode=0700 "+b.size()); err != nil {
 		return fmt.Errorf("tmpfs of %d bytes: %w", b.spec.Disk, err)
 	}
-	if err := b.blanks(); err != nil {
-		return fmt.Errorf("masks: %w", err)
+	err = inOrder(
+		step{"private places", func() error { return hang(b.private, privatePlace) }},
+		step{"mask of a file", func() error { return unix.Mknodat(b.private, blank[false], unix.S_IFREG, 0) }},
+		step{"mask of a folder", func() error { return unix.Mkdirat(b.private, blank[true], 0) }},
+	)
+	if err != nil {
+		return err
 	}
 	for i, e := range b.spec.Entries {
 		if e.Path == "" {
@@ -93,7 +102,6 @@ func (b *builder) furnish() (err error) {
 	}
 	return inOrder(
 		step{"private places", func() error { return unhang(privatePlace) }},
-		step{"masks", func() error { return unhang(blankPlace) }},
 		// Open by mode and mount, but by no Landlock rule: what the confined process
 		// finds here proves that Landlock is on. A read-only mount leaves pipes alone.
 		step{"probe", func() error { return unix.Mknod(blueprint.LandlockProbe, unix.S_IFIFO|0o600, 0) }},
@@ -230,7 +238,7 @@ func (b *builder) hide(mount int, e blueprint.Entry) error {
 			continue // what a kernel does not have needs no mask
 		}
 		if err == nil {
-			err = graft(b.blank, blank[dir], 0, 0, at)
+			err = graft(b.private, blank[dir], 0, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC, at)
 			unix.Close(at)
 		}
 		if err != nil {
