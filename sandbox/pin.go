@@ -20,6 +20,7 @@ import (
 type Pin struct {
 	File *os.File
 	Path string
+	Info os.FileInfo
 	Dir  bool
 	UID  uint32 // its owner on the host
 	GID  uint32
@@ -54,7 +55,7 @@ func OpenPin(path string) (*Pin, error) {
 		return nil, err
 	}
 	owner := st.Sys().(*syscall.Stat_t)
-	pin.Dir, pin.UID, pin.GID = st.IsDir(), owner.Uid, owner.Gid
+	pin.Info, pin.Dir, pin.UID, pin.GID = st, st.IsDir(), owner.Uid, owner.Gid
 	return pin, nil
 }
 

@@ -114,14 +114,6 @@ func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) erro
 	return s.Findings, nil
 }
 
-func openDir(at int, name string) (*os.File, error) {
-	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
 // folder scans one folder and closes it.
 func (s *Scanner) folder(dir *os.File, rel string) error {
 	defer dir.Close()
@@ -196,7 +188,7 @@ func (s *Scanner) descend(dir *os.File, rel, name string) error {
 		s.mask(rel) // hardly a path leads further
 		return nil
 	}
-	sub, err := openDir(int(dir.Fd()), name)
+	sub, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil // gone meanwhile
@@ -205,7 +197,7 @@ func (s *Scanner) descend(dir *os.File, rel, name string) error {
 		return nil
 	}
 	s.parents = append(s.parents, name)
-	err = s.folder(sub, rel)
+	err = s.folder(os.NewFile(uintptr(sub), name), rel)
 	s.parents = s.parents[:len(s.parents)-1]
 	return err
 }

@@ -3,7 +3,6 @@ package native
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"os"
@@ -34,7 +33,7 @@ type box struct {
 	started time.Time
 
 	entry     *runs.Entry
-	recorded  chan error // the audit's answer to the start record
+	recorded  func() error // the audit's answer to the start record
 	mapping   sandbox.Mapping
 	spec      blueprint.Spec
 	files     []*os.File  // handed to init
@@ -58,9 +57,7 @@ type box struct {
 	reason string // why it was ended from outside, if so
 	output int64  // bytes written so far
 
-	line   sync.RWMutex  // held while the control socket is used
-	closed bool          // the control socket is
-	heard  chan struct{} // closed once nothing more is to be heard
+	heard chan struct{} // closed once nothing more is to be heard
 
 	alive context.Context // done a moment after the sandbox is gone
 	leave context.CancelFunc
@@ -102,17 +99,15 @@ const setupTime = 30 * time.Second
 
 // await waits until init says that it is confined.
 func (b *box) await(context.Context) error {
-	late := time.AfterFunc(setupTime, b.process.Kill)
+	late := time.AfterFunc(setupTime, func() { _ = b.process.Kill() })
 	defer late.Stop()
 	for {
-		m, fds, err := blueprint.Receive(b.process.Control)
+		m, fds, err := blueprint.Receive(int(b.process.Control.Fd()))
 		maps.Copy(b.facts, m.Facts)
 		switch {
-		case errors.Is(err, blueprint.ErrClosed):
-			return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
-				WithHint("nacre doctor says what this machine lacks")
 		case err != nil:
-			return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
+			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built").
+				WithHint("nacre doctor says what this machine lacks")
 		case m.Kind == blueprint.Failed:
 			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
 				WithHint("nacre doctor says what this machine lacks")
@@ -165,7 +160,7 @@ func (b *box) verify(context.Context) error {
 func (b *box) keepMasked(ctx context.Context) error {
 	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), End: b.end}
 	o.Record = func(kind, reason string, detail map[string]string) error {
-		return b.engine.Audit.Record(context.Background(), b.event(kind, nacre.Deny, reason, detail))
+		return b.record(context.Background(), kind, nacre.Deny, reason, detail)
 	}
 	return b.watcher.Start(ctx, o)
 }
@@ -193,8 +188,7 @@ func (b *box) Stop(grace time.Duration) error {
 // end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
 	b.blame(reason)
-	b.process.Kill()
-	_ = b.group.Kill() // its end tells what is left
+	_, _ = b.process.Kill(), b.group.Kill() // its end tells what is left
 }
 
 // blame notes why the sandbox is ended from outside; the first reason given is

@@ -24,7 +24,7 @@ type Gateway interface {
 	PID() int
 	// Sockets are opened inside.
 	Sockets() []blueprint.Socket
-	// Furnish is what programs inside must know.
+	// Furnish is what programs inside must know, where the plan says nothing else.
 	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
 	// Serve takes what was opened inside, has all that is sent there lead to it, and
 	// returns once it answers, with what came of trying.
@@ -45,13 +45,11 @@ func (b *box) open(context.Context) error {
 	if !leaves(b.plan) {
 		return nil
 	}
-	uid := 0
+	uid, err := 0, error(nil)
 	if os.Geteuid() == 0 {
-		n, err := b.number(uidCount)
-		if err != nil {
+		if uid, err = b.number(firstUID, uidCount); err != nil {
 			return err
 		}
-		uid = firstUID + n
 	}
 	g, err := b.engine.Gateways.Open(b.plan, uid, b.report)
 	if err != nil {
@@ -105,15 +103,10 @@ func (b *box) capture(fds []int) (err error) {
 	return err
 }
 
-// environ is the job's environment: the plan's, and what tells of the gateway
-// where the plan says nothing else.
+// environ is the job's environment: the plan's, and what tells of the gateway.
 func (b *box) environ() (list []string) {
-	set := map[string]bool{}
 	for _, v := range append(slices.Clone(b.plan.Environment), b.variables...) {
-		if !set[v.Name] {
-			list = append(list, v.Name+"="+v.Value)
-		}
-		set[v.Name] = true
+		list = append(list, v.Name+"="+v.Value)
 	}
 	return list
 }

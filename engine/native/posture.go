@@ -14,7 +14,6 @@ import (
 
 	"nacre"
 	"nacre/posture"
-	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/limits"
 	"nacre/sandbox/notify"
@@ -37,12 +36,7 @@ func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)
 // Posture reads back what holds now; what init alone could find out is as it
 // was when it was confined.
 func (b *box) Posture() ([]nacre.Expectation, error) {
-	list := posture.Read(b.process.PID, posture.Expect{
-		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
-		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Time:   b.spec.Time != "", Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
-		Limits: b.spec.Limits, Mounts: b.mounts(),
-	})
+	list := posture.Read(b.process.PID, b.spec, b.mapping, b.mounts())
 	program := b.spec.Seccomp
 	if b.silent != "" {
 		program = b.spec.Silent
@@ -106,7 +100,7 @@ func (b *box) mounts() []posture.Mount {
 			list = append(list, posture.Mount{Path: path.Join(e.Path, g.Path), Write: e.Write && !g.ReadOnly, Cover: true})
 		}
 		for _, name := range e.Masks {
-			if name = path.Join(e.Path, name); e.Form != blueprint.System || exists(name) {
+			if name = path.Join(e.Path, name); e.FD != 0 || exists(name) {
 				list = append(list, posture.Mount{Path: name, Cover: true})
 			}
 		}

@@ -62,11 +62,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 			return v, err
 		}
 		t.Masks, t.Guards = found.Masks, found.Guards
-		what, err := pin.File.Stat()
-		if err != nil {
-			return v, err
-		}
-		v = append(v, sight{t, what, pin})
+		v = append(v, sight{t, pin.Info, pin})
 	}
 	return v, nil
 }
@@ -105,14 +101,10 @@ func listed(section string) (names []string) {
 
 // system is what an agent sees of the host's, read-only.
 func (v *view) system() {
-	hidden := slices.DeleteFunc(listed("hidden"), func(name string) bool {
-		_, err := os.Lstat("/usr/" + name)
-		return err != nil
-	})
 	for _, p := range listed("usr") {
 		t := blueprint.Entry{Host: p}
 		if p == "/usr" {
-			t.Masks = hidden
+			t.Masks = listed("hidden")
 		}
 		v.offer(t)
 	}

@@ -115,6 +115,7 @@ type link struct {
 	control  *wire.Conn
 	report   func(context.Context, nacre.Event) error
 	network  *capture.Network
+	said     []nacre.Variable // by the plan
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
 	hello    chan wire.Hello
@@ -169,7 +170,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, network: network, said: p.Environment, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
@@ -347,11 +348,23 @@ func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 			return nil, nil, err
 		}
 		files, list, err := furnish(hello, g.outside)
-		return files, append(list, g.revealed...), err
+		return files, unsaid(g.said, append(list, g.revealed...)), err
 	case <-g.gone:
 	case <-time.After(patience):
 	}
 	return nil, nil, g.lost()
+}
+
+// unsaid are the variables that have no value so far; of several of one name it is
+// the first.
+func unsaid(said, more []nacre.Variable) (list []nacre.Variable) {
+	for _, v := range more {
+		same := func(o nacre.Variable) bool { return o.Name == v.Name }
+		if !slices.ContainsFunc(said, same) && !slices.ContainsFunc(list, same) {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // Serve sets up the network inside with the sockets that were opened there, hands

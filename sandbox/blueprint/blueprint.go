@@ -15,7 +15,7 @@ const Version = 1
 // The descriptors that init is started with.
 const (
 	ControlFD = 3 // sequenced-packet socket to the supervisor
-	SpecFD    = 4 // sealed memory file holding the Spec
+	SpecFD    = 4 // pipe with the Spec
 	FirstFD   = 5 // the first of the trees' descriptors
 )
 
@@ -91,7 +91,7 @@ type Entry struct {
 	NoExec   bool     `json:",omitempty"`
 	Device   bool     `json:",omitempty"` // device nodes: readable and writable, nothing else
 	Closed   bool     `json:",omitempty"` // no rule of Landlock opens it
-	Masks    []string `json:",omitempty"` // relative paths to make unreadable; in a System's, where they exist
+	Masks    []string `json:",omitempty"` // relative paths to make unreadable; without FD, where they exist
 	Guards   []Guard  `json:",omitempty"` // what to make mounts of their own, before the masks
 }
 
@@ -111,6 +111,12 @@ type Rlimit struct {
 	Resource int
 	Value    uint64
 }
+
+// Socket is one that init opens in the sandbox's own network namespace and passes
+// out, before there is an agent. Whoever has it sets that network up from outside:
+// it can reach nothing but that namespace, which has no other interface than its
+// loopback.
+type Socket struct{ Domain, Type, Protocol int }
 
 // Landlock says which Landlock ABI the kernel has; zero switches it off.
 type Landlock struct {

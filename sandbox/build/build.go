@@ -102,18 +102,12 @@ func (b *builder) descriptors() error {
 }
 
 // read reads the spec.
-func (b *builder) read() error {
-	var st unix.Stat_t
-	if err := unix.Fstat(blueprint.SpecFD, &st); err != nil {
-		return err
-	}
-	if st.Size > blueprint.MaxSpec {
-		return fmt.Errorf("of %d bytes is over %d", st.Size, blueprint.MaxSpec)
-	}
-	text := make([]byte, st.Size)
-	n, err := unix.Pread(blueprint.SpecFD, text, 0)
-	if err != nil || n != len(text) {
-		return fmt.Errorf("read %d of %d bytes: %v", n, len(text), err)
+func (b *builder) read() (err error) {
+	var text []byte
+	for n, part := 1, make([]byte, 64<<10); n > 0 && len(text) <= blueprint.MaxSpec; text = append(text, part[:n]...) {
+		if n, err = unix.Read(blueprint.SpecFD, part); err != nil {
+			return err
+		}
 	}
 	b.spec, err = blueprint.Decode(text)
 	return err

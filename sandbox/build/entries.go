@@ -234,8 +234,8 @@ func (b *builder) hide(mount int, e blueprint.Entry) error {
 	}
 	for _, name := range e.Masks {
 		at, dir, err := found(mount, name)
-		if e.Form == blueprint.System && errors.Is(err, unix.ENOENT) {
-			continue // what a kernel does not have needs no mask
+		if e.FD == 0 && errors.Is(err, unix.ENOENT) {
+			continue // what a kernel or a system does not have needs no mask
 		}
 		if err == nil {
 			err = graft(b.private, blank[dir], 0, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC, at)

@@ -11,10 +11,12 @@ import (
 // first fork once to see whether the kernel has pidfds.
 type Child struct {
 	PID    int
-	mu     sync.Mutex
-	handle int
-	gone   bool
 	Killed bool // what Wait found: it did not end by itself
+	handle int
+	mu     sync.Mutex
+	gone   bool
+	once   sync.Once
+	err    error
 }
 
 // Kill ends it, if it is there.
@@ -27,8 +29,13 @@ func (c *Child) Kill() error {
 	return unix.PidfdSendSignal(c.handle, unix.SIGKILL, nil, 0)
 }
 
-// Wait returns once it has ended. It is to be called once.
+// Wait returns once it has ended.
 func (c *Child) Wait() error {
+	c.once.Do(func() { c.err = c.wait() })
+	return c.err
+}
+
+func (c *Child) wait() error {
 	const exited = 1 // CLD_EXITED, of waitid(2)
 	var how unix.Siginfo
 	err := error(unix.EINTR)
