@@ -197,21 +197,24 @@ func (w *Watcher) Laid() []string {
 // mask lays masks until all that is still there has one, and returns what had
 // none before.
 func (w *Watcher) mask(t *Tree, names []string) (laid []string, err error) {
-	for part := range slices.Chunk(names, 100) {
+	for _, name := range names {
 		for round := 0; ; round++ {
-			bare, err := w.inside.Mask(t.Inside, part)
-			laid = append(laid, bare...)
-			w.note(t, bare...)
-			if w.masks += len(bare); err == nil && w.begun && w.box.Nested && len(bare) > 0 {
+			bare, err := w.inside.Mask(t.Inside, name)
+			if bare != "" {
+				laid = append(laid, bare)
+				w.note(t, bare)
+				w.masks++
+			}
+			if err == nil && bare != "" && w.begun && w.box.Nested {
 				err = fault.New(fault.Denied, "a mask would not reach a sandbox within the sandbox")
 			}
 			if err == nil && (w.masks > most || round > 9) {
 				err = fault.New(fault.Exhausted, "over %d masks would be needed", most)
 			}
 			if err != nil {
-				return nil, fault.Wrap(fault.KindOf(err), err, "%q appeared in %s", part[0], t.Scanner.Pin.Path)
+				return nil, fault.Wrap(fault.KindOf(err), err, "%q appeared in %s", name, t.Scanner.Pin.Path)
 			}
-			if len(bare) == 0 {
+			if bare == "" {
 				break
 			}
 		}

@@ -111,8 +111,8 @@ func (b *box) await(context.Context) error {
 		case m.Kind == blueprint.Failed:
 			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
 				WithHint("nacre doctor says what this machine lacks")
-		case m.Kind == blueprint.Opened:
-			if err := b.capture(fds); err != nil {
+		case m.Kind == blueprint.Opened && b.gateway != nil && len(fds) == len(b.spec.Sockets):
+			if b.captured, err = b.gateway.Serve(fds); err != nil {
 				return err
 			}
 		case m.Kind == blueprint.Listener && len(fds) < 2:
@@ -120,6 +120,7 @@ func (b *box) await(context.Context) error {
 		case m.Kind == blueprint.Confined:
 			return nil
 		default:
+			blueprint.CloseAll(fds)
 			return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 		}
 	}

@@ -72,12 +72,9 @@ func (e *Engine) box(p nacre.Plan) (*box, error) {
 // supported refuses what no layer here can enforce yet: granted but not
 // enforced would be worse than refused.
 func (e *Engine) supported(p nacre.Plan) error {
-	for _, missing := range []struct {
-		n    int
-		what string
-	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}, {len(p.Devices), "devices"}} {
-		if missing.n > 0 {
-			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", missing.what).
+	for what, n := range map[string]int{"messages": len(p.Messages), "a schedule": len(p.Schedule), "devices": len(p.Devices)} {
+		if n > 0 {
+			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", what).
 				WithHint("leave it out of the manifest")
 		}
 	}

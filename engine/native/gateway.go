@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/fault"
 	"nacre/sandbox/blueprint"
 )
 
@@ -26,9 +25,9 @@ type Gateway interface {
 	Sockets() []blueprint.Socket
 	// Furnish is what programs inside must know, where the plan says nothing else.
 	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
-	// Serve takes what was opened inside, has all that is sent there lead to it, and
-	// returns once it answers, with what came of trying.
-	Serve([]*os.File) ([]nacre.Expectation, error)
+	// Serve takes the descriptors that were opened inside, has all that is sent there
+	// lead to them, and returns once it answers, with what came of trying.
+	Serve([]int) ([]nacre.Expectation, error)
 	// Close ends it.
 	Close() error
 }
@@ -86,21 +85,6 @@ func (b *box) furnish(context.Context) error {
 	b.spec.Entries = append(files, b.spec.Entries...) // before the host's links
 	b.spec.Sockets, b.variables = b.gateway.Sockets(), variables
 	return nil
-}
-
-// capture hands over what init opened inside. It comes before the agent exists.
-func (b *box) capture(fds []int) (err error) {
-	var sockets []*os.File
-	for _, fd := range fds {
-		f := os.NewFile(uintptr(fd), "inside")
-		defer f.Close()
-		sockets = append(sockets, f)
-	}
-	if b.gateway == nil || len(sockets) != len(b.spec.Sockets) {
-		return fault.New(fault.Internal, "init opened %d sockets, which are too few or too many", len(sockets))
-	}
-	b.captured, err = b.gateway.Serve(sockets)
-	return err
 }
 
 // environ is the job's environment: the plan's, and what tells of the gateway.

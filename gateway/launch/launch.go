@@ -369,7 +369,13 @@ func unsaid(said, more []nacre.Variable) (list []nacre.Variable) {
 
 // Serve sets up the network inside with the sockets that were opened there, hands
 // them over, and returns once the gateway answers on them.
-func (g *link) Serve(sockets []*os.File) ([]nacre.Expectation, error) {
+func (g *link) Serve(fds []int) ([]nacre.Expectation, error) {
+	var sockets []*os.File
+	for _, fd := range fds {
+		f := os.NewFile(uintptr(fd), "inside")
+		defer f.Close()
+		sockets = append(sockets, f)
+	}
 	serve, found, err := g.network.SetUp(sockets)
 	if err != nil {
 		return nil, err

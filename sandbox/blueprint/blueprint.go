@@ -113,9 +113,9 @@ type Rlimit struct {
 }
 
 // Socket is one that init opens in the sandbox's own network namespace and passes
-// out, before there is an agent. Whoever has it sets that network up from outside:
-// it can reach nothing but that namespace, which has no other interface than its
-// loopback.
+// out, before there is an agent. With it the network is set up from outside: that
+// namespace, which has nothing but a loopback, and no other, since the kernel wants
+// the rights to it of who opened the socket, too.
 type Socket struct{ Domain, Type, Protocol int }
 
 // Landlock says which Landlock ABI the kernel has; zero switches it off.
