@@ -85,7 +85,7 @@ func (i *Inside) Mask(folder, name string) (bare string, err error) {
 // Guard lays an entry beneath a folder of the sandbox over itself, as package
 // build does, where it is no mount, and tells whether it was none. What is not
 // there, or a link, is left out.
-func (i *Inside) Guard(folder string, g blueprint.Guard) (bare bool, err error) {
+func (i *Inside) Guard(folder string, g Guard) (bare bool, err error) {
 	entry, _, err := i.at(path.Join(folder, g.Path))
 	if err != nil {
 		return false, nil

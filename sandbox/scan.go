@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
-	"nacre/sandbox/blueprint"
 )
 
 // Blocked tells whether an entry is blocked by name: parents are the names of
@@ -28,8 +27,14 @@ type Guarded func(parents []string, e fs.DirEntry) (guarded, readOnly bool, err 
 // Findings are what a scan found, relative to the folder, parents before what
 // they hold.
 type Findings struct {
-	Masks  []string          // what the sandbox must not read
-	Guards []blueprint.Guard // what can be neither renamed away nor removed
+	Masks  []string // what the sandbox must not read
+	Guards []Guard  // what can be neither renamed away nor removed
+}
+
+// Guard is one such thing.
+type Guard struct {
+	Path     string
+	ReadOnly bool
 }
 
 // maxEntries bounds one scan: a folder larger than this is refused rather than
@@ -161,7 +166,7 @@ func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		}
 		if guarded {
 			s.names += len(name)
-			s.Guards = append(s.Guards, blueprint.Guard{Path: name, ReadOnly: readOnly})
+			s.Guards = append(s.Guards, Guard{name, readOnly})
 		}
 	}
 	switch {

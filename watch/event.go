@@ -14,7 +14,6 @@ import (
 
 	"nacre/fault"
 	"nacre/sandbox"
-	"nacre/sandbox/blueprint"
 )
 
 // event is one report of the kernel's (inotify(7)).
@@ -127,8 +126,8 @@ func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.
 
 // guard lays guards anew over what had one: a new file of yours, in its place,
 // lost it. What is new is not guarded: the agent may make settings of its own.
-func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
-	list = slices.DeleteFunc(list, func(g blueprint.Guard) bool { return !t.guarded[g.Path] })
+func (w *Watcher) guard(t *Tree, list []sandbox.Guard) error {
+	list = slices.DeleteFunc(list, func(g sandbox.Guard) bool { return !t.guarded[g.Path] })
 	if len(list) == 0 {
 		return nil
 	}

@@ -168,8 +168,7 @@ func (b *box) keepMasked(ctx context.Context) error {
 
 // Signal sends a signal to the command.
 func (b *box) Signal(signal int) error {
-	m := blueprint.Message{Kind: blueprint.Signal, Number: signal}
-	return b.send(m)
+	return b.send(blueprint.Message{Kind: blueprint.Signal, Number: signal})
 }
 
 // Stop asks the command to end, and kills everything after the grace.

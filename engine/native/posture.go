@@ -90,19 +90,8 @@ func (b *box) mounts() []posture.Mount {
 				}
 			}
 		}
-		if e.Mounted() {
-			list = append(list, posture.Mount{Path: e.Path, Write: e.Write, Device: e.Device})
-		}
-		if e.Form == blueprint.Cover && exists(e.Path) {
-			list = append(list, posture.Mount{Path: e.Path, Cover: true})
-		}
-		for _, g := range e.Guards {
-			list = append(list, posture.Mount{Path: path.Join(e.Path, g.Path), Write: e.Write && !g.ReadOnly, Cover: true})
-		}
-		for _, name := range e.Masks {
-			if name = path.Join(e.Path, name); e.FD != 0 || exists(name) {
-				list = append(list, posture.Mount{Path: name, Cover: true})
-			}
+		if e.Mounted() || e.Over() && (!e.Optional || exists(e.Path)) {
+			list = append(list, posture.Mount{Path: e.Path, Write: e.Write, Device: e.Device, Cover: e.Over()})
 		}
 	}
 	return list

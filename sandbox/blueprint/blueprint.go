@@ -67,7 +67,9 @@ const (
 	Folder  Form = "folder"  // an empty one
 	Link    Form = "link"    // a symbolic link to Text, unless an image brought its own
 	File    Form = "file"    // holds Text; that of an image is replaced
-	Cover   Form = "cover"   // a file with Text laid over what is there, if it is
+	Cover   Form = "cover"   // a file with Text laid over what is there
+	Guard   Form = "guard"   // what is there laid over itself: it can be neither renamed nor removed
+	Mask    Form = "mask"    // what nobody can read laid over what is there
 	Private Form = "private" // a writable folder; all of them share one sized file system
 	System  Form = "system"  // a new file system of the kernel's: its kind is Host, its options Text
 	Tree    Form = "tree"    // a folder or file of the host
@@ -84,15 +86,14 @@ type Entry struct {
 	// FD is the descriptor of a tree that was checked. Detached, it is the mount
 	// itself; otherwise init walks Host again and refuses unless it arrives at the
 	// very same inode. Zero means a path of the system's own, such as /usr.
-	FD       int      `json:",omitempty"`
-	Detached bool     `json:",omitempty"`
-	Dir      bool     `json:",omitempty"` // a mount on a folder
-	Write    bool     `json:",omitempty"`
-	NoExec   bool     `json:",omitempty"`
-	Device   bool     `json:",omitempty"` // device nodes: readable and writable, nothing else
-	Closed   bool     `json:",omitempty"` // no rule of Landlock opens it
-	Masks    []string `json:",omitempty"` // relative paths to make unreadable; without FD, where they exist
-	Guards   []Guard  `json:",omitempty"` // what to make mounts of their own, before the masks
+	FD       int  `json:",omitempty"`
+	Detached bool `json:",omitempty"`
+	Dir      bool `json:",omitempty"` // a mount on a folder
+	Write    bool `json:",omitempty"`
+	NoExec   bool `json:",omitempty"`
+	Device   bool `json:",omitempty"` // device nodes: readable and writable, nothing else
+	Closed   bool `json:",omitempty"` // no rule of Landlock opens it
+	Optional bool `json:",omitempty"` // left out where there is nothing to lay it over
 }
 
 // Mounted tells whether an entry is a mount of its own.
@@ -100,11 +101,8 @@ func (e Entry) Mounted() bool {
 	return e.Path != "" && (e.Form == Private || e.Form == System || e.Form == Tree)
 }
 
-// Guard is what is in a tree and becomes a mount of its own.
-type Guard struct {
-	Path     string
-	ReadOnly bool
-}
+// Over tells whether an entry is laid over what is there.
+func (e Entry) Over() bool { return e.Form == Cover || e.Form == Guard || e.Form == Mask }
 
 // Rlimit is one resource limit (getrlimit(2)); soft and hard are the same.
 type Rlimit struct {
