@@ -18,9 +18,9 @@ import (
 // namespaces that a sandbox must not share with its supervisor.
 var namespaces = []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"}
 
-// Read compares a sandbox's first process with its blueprint, its identity, and
-// all mounts that there are to be, those on top last.
-func Read(pid int, s blueprint.Spec, m sandbox.Mapping, mounts []Mount) []nacre.Expectation {
+// Read compares a sandbox's first process with its blueprint and its identity.
+// There may be mounts at strays, too.
+func Read(pid int, s blueprint.Spec, m sandbox.Mapping, strays []string) []nacre.Expectation {
 	r := reader{proc: filepath.Join("/proc", strconv.Itoa(pid))}
 	for _, ns := range namespaces {
 		if ns != "time" || s.Time != "" {
@@ -33,7 +33,7 @@ func Read(pid int, s blueprint.Spec, m sandbox.Mapping, mounts []Mount) []nacre.
 	r.network(s.Loopback)
 	r.limits(s.Limits)
 	r.equal("limits", "oom_score_adj", strconv.Itoa(sandbox.OOMScore), r.fields("oom_score_adj"))
-	r.mounts(mounts)
+	r.mounts(append([]blueprint.Entry{{Form: blueprint.Private, Path: "/", Write: s.Overlay}}, s.Entries...), strays)
 	return r.list
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -36,7 +35,7 @@ func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)
 // Posture reads back what holds now; what init alone could find out is as it
 // was when it was confined.
 func (b *box) Posture() ([]nacre.Expectation, error) {
-	list := posture.Read(b.process.PID, b.spec, b.mapping, b.mounts())
+	list := posture.Read(b.process.PID, b.spec, b.mapping, b.strays())
 	program := b.spec.Seccomp
 	if b.silent != "" {
 		program = b.spec.Silent
@@ -75,23 +74,15 @@ func (b *box) bounds() []nacre.Expectation {
 	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
 }
 
-// mounts lists what is to be mounted, in its order.
-func (b *box) mounts() []posture.Mount {
-	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}}
-	for _, name := range b.watcher.Laid() {
-		list = append(list, posture.Mount{Path: name, Any: true})
-	}
-	exists := func(path string) bool { _, err := os.Lstat(path); return err == nil } // the same kernel's
+// strays are where mounts may be that the blueprint does not name: masks laid since,
+// and the host's own beneath a folder, which come with it.
+func (b *box) strays() []string {
+	list := b.watcher.Laid()
 	for _, e := range b.spec.Entries {
-		if e.Form == blueprint.Tree {
-			for _, m := range b.host { // the host's own beneath a folder come with it
-				if rest, ok := strings.CutPrefix(m.Path, e.Host+"/"); ok && e.Path != "" {
-					list = append(list, posture.Mount{Path: path.Join(e.Path, rest), Any: true})
-				}
+		for _, m := range b.host {
+			if rest, ok := strings.CutPrefix(m.Path, e.Host+"/"); ok && e.Form == blueprint.Tree && e.Path != "" {
+				list = append(list, path.Join(e.Path, rest))
 			}
-		}
-		if e.Mounted() || e.Over() && (!e.Optional || exists(e.Path)) {
-			list = append(list, posture.Mount{Path: e.Path, Write: e.Write, Device: e.Device, Cover: e.Over()})
 		}
 	}
 	return list
