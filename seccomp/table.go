@@ -128,9 +128,6 @@ func (t *Table) Filter() Filter {
 	return Filter{assembler{t.options.Notify}.assemble(t.audit, t.spans)}
 }
 
-// Silent is the same filter without reports.
-func (t *Table) Silent() Filter { return Filter{assembler{}.assemble(t.audit, t.spans)} }
-
 // Call is how a call of this name is treated; false where the architecture has
 // none.
 func (t *Table) Call(name string) (Call, bool) {

@@ -49,8 +49,7 @@ type box struct {
 	variables []nacre.Variable    // that tell of it
 	captured  []nacre.Expectation // what was found when they were tried
 	denied    *denials.Tally
-	silent    string          // why denied calls are not reported, if so
-	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
+	silent    string // why denied calls are not reported, if so
 
 	jobs   *jobs.Table
 	mu     sync.Mutex
@@ -128,10 +127,9 @@ func (b *box) await(context.Context) error {
 
 // settle waits until all that was denied is counted and recorded.
 func (b *box) settle() error {
-	if b.served == nil || b.process.End() != nil {
+	if b.process == nil || b.process.End() != nil {
 		return nil
 	}
-	<-b.served
 	return b.denied.Close()
 }
 

@@ -15,7 +15,6 @@ import (
 	"nacre/posture"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/limits"
-	"nacre/sandbox/notify"
 )
 
 // filtered keeps what init tells with its filter, which is to be compared by its
@@ -25,9 +24,7 @@ func (b *box) filtered(m blueprint.Message, fds []int) {
 	b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
 	b.facts["program"] = digest(m.Filter)
 	b.silent = m.Error
-	for _, listener := range fds {
-		b.served = notify.Serve(listener, b.denied)
-	}
+	b.denied.Serve(fds)
 }
 
 func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)) }

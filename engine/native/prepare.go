@@ -108,7 +108,7 @@ func (b *box) filter(context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.spec.Seccomp, b.spec.Silent = table.Filter().Bytes(), table.Silent().Bytes()
+	b.spec.Seccomp, b.spec.Silent = table.Filter().Bytes(), table.Filter().Silent().Bytes()
 	b.denied = denials.New(o, table, b.engine.Audit, b.event("", nacre.Deny, "", nil))
 	return nil
 }

@@ -52,10 +52,6 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 	return list
 }
 
-// inodes bounds the number of private files: one for each 16 KiB of space, as
-// ext4 does, within reason.
-func inodes(disk int64) int64 { return min(max(disk/16384, 4096), 4_000_000) }
-
 // specOf describes a plan's sandbox without the owner's folders, which take descriptors.
 func specOf(p nacre.Plan, id string) blueprint.Spec {
 	nested := hasGroup(p, "nested-sandbox")
@@ -63,7 +59,6 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 		Hostname: p.Identity.Hostname,
 		UID:      p.Identity.UID,
 		Disk:     p.Limits.Disk,
-		Inodes:   inodes(p.Limits.Disk),
 		Entries:  ownEntries(p, id, nested),
 		Limits:   rlimits(p),
 		Loopback: p.Loopback,

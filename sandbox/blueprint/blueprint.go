@@ -47,8 +47,7 @@ type Spec struct {
 	Regroup  bool
 	Overlay  bool    // the root is an image: the tree that has no path inside
 	Entries  []Entry // what is in the root, in the order in which it is made
-	Disk     int64   // bytes and
-	Inodes   int64   // files of all private folders together
+	Disk     int64   // bytes of all private folders together
 	Limits   []Rlimit
 	Loopback bool
 	Sockets  []Socket // to be passed out; none: nothing but loopback

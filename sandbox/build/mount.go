@@ -128,9 +128,10 @@ func (b *builder) root() (err error) {
 	return b.overlay()
 }
 
-// size bounds what can be written.
+// size bounds what can be written: bytes, and a file for each 16 KiB of them, as
+// ext4 has, within reason.
 func (b *builder) size() string {
-	return fmt.Sprintf("size=%d nr_inodes=%d", b.spec.Disk, b.spec.Inodes)
+	return fmt.Sprintf("size=%d nr_inodes=%d", b.spec.Disk, min(max(b.spec.Disk/16384, 4096), 4_000_000))
 }
 
 // overlay makes an image the root: its folder below, a private layer above.
