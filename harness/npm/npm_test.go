@@ -214,6 +214,24 @@ func TestFetchRefuses(t *testing.T) {
 	}
 }
 
+// TestOverlap: what one package's archive brings in another's folder is refused,
+// whichever of both comes first; what it brings along itself is its own.
+func TestOverlap(t *testing.T) {
+	b, hashB := archive(t, file("package/index.js", "b"))
+	for name, refused := range map[string]bool{"package/node_modules/b/index.js": true, "package/node_modules/b/new.js": true, "package/node_modules/b": true, "package/node_modules": true,
+		"package/node_modules/bundled/index.js": false, "package/node_modules/b2": false} {
+		a, hashA := archive(t, file(name, "a"))
+		f, _ := serve(t, map[string][]byte{"/a/-/a-1.0.0.tgz": a, "/b/-/b-1.0.0.tgz": b})
+		err := f.All(t.Context(), []Package{{Place: "node_modules/a", Name: "a", Version: "1.0.0", SHA512: hashA}, {Place: "node_modules/a/node_modules/b", Name: "b", Version: "1.0.0", SHA512: hashB}})
+		if err == nil {
+			err = Place(f.Folder)
+		}
+		if refused != (err != nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestBudget(t *testing.T) {
 	b := budget{bytes: 10, entries: 2}
 	for range 2 {
