@@ -111,7 +111,12 @@ func (app *App) showHarness(name string) error {
 	t.add("about", h.Skill.Description)
 	t.add("digest", h.Skill.Digest)
 	t.add("ways", strings.Join(h.Ways(), ", "))
-	t.add("prints", h.Output)
+	if h.Output.Declared() {
+		t.add("--output", "reads what it prints by "+strings.Join(h.Output.Arguments, " "))
+	}
+	if h.Resume != nil {
+		t.add("--resume", "by "+strings.Join(h.Resume, " "))
+	}
 	for _, l := range h.Layers {
 		t.add("installed at "+l.At, "from "+l.Lock)
 	}

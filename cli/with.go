@@ -25,6 +25,8 @@ import (
 // with is the flags of a run by a harness, and what came of them.
 type with struct {
 	skill, model, home string
+	resume             bool
+	output             bool // what it prints is read
 
 	mode    harness.Mode
 	harness *harness.Harness
@@ -51,6 +53,7 @@ func (w *with) flags(cmd *cobra.Command) {
 	f.StringVar(&w.skill, "with", "", "run this agent, by the `HARNESS` that knows how: a name, or a skill's folder (./NAME); without one they are listed")
 	f.StringVar(&w.model, "model", "", "with --with: the model, in place of the harness's own")
 	f.StringVar(&w.home, "home", "", "with --with: keep the agent's home under this `NAME`; else it vanishes")
+	f.BoolVar(&w.resume, "resume", false, "with --home: go on with the last session in that home")
 	// It fails only for a flag that there is not.
 	_ = cmd.RegisterFlagCompletionFunc("with", cobra.FixedCompletions(harness.BuiltIn(skills.Files), cobra.ShellCompDirectiveDefault))
 }
@@ -110,10 +113,13 @@ func (w *with) read(folder string) error {
 func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	w := &in.with
 	if w.skill == "" {
-		if w.model+w.home != "" {
-			return fault.New(fault.Usage, "--model and --home go with --with")
+		if w.model+w.home != "" || w.resume {
+			return fault.New(fault.Usage, "--model, --home and --resume go with --with")
 		}
 		return nil
+	}
+	if w.resume && w.home == "" {
+		return fault.New(fault.Usage, "--resume: expected --home too: a session is kept in a home")
 	}
 	if in.agent != "" {
 		return fault.New(fault.Usage, "expected either --agent or --with")
@@ -125,7 +131,7 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	if in.workdir != "" {
 		folder = in.workdir
 	}
-	task := harness.Task{Mode: w.mode, Words: c.Command, Model: w.model, Machine: npm.For(runtime.GOARCH), Folder: folder, Starter: agentStarter, Bundle: launch.Bundle}
+	task := harness.Task{Mode: w.mode, Words: c.Command, Model: w.model, Resume: w.resume, Output: w.output, Machine: npm.For(runtime.GOARCH), Folder: folder, Starter: agentStarter, Bundle: launch.Bundle}
 	if w.home != "" {
 		task.Kept = keptHome
 	}
