@@ -19,13 +19,14 @@ import (
 	"nacre/manifest"
 	"nacre/remedy"
 	"nacre/skill"
+	"nacre/skill/check"
 	"nacre/skills"
 )
 
 // with is the flags of a run by a harness, and what came of them.
 type with struct {
 	skill, model, home string
-	resume             bool
+	resume, allowed    bool // allowed: its packages' scripts
 	output             bool // what it prints is read
 
 	mode    harness.Mode
@@ -38,7 +39,9 @@ type with struct {
 // installed is a layer of a harness, and where it lies, or will.
 type installed struct {
 	harness.Layer
-	address, path string
+	address, path      string
+	packages, scripted []npm.Package // those whose scripts are run are of them
+	before             []installed
 }
 
 // Where a harness's things are inside.
@@ -54,8 +57,13 @@ func (w *with) flags(cmd *cobra.Command) {
 	f.StringVar(&w.model, "model", "", "with --with: the model, in place of the harness's own")
 	f.StringVar(&w.home, "home", "", "with --with: keep the agent's home under this `NAME`; else it vanishes")
 	f.BoolVar(&w.resume, "resume", false, "with --home: go on with the last session in that home")
+	w.scriptsFlag(cmd)
 	// It fails only for a flag that there is not.
 	_ = cmd.RegisterFlagCompletionFunc("with", cobra.FixedCompletions(harness.BuiltIn(skills.Files), cobra.ShellCompDirectiveDefault))
+}
+
+func (w *with) scriptsFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.allowed, "allow-scripts", false, "with --with: let packages' scripts run as somebody else's harness is installed, if it declares them")
 }
 
 // find reads the harness that --with names: one of Nacre's own, one that is locked in
@@ -83,6 +91,7 @@ func (w *with) find(app *App, o owner, c *grant.Input) (err error) {
 				return err
 			}
 			c.Lock = e.Name
+			w.allowed = w.allowed || slices.Contains(e.Accepted, check.Scripts)
 			return w.read(owned.Folder(e))
 		}
 	}
@@ -125,6 +134,9 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 		return fault.New(fault.Usage, "expected either --agent or --with")
 	}
 	if err := w.find(app, o, c); err != nil {
+		return err
+	}
+	if err := w.allowScripts(); err != nil {
 		return err
 	}
 	folder := workFolder(c.Files, o)

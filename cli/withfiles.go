@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -60,9 +61,17 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 		if err != nil {
 			return err
 		}
-		address := npm.Address(packages)
+		scripted, err := npm.Scripted(packages, l.Scripts)
+		if err != nil {
+			return fault.Wrap(fault.Invalid, err, "%s: layers", l.Origin)
+		}
+		var beside []string
+		for _, other := range w.layers {
+			beside = append(beside, other.address)
+		}
+		address := npm.Address(packages, scripted, beside)
 		path := layer.Path(o.layerDir(), address)
-		w.layers = append(w.layers, installed{l, address, path})
+		w.layers = append(w.layers, installed{l, address, path, packages, scripted, slices.Clone(w.layers)})
 		own(path, l.At, nacre.Read, "packages of "+w.harness.Skill.Name)
 	}
 	if w.home != "" {

@@ -56,9 +56,11 @@ type Grammar struct {
 
 // Layer is packages of npm's that are installed together.
 type Layer struct {
-	Lock   string `yaml:"lock,required" about:"a package-lock.json of the skill's, with a hash of each package"`
-	At     string `yaml:"at,required" match:"^/opt/[a-z0-9][a-z0-9-]*$" about:"where it appears, such as /opt/node"`
-	Origin nacre.Origin
+	Lock string `yaml:"lock,required" about:"a package-lock.json of the skill's, with a hash of each package"`
+	At   string `yaml:"at,required" match:"^/opt/[a-z0-9][a-z0-9-]*$" about:"where it appears, such as /opt/node"`
+	// Scripts are packages by their names in a registry.
+	Scripts []string `yaml:"scripts" match:"^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*$" about:"packages whose own scripts (preinstall, install, postinstall) are run as it is installed, in this order; no others are"`
+	Origin  nacre.Origin
 }
 
 // OwnSandbox is what becomes of a sandbox that the program makes itself.
@@ -142,6 +144,9 @@ func (h *Grammar) Check() error {
 		return strict.Invalid(h.Origin, "model: environment and home speak of {model}: expected the name of one")
 	}
 	for i, l := range h.Layers {
+		if len(slices.Compact(slices.Sorted(slices.Values(l.Scripts)))) < len(l.Scripts) {
+			return strict.Invalid(l.Origin, "scripts: a package is named twice")
+		}
 		if !fs.ValidPath(l.Lock) || slices.ContainsFunc(h.Layers[:i], func(o Layer) bool { return o.At == l.At }) {
 			return strict.Invalid(l.Origin, "layers: expected a file of the skill's, and a place of its own for each")
 		}

@@ -84,6 +84,21 @@ func (h *Harness) Packages(l Layer, on npm.Machine) ([]npm.Package, error) {
 	return npm.Parse(h.Skill.Name+"/"+l.Lock, h.locks[l.Lock], on)
 }
 
+// Scripts are the packages whose scripts are run as they are installed, by harness.yaml:
+// each by its name, and the lock file's. A text that is none has none.
+func Scripts(text []byte) (list []string) {
+	g, err := Parse(File, text)
+	if err != nil {
+		return nil
+	}
+	for _, l := range g.Layers {
+		for _, name := range l.Scripts {
+			list = append(list, name+" of "+l.Lock)
+		}
+	}
+	return list
+}
+
 // Lock is the text of a layer's lock file.
 func (h *Harness) Lock(l Layer) []byte { return h.locks[l.Lock] }
 

@@ -51,8 +51,24 @@ func TestParse(t *testing.T) {
 	}
 	other := slices.Clone(list)
 	other[0].SHA512 = bytes.Repeat([]byte{1}, 64)
-	if Address(list) == Address(other) || Address(list) != Address(slices.Clone(list)) || Address(list) == Address(list[1:]) {
+	if Address(list, nil, nil) == Address(other, nil, nil) || Address(list, nil, []string{"x"}) != Address(slices.Clone(list), nil, nil) || Address(list, nil, nil) == Address(list[1:], nil, nil) {
 		t.Error("the address is not that of the contents")
+	}
+	seen := map[string]bool{Address(list, nil, nil): true}
+	for _, scripted := range [][]string{{"a"}, {"real"}, {"a", "real"}, {"real", "a"}} {
+		found, err := Scripted(list, scripted)
+		if err != nil || len(found) != len(scripted) {
+			t.Fatalf("%v %v", found, err)
+		}
+		for _, beside := range [][]string{nil, {"x"}, {"y"}, {"x", "y"}} {
+			if seen[Address(list, found, beside)] {
+				t.Errorf("scripts of %q beside %q are in no address", scripted, beside)
+			}
+			seen[Address(list, found, beside)] = true
+		}
+	}
+	if _, err := Scripted(list, []string{"alias"}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("%v", err)
 	}
 }
 
