@@ -15,7 +15,7 @@ import (
 
 // The bounds of what the scripts of one package make.
 const (
-	maxMade      = 1 << 30
+	maxMade      = 256 << 20
 	maxMadeFiles = 50_000
 )
 
