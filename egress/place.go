@@ -39,7 +39,7 @@ func ParsePlace(s string) (p Place, ok bool) {
 	}
 	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	six := strings.Contains(bare, ":")
-	if a, err := netip.ParseAddr(bare); six != (host == "["+bare+"]") || six && (err != nil || a.String() != bare) || bare == "" {
+	if a, err := netip.ParseAddr(bare); six != (host == "["+bare+"]") || !six && host != bare || six && (err != nil || a.String() != bare) || bare == "" {
 		return Place{}, false
 	}
 	p.Host, p.Port = bare, int(number)
