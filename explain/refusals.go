@@ -59,7 +59,7 @@ func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
 func (r *Refusals) loosen() {
 	try := func(line string, o seccomp.Options) {
 		if t, err := seccomp.NewTable(o); err == nil {
-			r.looser = append(r.looser, looser{line, t.Filter().Program})
+			r.looser = append(r.looser, looser{line, t.Filter()})
 		}
 	}
 	if !r.options.Loopback {

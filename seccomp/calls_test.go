@@ -14,9 +14,9 @@ import (
 // words, and what it says "as before" of was said before.
 func TestConditionsSayWhat(t *testing.T) {
 	limited := map[string]bool{}
-	for _, s := range sections() {
+	for _, s := range sections(false) {
 		for _, f := range s.families {
-			if (len(f.rule.clauses) > 0) != (f.rule.limit != "") && s.name != "without-loopback" {
+			if (len(f.rule.code) > 0) != (f.rule.limit != "") && s.name != "without-loopback" {
 				t.Errorf("%s: %v checks nothing, or does not say what", s.name, f.names)
 			}
 			for _, call := range f.names {
@@ -25,11 +25,13 @@ func TestConditionsSayWhat(t *testing.T) {
 				}
 				limited[call] = limited[call] || f.rule.limit != ""
 			}
-			for _, c := range f.rule.clauses {
-				for _, test := range c.when {
-					if test.arg > 5 || test.mask == 0 {
-						t.Errorf("%s: %v: %+v", s.name, f.names, test)
-					}
+		}
+	}
+	for name, s := range read(Options{Groups: groupNames(), Watched: true}) {
+		for _, c := range s.clauses {
+			for _, test := range c.when {
+				if test.arg > 5 || test.mask == 0 {
+					t.Errorf("%s: %+v", name, test)
 				}
 			}
 		}

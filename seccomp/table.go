@@ -5,8 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nacre/fault"
 )
+
+// audits are the kernel's words for the architectures.
+var audits = map[Arch]uint32{AMD64: unix.AUDIT_ARCH_X86_64, ARM64: unix.AUDIT_ARCH_AARCH64}
 
 // x32 is the first number of amd64's other ABI, which has the same
 // architecture word and so is refused by number.
@@ -16,10 +21,8 @@ const x32 = 0x40000000
 // behind the filter, the explanation and the report of a refused call.
 type Table struct {
 	options Options
-	audit   uint32
-	numbers []numbered
-	calls   map[string]Call
-	spans   []span
+	names   []string        // of the calls, by their numbers
+	calls   map[string]Call // the empty name stands for all numbers that have none
 }
 
 // Call is one system call as the options treat it.
@@ -31,21 +34,16 @@ type Call struct {
 	rule   rule
 }
 
-// span is a run of call numbers, up to the next span, with one treatment.
-type span struct {
-	from uint32
-	rule rule
-}
-
 // NewTable puts base list and groups together.
 func NewTable(o Options) (*Table, error) {
-	audit, numbers, err := o.Arch.lookup()
-	if err != nil {
-		return nil, err
+	names, known := numbers[o.Arch]
+	if !known {
+		return nil, fault.New(fault.Unsupported, "there is no system call table for the architecture %q", string(o.Arch)).
+			WithHint("run on %s or %s", AMD64, ARM64)
 	}
-	t := &Table{options: o, audit: audit, numbers: numbers, calls: make(map[string]Call, len(numbers))}
+	t := &Table{options: o, names: names, calls: make(map[string]Call, len(names))}
 	var groups []string
-	for _, s := range sections() {
+	for _, s := range sections(o.Notify) {
 		switch {
 		case s.name == "without-loopback" && o.Loopback, s.name == "watched" && !o.Watched:
 		case s.warning == "":
@@ -65,7 +63,7 @@ func NewTable(o Options) (*Table, error) {
 	if o.Only != nil {
 		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero rule refuses
 	}
-	t.layout()
+	t.calls[""] = Call{rule: rule{last: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}}
 	return t, nil
 }
 
@@ -75,9 +73,9 @@ func (t *Table) add(group string, families []family) {
 		for _, c := range f.names {
 			r := f.rule
 			if before := t.calls[c].rule; r.more {
-				r.clauses, r.last = slices.Concat(r.clauses, before.clauses), before.last
+				r.code, r.last = slices.Concat(r.code, before.code), before.last
 			}
-			t.calls[c] = Call{group, f.reason, r.limit, r.last.Permit || r.limit != "", r}
+			t.calls[c] = Call{group, f.reason, r.limit, r.last == unix.SECCOMP_RET_ALLOW || r.limit != "", r}
 		}
 	}
 }
@@ -88,7 +86,7 @@ type Group struct{ Name, Warning string }
 
 // Groups returns the groups, sorted by name.
 func Groups() (groups []Group) {
-	for _, s := range sections() {
+	for _, s := range sections(false) {
 		if s.warning != "" {
 			groups = append(groups, Group{s.name, s.warning})
 		}
@@ -96,49 +94,46 @@ func Groups() (groups []Group) {
 	return groups
 }
 
-// layout puts the rules in the order of their numbers. Numbers without a call
-// answer ENOSYS; a call that no table names (a test sees to it that there is
-// none) has the zero rule, which refuses.
-func (t *Table) layout() {
-	unassigned := rule{last: answers["ENOSYS"]}
-	t.put(0, unassigned)
-	for _, n := range t.numbers {
-		t.put(n.number, t.calls[n.name].rule)
-		t.put(n.number+1, unassigned)
+// spans puts the rules in the order of their numbers. A number without a call
+// has that of the empty name, a call that no section names (a test sees to it
+// that there is none) the zero rule, which refuses. Neighbours without a
+// condition are put together.
+func (t *Table) spans() (all []span) {
+	put := func(from int, r rule) {
+		if n := len(all) - 1; n < 0 || len(r.code)+len(all[n].rule.code) > 0 || r.last != all[n].rule.last {
+			all = append(all, span{uint32(from), r})
+		}
+	}
+	for number, name := range append(slices.Clip(t.names), "") {
+		put(number, t.calls[name].rule)
 	}
 	if t.options.Arch == AMD64 {
-		t.put(x32, rule{last: Verdict{}})
+		put(x32, rule{last: answer("EPERM", t.options.Notify)})
 	}
+	return all
 }
 
-// put starts a span, which may take the place of an empty one before it.
-// Neighbours without a condition are put together.
-func (t *Table) put(from uint32, r rule) {
-	if n := len(t.spans) - 1; n >= 0 && t.spans[n].from == from {
-		t.spans = t.spans[:n]
-	}
-	if n := len(t.spans) - 1; n >= 0 && len(r.clauses)+len(t.spans[n].rule.clauses) == 0 && r.last == t.spans[n].rule.last {
-		return
-	}
-	t.spans = append(t.spans, span{from, r})
-}
-
-// Filter assembles the table.
+// Filter assembles the table: the architecture check before the search over
+// the numbers.
 func (t *Table) Filter() Filter {
-	return Filter{assembler{t.options.Notify}.assemble(t.audit, t.spans)}
+	return append(Filter{
+		load(offsetArch),
+		jump(unix.BPF_JEQ, audits[t.options.Arch], 1, 0),
+		op(unix.BPF_RET, unix.SECCOMP_RET_KILL_PROCESS),
+		load(offsetNumber),
+	}, search(t.spans())...)
 }
 
 // Call is how a call of this name is treated; false where the architecture has
 // none.
 func (t *Table) Call(name string) (Call, bool) {
-	exists := slices.ContainsFunc(t.numbers, func(n numbered) bool { return n.name == name })
-	return t.calls[name], exists
+	return t.calls[name], name != "" && slices.Contains(t.names, name)
 }
 
 // Name is the name of a number, "" if it has none.
 func (t *Table) Name(number uint32) string {
-	if i := slices.IndexFunc(t.numbers, func(n numbered) bool { return n.number == number }); i >= 0 {
-		return t.numbers[i].name
+	if number < uint32(len(t.names)) {
+		return t.names[number]
 	}
 	return ""
 }
