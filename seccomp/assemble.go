@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -43,14 +42,13 @@ func jump(code int, k uint32, yes, no int) unix.SockFilter {
 // span is a run of call numbers, up to the next span, with one treatment.
 type span struct {
 	from uint32
-	rule rule
+	code Filter // always returns
 }
 
-// search is a balanced tree of comparisons with the rules as its leaves.
+// search is a balanced tree of comparisons with the spans as its leaves.
 func search(spans []span) Filter {
 	if len(spans) == 1 {
-		r := spans[0].rule
-		return append(slices.Clone(r.code), op(unix.BPF_RET, cmp.Or(r.last, refused)))
+		return spans[0].code
 	}
 	middle := len(spans) / 2
 	low, high := search(spans[:middle]), search(spans[middle:])

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	_ "embed"
 	"slices"
 	"strconv"
@@ -9,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refused is what the filter answers where nothing else is said.
-const refused = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
-
 // errnos are the words of calls.txt for answers, "permit" and the errors.
 var errnos = map[string]unix.Errno{"permit": 0, "quiet": unix.EPERM, "EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS, "EINVAL": unix.EINVAL,
 	"EAFNOSUPPORT": unix.EAFNOSUPPORT, "EPROTONOSUPPORT": unix.EPROTONOSUPPORT, "ENOPROTOOPT": unix.ENOPROTOOPT, "EOPNOTSUPP": unix.EOPNOTSUPP}
@@ -19,7 +17,7 @@ var errnos = map[string]unix.Errno{"permit": 0, "quiet": unix.EPERM, "EPERM": un
 // rule is how one call is treated. The zero value refuses it.
 type rule struct {
 	code  Filter // of the conditions: returns where one holds, else falls through
-	last  uint32 // the answer then; 0 is refused
+	last  string // the word for the answer then; empty is EPERM
 	more  bool   // both are followed by what was said of the call before
 	limit string // the conditions in words; empty where there are none
 }
@@ -44,14 +42,14 @@ type family struct {
 // sections reads calls.txt, which says itself how it is written, and makes code
 // of its conditions. A test reads every line of it; what is malformed ends the program.
 func sections(notify bool) (all []section) {
-	var otherwise uint32
+	var otherwise string
 	for line := range strings.Lines(callsFile) {
 		text, reason, _ := strings.Cut(line, "#")
 		words, reason := strings.Fields(text), strings.TrimSpace(reason)
 		switch last := len(all) - 1; {
 		case len(words) == 0:
 		case line[0] == '[':
-			otherwise = answer(words[1], notify)
+			otherwise = words[1]
 			all = append(all, section{name: strings.Trim(words[0], "[]"), warning: reason})
 		case line[0] == '\t':
 			of := all[last].families
@@ -71,9 +69,9 @@ func (r *rule) add(line string, notify bool) {
 	case line == "else as before":
 		r.more = true
 	case otherwise:
-		r.last = answer(last, notify)
+		r.last = last
 	case conditional:
-		code := Filter{op(unix.BPF_RET, answer(word, notify))}
+		code := Filter{answer(word, notify)}
 		for _, text := range slices.Backward(strings.Split(tests, " and ")) {
 			code = append(condition(strings.Fields(text), len(code)), code...)
 		}
@@ -107,20 +105,20 @@ func condition(words []string, skip int) Filter {
 	return append(f, jump(unix.BPF_JEQ, value(values[last]), 0, skip))
 }
 
-// answer is what a word has the filter return to the kernel.
-func answer(word string, notify bool) uint32 {
-	errno, known := errnos[word]
+// answer returns what a word stands for to the kernel.
+func answer(word string, notify bool) unix.SockFilter {
+	errno, known := errnos[cmp.Or(word, "EPERM")]
 	switch {
 	case !known:
 		panic("calls.txt: no answer is called " + word)
 	case word == "permit":
-		return unix.SECCOMP_RET_ALLOW
+		return op(unix.BPF_RET, unix.SECCOMP_RET_ALLOW)
 	case notify && word != "quiet" && word != "ENOSYS":
 		// The kernel ignores the errno here. It is for whoever finds that there
 		// can be no listener, and loads the program without.
-		return unix.SECCOMP_RET_USER_NOTIF | uint32(errno)
+		return op(unix.BPF_RET, unix.SECCOMP_RET_USER_NOTIF|uint32(errno))
 	}
-	return unix.SECCOMP_RET_ERRNO | uint32(errno)
+	return op(unix.BPF_RET, unix.SECCOMP_RET_ERRNO|uint32(errno))
 }
 
 // value is that of a word such as AF_UNIX=1, whose name is for people (and a test).

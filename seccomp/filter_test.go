@@ -147,7 +147,7 @@ func TestProgramsAreWellFormed(t *testing.T) {
 func TestLongJumps(t *testing.T) {
 	var spans []span
 	for n := range uint32(700) {
-		spans = append(spans, span{n, rule{last: unix.SECCOMP_RET_ERRNO | (n + 1)}})
+		spans = append(spans, span{n, Filter{op(unix.BPF_RET, unix.SECCOMP_RET_ERRNO|(n+1))}})
 	}
 	p := append(Filter{load(offsetNumber)}, search(spans)...)
 	for n := range uint32(700) {

@@ -63,7 +63,7 @@ func NewTable(o Options) (*Table, error) {
 	if o.Only != nil {
 		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero rule refuses
 	}
-	t.calls[""] = Call{rule: rule{last: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}}
+	t.calls[""] = Call{rule: rule{last: "ENOSYS"}}
 	return t, nil
 }
 
@@ -75,7 +75,7 @@ func (t *Table) add(group string, families []family) {
 			if before := t.calls[c].rule; r.more {
 				r.code, r.last = slices.Concat(r.code, before.code), before.last
 			}
-			t.calls[c] = Call{group, f.reason, r.limit, r.last == unix.SECCOMP_RET_ALLOW || r.limit != "", r}
+			t.calls[c] = Call{group, f.reason, r.limit, r.last == "permit" || r.limit != "", r}
 		}
 	}
 }
@@ -99,16 +99,18 @@ func Groups() (groups []Group) {
 // that there is none) the zero rule, which refuses. Neighbours without a
 // condition are put together.
 func (t *Table) spans() (all []span) {
+	var before rule
 	put := func(from int, r rule) {
-		if n := len(all) - 1; n < 0 || len(r.code)+len(all[n].rule.code) > 0 || r.last != all[n].rule.last {
-			all = append(all, span{uint32(from), r})
+		if len(all) == 0 || len(r.code)+len(before.code) > 0 || r.last != before.last {
+			all = append(all, span{uint32(from), append(slices.Clip(r.code), answer(r.last, t.options.Notify))})
 		}
+		before = r
 	}
 	for number, name := range append(slices.Clip(t.names), "") {
 		put(number, t.calls[name].rule)
 	}
 	if t.options.Arch == AMD64 {
-		put(x32, rule{last: answer("EPERM", t.options.Notify)})
+		put(x32, rule{})
 	}
 	return all
 }
