@@ -112,7 +112,7 @@ func (app *App) registry() (address string, n []manifest.Network, err error) {
 		if err != nil || u.Hostname() == "" || u.User != nil {
 			return "", nil, fault.New(fault.Usage, "$%s: expected the address of a registry, found %q", name, address)
 		}
-		e := manifest.Network{Host: u.Hostname(), Scheme: u.Scheme, Origin: own}
+		e := manifest.Network{NetworkGrant: nacre.NetworkGrant{Host: u.Hostname(), Scheme: u.Scheme}, Origin: own}
 		if port, err := strconv.Atoi(u.Port()); err == nil {
 			e.Ports = []int{port}
 		}

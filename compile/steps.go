@@ -75,10 +75,9 @@ func (c *compiler) named() error {
 func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) error {
 	switch from := g.Declared; g.Capability {
 	case nacre.CapNetwork:
-		n, most := granted.Entry.(manifest.Network), granted.Amounts
-		c.plan.Network = append(c.plan.Network, nacre.NetworkGrant{Grant: g.Grant, Host: n.Host, Ports: n.Ports, Scheme: n.Scheme,
-			Methods: n.Methods, Paths: n.Paths, As: n.As, TLS: n.TLS, Upgrade: n.Upgrade, Push: n.Push,
-			Bytes: most["bytes"], Rate: most["rate"], Connections: most["connections"]})
+		n, most := granted.Entry.(manifest.Network).NetworkGrant, granted.Amounts
+		n.Grant, n.Bytes, n.Rate, n.Connections = g.Grant, most["bytes"], most["rate"], most["connections"]
+		c.plan.Network = append(c.plan.Network, n)
 		switch {
 		case n.Scheme == "tcp":
 			c.warn("network-uninspected", from, "nothing looks inside what goes to %s", n.Host)

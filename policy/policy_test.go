@@ -131,7 +131,8 @@ func TestZeroRulesAllowNothing(t *testing.T) {
 		return d
 	}
 	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), named(manifest.Named{Capability: "accept", Name: string(nacre.TierWatchdog)}),
-		named(manifest.Entry(nacre.CapNetwork, manifest.Network{})), named(manifest.Entry(nacre.CapNetwork, manifest.Network{Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}}))} {
+		named(manifest.Entry(nacre.CapNetwork, manifest.Network{})), named(manifest.Entry(nacre.CapNetwork, manifest.Network{NetworkGrant: nacre.NetworkGrant{
+			Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}}}))} {
 		if d.Effect != nacre.Deny || d.Rule == "" || d.Reason == "" {
 			t.Errorf("%v", d)
 		}

@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -166,20 +167,10 @@ func (d decoder) wrong(n *yaml.Node, want string) error {
 	return fault
 }
 
-// found says what a node is, for people.
+// forms say what a node is, for people, by its tag; all else is text.
+var forms = map[string]string{"!!map": "keys and values%.0s", "!!seq": "a list%.0s", "!!null": "nothing (null)%.0s",
+	"!!bool": "the word %s", "!!int": "the number %.60s", "!!float": "the number %.60s"}
+
 func found(n *yaml.Node) string {
-	switch n.ShortTag() {
-	case "!!map":
-		return "keys and values"
-	case "!!seq":
-		return "a list"
-	case "!!null":
-		return "nothing (null)"
-	case "!!bool":
-		return "the word " + n.Value
-	case "!!int", "!!float":
-		return fmt.Sprintf("the number %.60s", n.Value)
-	default:
-		return fmt.Sprintf("the text %.60q", n.Value)
-	}
+	return fmt.Sprintf(cmp.Or(forms[n.ShortTag()], "the text %.60q"), n.Value)
 }

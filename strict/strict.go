@@ -151,10 +151,8 @@ func (d decoder) node(n *yaml.Node, format string, args ...any) *fault.Fault {
 // Field is one key of a struct, as its tags describe it.
 type Field struct {
 	Name    string // empty: there is no key, only the bare value
-	Index   []int
-	Type    reflect.Type
-	Tag     reflect.StructTag
 	options []string
+	reflect.StructField
 }
 
 // Is tells whether a field has an option: required, scalar or some.
@@ -166,7 +164,7 @@ func Fields(t reflect.Type) []Field {
 	for _, f := range reflect.VisibleFields(t) {
 		if tag, ok := f.Tag.Lookup("yaml"); ok {
 			options := strings.Split(tag, ",")
-			fields = append(fields, Field{options[0], f.Index, f.Type, f.Tag, options[1:]})
+			fields = append(fields, Field{options[0], options[1:], f})
 		}
 	}
 	return fields
