@@ -64,7 +64,7 @@ func (in *input) facts(app *App, o owner, c *grant.Input) error {
 	base := o.cwd
 	if c.Manifest != nil {
 		files = slices.Concat(c.Manifest.Files, c.Files)
-		base = filepath.Dir(c.ManifestPath)
+		base = filepath.Dir(c.Subject.Path)
 	}
 	for i, f := range files {
 		if c.Manifest == nil || i >= len(c.Manifest.Files) {

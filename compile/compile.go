@@ -29,26 +29,17 @@ const (
 
 // Input is all that a plan is made of.
 type Input struct {
-	Manifest     *manifest.Manifest // what is asked for
-	ManifestPath string             // absolute
-	Digest       string             // of the manifest's bytes: sha256:…
-	Lock         string             // its entry in nacre.lock, if any
-	Skills       map[string]string  // the folders of the owner's skills, each as its entry says
-	Policy       *policy.Policy     // nil allows nothing
-	Ceiling      *policy.Policy     // nil: none
-	Granted      policy.Rules       // what the owner grants besides, below the policy's denials and the ceiling
-	Owner        Owner
+	Manifest *manifest.Manifest // what is asked for
+	Subject  nacre.Subject      // whose it is; the path is absolute
+	Skills   map[string]string  // the folders of the owner's skills, each as its entry says
+	Policy   *policy.Policy     // nil allows nothing
+	Ceiling  *policy.Policy     // nil: none
+	Granted  policy.Rules       // what the owner grants besides, below the policy's denials and the ceiling
+	Owner    Owner
 }
 
 // Owner is what must be known of the owner and the machine.
-type Owner struct {
-	Home, Cwd   string            // absolute
-	Environment map[string]string // the owner's own; only what is offered is taken
-	Policies    []string          // the paths of the policies
-	Own         []string          // Nacre's configuration, state and binaries
-	PlainFiles  []string          // granted host paths known to be no folders
-	Groups      map[string]string // the groups of system calls, each with its warning
-}
+type Owner = policy.Owner
 
 // Refusal is the cause of a Denied fault: every decision that denied, and the
 // entry that was asked for, as written.
@@ -92,9 +83,7 @@ func Compile(in Input) (nacre.Plan, error) {
 
 // Authority makes the evaluator of an input.
 func Authority(in Input) (*policy.Authority, error) {
-	facts := policy.Facts{Home: in.Owner.Home, Policies: in.Owner.Policies, Own: in.Owner.Own,
-		Subject: nacre.Subject{Digest: in.Digest, Path: in.ManifestPath, Lock: in.Lock}}
-	return policy.New(facts, in.Policy, in.Ceiling, in.Granted)
+	return policy.New(in.Owner, in.Subject, in.Policy, in.Ceiling, in.Granted)
 }
 
 // grant numbers an allowed grant, or notes a denial of what was asked.
@@ -140,7 +129,7 @@ func Digest(p nacre.Plan) string {
 func (c *compiler) identity() error {
 	m, p := c.Manifest, &c.plan
 	*p = nacre.Plan{Version: 1, Name: m.Name, Description: m.Description, Command: m.Command, Loopback: m.Loopback,
-		Subject: nacre.Subject{Digest: c.Digest, Path: c.ManifestPath, Lock: c.Lock}, Blocked: c.auth.Blocked().Patterns(),
+		Subject: c.Subject, Blocked: c.auth.Blocked().Patterns(),
 		Files: []nacre.FileGrant{}, Network: []nacre.NetworkGrant{}, Secrets: []nacre.NamedGrant{}, Models: []nacre.NamedGrant{},
 		Tools: []nacre.NamedGrant{}, Messages: []nacre.NamedGrant{}, Schedule: []nacre.NamedGrant{}, Devices: []nacre.NamedGrant{},
 		Syscalls: []nacre.NamedGrant{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
@@ -168,7 +157,7 @@ func (c *compiler) image() (err error) {
 	if asked.Value != "" && asked.Value != "host" {
 		form, place, _ := strings.Cut(asked.Value, ":")
 		if form != "oci" {
-			if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
+			if place, err = policy.Resolve(place, path.Dir(c.Subject.Path), c.Owner.Home, asked.Origin); err != nil {
 				return err
 			}
 		}

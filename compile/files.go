@@ -40,7 +40,7 @@ func (c *compiler) files() error {
 
 // file compiles one folder or file, or one place of a preset.
 func (c *compiler) file(f manifest.File, written string) error {
-	host, err := policy.Resolve(written, path.Dir(c.ManifestPath), c.Owner.Home, f.Origin)
+	host, err := policy.Resolve(written, path.Dir(c.Subject.Path), c.Owner.Home, f.Origin)
 	if err != nil {
 		return err
 	}
@@ -83,10 +83,10 @@ func (c *compiler) inside(f manifest.File, host string) (string, error) {
 // writable says what a folder granted to write loosens.
 func (c *compiler) writable(host string, f manifest.File) {
 	c.warn("disk-unbounded", f.Origin, "%s can be filled until the host's disk is full", host)
-	if c.ManifestPath == "" || !policy.Within(host, c.ManifestPath) {
+	if c.Subject.Path == "" || !policy.Within(host, c.Subject.Path) {
 		return
 	}
-	c.warn("manifest-writable", f.Origin, "the agent can change its own manifest %s", c.ManifestPath)
+	c.warn("manifest-writable", f.Origin, "the agent can change its own manifest %s", c.Subject.Path)
 	if c.auth.PathBound {
 		c.deny(nacre.Decision{Capability: nacre.CapFiles, Subject: host + " write", Rule: "reserved",
 			Reason: "it holds the manifest to whose path the policy binds rules; bind them to its digest", Origin: f.Origin}, nil)

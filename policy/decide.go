@@ -19,7 +19,7 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 		best := r.Files.best(path, access)
 		for i, t := range r.Files.Presets {
 			holds := func(place string) bool { return Within(place, path) }
-			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value, a.facts.Home), holds) {
+			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value, a.owner.Home), holds) {
 				best = rule{n: i + 1, origin: t.Origin}
 			}
 		}
@@ -68,12 +68,12 @@ func (a *Authority) never(path string, access nacre.Access) string {
 	if place, ok := At(reserved, path); ok {
 		return place + " can never be granted"
 	}
-	for _, p := range a.facts.Policies {
+	for _, p := range a.owner.Policies {
 		if Within(path, p) {
 			return "it holds the policy " + p + " itself; grant a narrower folder"
 		}
 	}
-	for _, p := range a.facts.Own {
+	for _, p := range a.owner.Own {
 		if Within(path, p) && access >= nacre.Write {
 			return "it holds Nacre's own " + p + ", which no agent may change; grant a narrower folder"
 		}

@@ -122,7 +122,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestZeroRulesAllowNothing(t *testing.T) {
-	a, err := New(Facts{Home: "/home/u"}, nil, nil, Rules{})
+	a, err := New(Owner{Home: "/home/u"}, nacre.Subject{}, nil, nil, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if _, err := New(Facts{Home: "/home/u", Subject: nacre.Subject{Path: "/m"}}, p, p, Rules{}); err != nil && fault.KindOf(err) != fault.Invalid {
+		if _, err := New(Owner{Home: "/home/u"}, nacre.Subject{Path: "/m"}, p, p, Rules{}); err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Fatalf("a policy that parses does not load: %v", err)
 		}
 	})
