@@ -26,7 +26,7 @@ func (c *compiler) files() error {
 		}
 		places := []string{f.Path}
 		if f.Preset != "" {
-			places = manifest.Preset(f.Preset, c.Owner.Home)
+			places = manifest.Preset(f.Preset)
 		}
 		for _, p := range places {
 			if err := c.file(f, p); err != nil {

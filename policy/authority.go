@@ -92,21 +92,18 @@ func (a *Authority) add(name string, p *Policy, granted Rules) error {
 // block collects the patterns: what any layer blocks is blocked.
 func (a *Authority) block() (err error) {
 	for _, l := range a.layers {
-		names := map[string]nacre.Origin{}
 		for _, name := range builtIn {
-			names[name] = nacre.Origin{File: nacre.OriginBuiltIn}
-		}
-		for _, t := range l.rules.Files.Unblocked {
-			delete(names, t.Value)
+			if !slices.ContainsFunc(l.rules.Files.Unblocked, func(t strict.Text) bool { return t.Value == name }) {
+				a.origins[name] = nacre.Origin{File: nacre.OriginBuiltIn}
+			}
 		}
 		for _, t := range slices.Concat(l.rules.Files.Blocked, l.rules.Deny.Files) {
 			pattern := t.Value
 			if rest, ok := strings.CutPrefix(pattern, "~/"); ok {
 				pattern = literal(a.owner.Home) + "/" + rest
 			}
-			names[pattern] = t.Origin
+			a.origins[pattern] = t.Origin
 		}
-		maps.Copy(a.origins, names)
 	}
 	for _, own := range slices.Concat(a.owner.Own, a.owner.Policies) {
 		a.origins[literal(path.Clean(own))] = nacre.Origin{File: nacre.OriginBuiltIn}

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"nacre"
@@ -18,8 +17,11 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 	return a.judge(d, func(*Rules) rule { return rule{} }, func(r *Rules) rule {
 		best := r.Files.best(path, access)
 		for i, t := range r.Files.Presets {
-			holds := func(place string) bool { return Within(place, path) }
-			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value, a.owner.Home), holds) {
+			holds := func(place string) bool {
+				place, err := Resolve(place, "", a.owner.Home, t.Origin)
+				return err == nil && Within(place, path)
+			}
+			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value), holds) {
 				best = rule{n: i + 1, origin: t.Origin}
 			}
 		}
@@ -86,40 +88,35 @@ func (a *Authority) never(path string, access nacre.Access) string {
 // conditions are everybody's.
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
 	granted := asked
-	granted.Amounts = map[string]int64{}
-	maps.Copy(granted.Amounts, asked.Amounts)
-	key := asked.Capability
-	if key == nacre.CapImage {
-		key = "images"
-	}
 	d := nacre.Decision{Capability: asked.Capability, Subject: asked.Name}
 	if scheme := asked.Lists["scheme"]; scheme != nil {
 		d.Subject = fmt.Sprint(scheme[0], "://", asked.Name, " ", asked.Lists["ports"])
 	}
 	return a.judge(d, func(r *Rules) rule {
-		_, deny := first(manifest.Entries(r.Deny, key), func(deny manifest.Named) bool { return deny.Touches(asked) })
-		for _, at := range asked.Place() { // who is denied is so by every way
-			if _, there := first(manifest.Entries(r.Deny, nacre.CapNetwork), func(deny manifest.Named) bool { return deny.Touches(at) }); deny.n == 0 {
-				deny = there
+		for _, at := range append([]manifest.Named{asked}, asked.Place()...) { // who is denied is so by every way
+			if _, deny := first(r.Deny, at, manifest.Named.Touches); deny.n > 0 {
+				return deny
 			}
 		}
-		return deny
+		return rule{}
 	}, func(r *Rules) rule {
-		allowed, allow := first(manifest.Entries(*r, key), func(allow manifest.Named) bool { return allow.Covers(asked) })
+		allowed, allow := first(*r, asked, manifest.Named.Covers)
 		granted = granted.Bound(allowed)
-		for name, most := range allowed.Amounts {
-			if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
-				granted.Amounts[name] = most
-			}
-		}
 		return allow
 	}), granted
 }
 
-// first is the first entry of which something is true.
-func first(entries []manifest.Named, is func(manifest.Named) bool) (manifest.Named, rule) {
-	if i := slices.IndexFunc(entries, is); i >= 0 {
-		return entries[i], rule{i + 1, entries[i].Origin, entries[i].Reason}
+// first is the first entry, in the list of rules for what is asked, of which
+// something is true.
+func first(rules any, asked manifest.Named, is func(entry, asked manifest.Named) bool) (manifest.Named, rule) {
+	key := asked.Capability
+	if key == nacre.CapImage {
+		key = "images"
+	}
+	for i, entry := range manifest.Entries(rules, key) {
+		if is(entry, asked) {
+			return entry, rule{i + 1, entry.Origin, entry.Reason}
+		}
 	}
 	return manifest.Named{}, rule{}
 }
