@@ -50,13 +50,15 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprint(r.Decisions) }
 
-// compiler is one compilation under way.
+// compiler is one compilation under way. It keeps what was denied and the first
+// error: with either there is no plan.
 type compiler struct {
 	Input
 	auth    *policy.Authority
 	plan    nacre.Plan
 	count   map[nacre.Capability]int
 	refusal Refusal
+	err     error
 }
 
 // Compile makes the plan, or says everything that the policy does not allow.
@@ -69,13 +71,14 @@ func Compile(in Input) (nacre.Plan, error) {
 		return nacre.Plan{}, err
 	}
 	c := &compiler{Input: in, auth: auth, count: map[nacre.Capability]int{}}
-	for _, step := range []func() error{c.identity, c.image, c.files, c.workdir, c.environment, c.named, c.limits, c.tiers} {
-		if err := step(); err != nil {
-			return nacre.Plan{}, err
-		}
+	for _, step := range []func(){c.identity, c.image, c.files, c.workdir, c.environment, c.named, c.limits, c.tiers} {
+		step()
 	}
 	if len(c.refusal.Decisions) > 0 {
-		return nacre.Plan{}, fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", in.Manifest.Origin.File)
+		c.fail(fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", in.Manifest.Origin.File))
+	}
+	if c.err != nil {
+		return nacre.Plan{}, c.err
 	}
 	c.plan.Digest = Digest(c.plan)
 	return c.plan, nil
@@ -98,6 +101,14 @@ func (c *compiler) grant(d nacre.Decision, asked any, summary, why string, decla
 	}
 	return nacre.Grant{ID: fmt.Sprintf("%s.%d", d.Capability, c.count[d.Capability]), Capability: d.Capability,
 		Summary: summary, Reason: cmp.Or(d.Reason, why, "declared, and allowed by the policy"), Declared: declared, Allowed: d.Origin}, true
+}
+
+func (c *compiler) fail(err error) { c.err = cmp.Or(c.err, err) }
+
+func (c *compiler) resolve(written, base, home string, from nacre.Origin) string {
+	full, err := policy.Resolve(written, base, home, from)
+	c.fail(err)
+	return full
 }
 
 func (c *compiler) deny(d nacre.Decision, asked any) {
@@ -126,47 +137,42 @@ func Digest(p nacre.Plan) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
-func (c *compiler) identity() error {
+func (c *compiler) identity() {
 	m, p := c.Manifest, &c.plan
 	*p = nacre.Plan{Version: 1, Name: m.Name, Description: m.Description, Command: m.Command, Loopback: m.Loopback,
 		Subject: c.Subject, Blocked: c.auth.Blocked().Patterns(),
 		Files: []nacre.FileGrant{}, Network: []nacre.NetworkGrant{}, Secrets: []nacre.NamedGrant{}, Models: []nacre.NamedGrant{},
 		Tools: []nacre.NamedGrant{}, Messages: []nacre.NamedGrant{}, Schedule: []nacre.NamedGrant{}, Devices: []nacre.NamedGrant{},
 		Syscalls: []nacre.NamedGrant{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
-	if err := m.Check(); err != nil {
-		return err
-	}
+	c.fail(m.Check())
 	if len(p.Command) == 0 || p.Command[0] == "" || slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
-		return strict.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
-			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line")
+		c.fail(strict.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
+			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line"))
 	}
 	p.Identity = nacre.Identity{UID: AgentID, Hostname: p.Name}
 	for _, u := range c.auth.Unblocked {
 		c.warn("unblocked-"+u.Value, u.Origin, "%s is not masked in granted folders", u.Value)
 	}
-	return nil
 }
 
 // images are the ways of giving an image, and what kind it is then.
 var images = map[string]nacre.ImageKind{"oci": nacre.ImageOCI, "layout": nacre.ImageOCI, "archive": nacre.ImageOCI,
 	"directory": nacre.ImageDirectory}
 
-func (c *compiler) image() (err error) {
+func (c *compiler) image() {
 	asked := c.Manifest.Image
 	d, image := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.Image{Kind: nacre.ImageHost}
 	if asked.Value != "" && asked.Value != "host" {
 		form, place, _ := strings.Cut(asked.Value, ":")
 		if form != "oci" {
-			if place, err = policy.Resolve(place, path.Dir(c.Subject.Path), c.Owner.Home, asked.Origin); err != nil {
-				return err
-			}
+			place = c.resolve(place, path.Dir(c.Subject.Path), c.Owner.Home, asked.Origin)
 		}
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
 		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok && form != "oci" {
 			d = refused
 		}
 		if image.Kind = images[form]; image.Kind == "" {
-			return strict.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
+			c.fail(strict.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value))
 		}
 		image.Reference = strings.TrimPrefix(strings.TrimPrefix(form+":"+place, "directory:"), "oci:")
 	}
@@ -175,5 +181,4 @@ func (c *compiler) image() (err error) {
 	}
 	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", asked.Origin)
 	c.plan.Image = image
-	return nil
 }

@@ -371,9 +371,11 @@ func TestCommandLine(t *testing.T) {
 
 func TestVariablesOfTheCommandLine(t *testing.T) {
 	for _, name := range []string{"*", "HOME", "A=B", ""} {
-		in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{name: {Value: "v"}}}
-		if _, err := grant.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
-			t.Errorf("%q: %v", name, err)
+		for _, value := range []string{"v", ""} {
+			in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{name: {Value: value}}}
+			if _, err := grant.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+				t.Errorf("%q: %v", name, err)
+			}
 		}
 	}
 	in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
