@@ -19,7 +19,7 @@ func Syscall(o seccomp.Options, name string) (nacre.Decision, error) {
 		return d, nil
 	}
 	d.Rule, d.Reason = said(c, name)
-	if c.Permit {
+	if c.Permit() {
 		d.Effect = nacre.Allow
 		return d, nil
 	}

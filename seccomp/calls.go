@@ -14,71 +14,44 @@ import (
 var errnos = map[string]unix.Errno{"permit": 0, "quiet": unix.EPERM, "EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS, "EINVAL": unix.EINVAL,
 	"EAFNOSUPPORT": unix.EAFNOSUPPORT, "EPROTONOSUPPORT": unix.EPROTONOSUPPORT, "ENOPROTOOPT": unix.ENOPROTOOPT, "EOPNOTSUPP": unix.EOPNOTSUPP}
 
-// rule is how one call is treated. The zero value refuses it.
-type rule struct {
-	code  Filter // of the conditions: returns where one holds, else falls through
-	last  string // the word for the answer then; empty is EPERM
-	more  bool   // both are followed by what was said of the call before
-	limit string // the conditions in words; empty where there are none
+// Call is one system call as the options treat it. The zero value refuses it.
+type Call struct {
+	Group  string // where that is from: "base" or a group's name
+	Reason string
+	Limit  string // the conditions in words; empty where there are none
+	code   Filter // of the conditions: returns where one holds, else falls through
+	last   string // the word for the answer then; empty is EPERM
+	before *Call  // as an earlier section treats it
 }
 
+// Permit tells whether it is permitted: always, or under the conditions.
+func (c Call) Permit() bool { return c.last == "permit" || c.Limit != "" }
+
+// callsFile says itself how it is written. Tests read every line of it; what is
+// malformed ends the program.
+//
 //go:embed calls.txt
 var callsFile string
 
-// section is a part of calls.txt.
-type section struct {
-	name, warning string
-	families      []family
-}
-
-// family is some calls with one reason and one rule. A name that an
-// architecture lacks is left out there.
-type family struct {
-	names  []string
-	reason string
-	rule   rule
-}
-
-// sections reads calls.txt, which says itself how it is written, and makes code
-// of its conditions. A test reads every line of it; what is malformed ends the program.
-func sections(notify bool) (all []section) {
-	var otherwise string
-	for line := range strings.Lines(callsFile) {
-		text, reason, _ := strings.Cut(line, "#")
-		words, reason := strings.Fields(text), strings.TrimSpace(reason)
-		switch last := len(all) - 1; {
-		case len(words) == 0:
-		case line[0] == '[':
-			otherwise = words[1]
-			all = append(all, section{name: strings.Trim(words[0], "[]"), warning: reason})
-		case line[0] == '\t':
-			of := all[last].families
-			of[len(of)-1].rule.add(strings.TrimSpace(text), notify)
-		default:
-			all[last].families = append(all[last].families, family{words, reason, rule{last: otherwise}})
-		}
-	}
-	return all
-}
-
-// add adds a line about a call to its rule.
-func (r *rule) add(line string, notify bool) {
+// with is the call with one line more about it.
+func (c Call) with(line string, notify bool) Call {
 	word, tests, conditional := strings.Cut(line, " if ")
 	last, otherwise := strings.CutPrefix(line, "else ")
 	switch {
 	case line == "else as before":
-		r.more = true
+		c.code, c.last = slices.Concat(c.code, c.before.code), c.before.last
 	case otherwise:
-		r.last = last
+		c.last = last
 	case conditional:
 		code := Filter{answer(word, notify)}
 		for _, text := range slices.Backward(strings.Split(tests, " and ")) {
 			code = append(condition(strings.Fields(text), len(code)), code...)
 		}
-		r.code = append(r.code, code...)
+		c.code = slices.Concat(c.code, code)
 	default:
-		r.limit = line
+		c.Limit = line
 	}
+	return c
 }
 
 // condition is the code of one test, such as "1 is A=1 B=2", "2 has A|B=3" or

@@ -14,17 +14,19 @@ import (
 // words, and what it says "as before" of was said before.
 func TestConditionsSayWhat(t *testing.T) {
 	limited := map[string]bool{}
-	for _, s := range sections(false) {
+	for _, s := range sections() {
+		answer(s.answer, false) // ends the program where there is none
 		for _, f := range s.families {
-			answer(f.rule.last, false) // ends the program where there is none
-			if (len(f.rule.code) > 0) != (f.rule.limit != "") && s.name != "without-loopback" {
+			decides := func(line string) bool { return strings.Contains(line, " if ") || strings.HasPrefix(line, "else ") }
+			words := slices.DeleteFunc(slices.Clone(f.lines), decides)
+			if len(words) > 1 || (len(f.lines) > len(words)) != (len(words) > 0) && s.name != "without-loopback" {
 				t.Errorf("%s: %v checks nothing, or does not say what", s.name, f.names)
 			}
 			for _, call := range f.names {
-				if f.rule.more && !limited[call] {
+				if slices.Contains(f.lines, "else as before") && !limited[call] {
 					t.Errorf("%s: there is nothing before about %s", s.name, call)
 				}
-				limited[call] = limited[call] || f.rule.limit != ""
+				limited[call] = limited[call] || len(words) > 0
 			}
 		}
 	}

@@ -300,12 +300,12 @@ func TestCallAgreesWithTheFilter(t *testing.T) {
 				t.Errorf("%s is not there", n.name)
 			}
 			conditional := c.Limit != ""
-			if conditional != (c.rule.code != nil) {
+			if conditional != (c.code != nil) {
 				t.Errorf("%s: a rule has clauses if and only if it says so", n.name)
 			}
 			permits := tb.Judge(n.number, [6]uint64{}).Permit
-			if !conditional && permits != c.Permit {
-				t.Errorf("%v: %s: said to be permitted: %v", o, n.name, c.Permit)
+			if !conditional && permits != c.Permit() {
+				t.Errorf("%v: %s: said to be permitted: %v", o, n.name, c.Permit())
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package seccomp
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +21,43 @@ type Verdict struct {
 // refuse is a refusal with an error.
 func refuse(e unix.Errno) Verdict { return Verdict{Errno: e} }
 
-// families are those of a section of calls.txt.
+// section is a part of calls.txt.
+type section struct {
+	name, answer, warning string
+	families              []family
+}
+
+// family is some calls with one reason, and what is said of them.
+type family struct {
+	names  []string
+	reason string
+	lines  []string
+}
+
+// sections reads calls.txt, apart from the table's own reading.
+func sections() (all []*section) {
+	for line := range strings.Lines(callsFile) {
+		text, after, _ := strings.Cut(strings.TrimRight(line, "\n"), " # ")
+		switch words := strings.Fields(text); {
+		case len(words) == 0 || words[0] == "#":
+		case strings.HasPrefix(line, "["):
+			all = append(all, &section{strings.Trim(words[0], "[]"), words[1], after, nil})
+		case line[0] != '\t':
+			s := all[len(all)-1]
+			s.families = append(s.families, family{words, after, nil})
+		default:
+			s := all[len(all)-1]
+			f := &s.families[len(s.families)-1]
+			f.lines = append(f.lines, strings.TrimSpace(text))
+		}
+	}
+	return all
+}
+
+// families are those of a section.
 func families(name string) []family {
-	all := sections(false)
-	return all[slices.IndexFunc(all, func(s section) bool { return s.name == name })].families
+	all := sections()
+	return all[slices.IndexFunc(all, func(s *section) bool { return s.name == name })].families
 }
 
 // Digest is the SHA-256 of Bytes, in the form "sha256:…".
@@ -97,29 +129,18 @@ func judge(o Options) (*judged, error) {
 
 // read is calls.txt as these options have it.
 func read(o Options) map[string]said {
-	all, these := map[string]said{}, []string{}
-	var before map[string]said
-	var section string
-	var otherwise Verdict
-	for line := range strings.Lines(callsFile) {
-		text, warning, group := strings.Cut(strings.TrimRight(line, "\n"), " # ")
-		switch words := strings.Fields(text); {
-		case len(words) == 0 || words[0] == "#":
-		case strings.HasPrefix(line, "["):
-			section, otherwise = words[0], verdict(words[1])
-			if group && !slices.Contains(o.Groups, strings.Trim(section, "[]")) || warning == "" && group ||
-				section == "[without-loopback]" && o.Loopback || section == "[watched]" && !o.Watched {
-				section = ""
-			}
-		case section == "":
-		case line[0] != '\t':
-			these, before = words, maps.Clone(all)
-			for _, call := range these {
-				all[call] = said{last: otherwise}
-			}
-		default:
-			for _, call := range these {
-				all[call] = all[call].also(strings.TrimSpace(text), before[call])
+	all := map[string]said{}
+	for _, s := range sections() {
+		if s.warning != "" && !slices.Contains(o.Groups, s.name) || s.name == "without-loopback" && o.Loopback || s.name == "watched" && !o.Watched {
+			continue
+		}
+		for _, f := range s.families {
+			for _, call := range f.names {
+				now := said{last: verdict(s.answer)}
+				for _, line := range f.lines {
+					now = now.also(line, all[call])
+				}
+				all[call] = now
 			}
 		}
 	}

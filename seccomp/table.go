@@ -25,15 +25,6 @@ type Table struct {
 	calls   map[string]Call // the empty name stands for all numbers that have none
 }
 
-// Call is one system call as the options treat it.
-type Call struct {
-	Group  string // where that is from: "base" or a group's name
-	Reason string
-	Limit  string // the condition in words; empty where there is none
-	Permit bool   // always, or under the condition
-	rule   rule
-}
-
 // NewTable puts base list and groups together.
 func NewTable(o Options) (*Table, error) {
 	names, known := numbers[o.Arch]
@@ -41,41 +32,53 @@ func NewTable(o Options) (*Table, error) {
 		return nil, fault.New(fault.Unsupported, "there is no system call table for the architecture %q", string(o.Arch)).
 			WithHint("run on %s or %s", AMD64, ARM64)
 	}
-	t := &Table{options: o, names: names, calls: make(map[string]Call, len(names))}
-	var groups []string
-	for _, s := range sections(o.Notify) {
-		switch {
-		case s.name == "without-loopback" && o.Loopback, s.name == "watched" && !o.Watched:
-		case s.warning == "":
-			t.add("base", s.families)
-		default:
-			if groups = append(groups, s.name); slices.Contains(o.Groups, s.name) {
-				t.add(s.name, s.families)
-			}
-		}
+	groups := map[string]string{}
+	for _, g := range Groups() {
+		groups[g.Name] = g.Warning
 	}
 	for _, name := range o.Groups {
-		if !slices.Contains(groups, name) {
+		if groups[name] == "" {
 			return nil, fault.New(fault.Invalid, "there is no group of system calls called %q", name).
-				WithHint("the groups are %s", strings.Join(groups, ", "))
+				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(groups)), ", "))
 		}
 	}
+	t := &Table{options: o, names: names, calls: make(map[string]Call, len(names))}
+	t.read(groups)
 	if o.Only != nil {
-		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero rule refuses
+		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero call is refused
 	}
-	t.calls[""] = Call{rule: rule{last: "ENOSYS"}}
+	t.calls[""] = Call{last: "ENOSYS"}
 	return t, nil
 }
 
-// add treats calls as their families say.
-func (t *Table) add(group string, families []family) {
-	for _, f := range families {
-		for _, c := range f.names {
-			r := f.rule
-			if before := t.calls[c].rule; r.more {
-				r.code, r.last = slices.Concat(r.code, before.code), before.last
+// read takes from calls.txt the sections that the options ask for.
+func (t *Table) read(groups map[string]string) {
+	var family []string
+	var section Call
+	var wanted bool
+	for line := range strings.Lines(callsFile) {
+		text, reason, _ := strings.Cut(line, "#")
+		switch words := strings.Fields(text); {
+		case len(words) == 0:
+		case line[0] == '[':
+			name := strings.Trim(words[0], "[]")
+			section = Call{Group: "base", last: words[1]}
+			if groups[name] != "" {
+				section.Group = name
 			}
-			t.calls[c] = Call{group, f.reason, r.limit, r.last == "permit" || r.limit != "", r}
+			wanted = section.Group == "base" || slices.Contains(t.options.Groups, name)
+			wanted = wanted && !(name == "without-loopback" && t.options.Loopback || name == "watched" && !t.options.Watched)
+		case wanted && line[0] == '\t':
+			for _, name := range family {
+				t.calls[name] = t.calls[name].with(strings.TrimSpace(text), t.options.Notify)
+			}
+		case wanted:
+			family, section.Reason = words, strings.TrimSpace(reason)
+			for _, name := range family {
+				before := t.calls[name]
+				section.before = &before
+				t.calls[name] = section
+			}
 		}
 	}
 }
@@ -86,31 +89,31 @@ type Group struct{ Name, Warning string }
 
 // Groups returns the groups, sorted by name.
 func Groups() (groups []Group) {
-	for _, s := range sections(false) {
-		if s.warning != "" {
-			groups = append(groups, Group{s.name, s.warning})
+	for line := range strings.Lines(callsFile) {
+		if head, warning, ok := strings.Cut(line, " # "); ok && line[0] == '[' {
+			groups = append(groups, Group{strings.Trim(strings.Fields(head)[0], "[]"), strings.TrimSpace(warning)})
 		}
 	}
 	return groups
 }
 
-// spans puts the rules in the order of their numbers. A number without a call
-// has that of the empty name, a call that no section names (a test sees to it
-// that there is none) the zero rule, which refuses. Neighbours without a
+// spans puts the calls in the order of their numbers. A number without a call
+// is treated as the empty name is, a call that no section names (a test sees to
+// it that there is none) as the zero call: refused. Neighbours without a
 // condition are put together.
 func (t *Table) spans() (all []span) {
-	var before rule
-	put := func(from int, r rule) {
-		if len(all) == 0 || len(r.code)+len(before.code) > 0 || r.last != before.last {
-			all = append(all, span{uint32(from), append(slices.Clip(r.code), answer(r.last, t.options.Notify))})
+	var before Call
+	put := func(from int, c Call) {
+		if len(all) == 0 || len(c.code)+len(before.code) > 0 || c.last != before.last {
+			all = append(all, span{uint32(from), append(slices.Clip(c.code), answer(c.last, t.options.Notify))})
 		}
-		before = r
+		before = c
 	}
 	for number, name := range append(slices.Clip(t.names), "") {
-		put(number, t.calls[name].rule)
+		put(number, t.calls[name])
 	}
 	if t.options.Arch == AMD64 {
-		put(x32, rule{})
+		put(x32, Call{})
 	}
 	return all
 }
