@@ -56,10 +56,7 @@ func (in *input) facts(app *App, o owner, c *grant.Input) error {
 		name, value, _ := strings.Cut(pair, "=")
 		c.Owner.Environment[name] = value
 	}
-	c.Owner.Groups = map[string]string{}
-	for _, g := range seccomp.Groups() {
-		c.Owner.Groups[g.Name] = g.Warning
-	}
+	c.Owner.Groups = seccomp.Groups()
 	files := c.Files
 	base := o.cwd
 	if c.Manifest != nil {

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -67,9 +68,9 @@ func (r *Refusals) loosen() {
 		with.Loopback = true
 		try("loopback: true", with)
 	}
-	for _, g := range seccomp.Groups() {
+	for _, g := range slices.Sorted(maps.Keys(seccomp.Groups())) {
 		with := r.options
-		with.Groups = append(slices.Clone(with.Groups), g.Name)
-		try("syscalls: ["+g.Name+"]", with)
+		with.Groups = append(slices.Clone(with.Groups), g)
+		try("syscalls: ["+g+"]", with)
 	}
 }

@@ -1,6 +1,9 @@
 package explain
 
 import (
+	"maps"
+	"slices"
+
 	"nacre"
 	"nacre/seccomp"
 )
@@ -23,13 +26,13 @@ func Syscall(o seccomp.Options, name string) (nacre.Decision, error) {
 		d.Effect = nacre.Allow
 		return d, nil
 	}
-	for _, g := range seccomp.Groups() {
-		with, err := seccomp.NewTable(seccomp.Options{Arch: o.Arch, Groups: []string{g.Name}})
+	for _, g := range slices.Sorted(maps.Keys(seccomp.Groups())) {
+		with, err := seccomp.NewTable(seccomp.Options{Arch: o.Arch, Groups: []string{g}})
 		if err != nil {
 			return d, err
 		}
-		if c, _ := with.Call(name); c.Group == g.Name {
-			d.Remedy = "syscalls: [" + g.Name + "]"
+		if c, _ := with.Call(name); c.Group == g {
+			d.Remedy = "syscalls: [" + g + "]"
 			break
 		}
 	}

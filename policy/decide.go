@@ -32,16 +32,28 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 // Refused completes d where the place is reserved or its name blocked,
 // whatever the roots say.
 func (a *Authority) Refused(d nacre.Decision, path string, access nacre.Access) (nacre.Decision, bool) {
-	why, rule, origin := a.never(path, access), "reserved", nacre.Origin{File: nacre.OriginBuiltIn}
-	if why == "" {
-		pattern, blocked := a.blocked.Match(path)
-		if !blocked {
-			return d, false
-		}
-		why, rule, origin = "the name is blocked wherever it is", "blocked."+pattern, a.origins[pattern]
+	d.Effect, d.Rule, d.Origin = nacre.Deny, "reserved", nacre.Origin{File: nacre.OriginBuiltIn}
+	if place, ok := At(reserved, path); ok {
+		d.Reason = place + " can never be granted"
+		return d, true
 	}
-	d.Effect, d.Rule, d.Reason, d.Origin = nacre.Deny, rule, why, origin
-	return d, true
+	for _, p := range a.owner.Policies {
+		if Within(path, p) {
+			d.Reason = "it holds the policy " + p + " itself; grant a narrower folder"
+			return d, true
+		}
+	}
+	for _, p := range a.owner.Own {
+		if Within(path, p) && access >= nacre.Write {
+			d.Reason = "it holds Nacre's own " + p + ", which no agent may change; grant a narrower folder"
+			return d, true
+		}
+	}
+	pattern, blocked := a.blocked.Match(path)
+	if blocked {
+		d.Rule, d.Reason, d.Origin = "blocked."+pattern, "the name is blocked wherever it is", a.origins[pattern]
+	}
+	return d, blocked
 }
 
 // best is the narrowest root around the path, if its access suffices and no
@@ -63,24 +75,6 @@ func (f *FileRules) best(path string, access nacre.Access) rule {
 		return rule{reason: fmt.Sprintf(": %s is at most %s (%s)", around.Path, around.Access, around.Origin)}
 	}
 	return found
-}
-
-// never is why a place can be granted by nobody; empty where it can be.
-func (a *Authority) never(path string, access nacre.Access) string {
-	if place, ok := At(reserved, path); ok {
-		return place + " can never be granted"
-	}
-	for _, p := range a.owner.Policies {
-		if Within(path, p) {
-			return "it holds the policy " + p + " itself; grant a narrower folder"
-		}
-	}
-	for _, p := range a.owner.Own {
-		if Within(path, p) && access >= nacre.Write {
-			return "it holds Nacre's own " + p + ", which no agent may change; grant a narrower folder"
-		}
-	}
-	return ""
 }
 
 // Named decides about one entry of whatever is a list. Where it allows, the

@@ -3,6 +3,7 @@ package seccomp
 import (
 	"bufio"
 	"os"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -202,12 +203,7 @@ func TestNumbersOutsideTheTable(t *testing.T) {
 	}
 }
 
-func groupNames() (names []string) {
-	for _, g := range Groups() {
-		names = append(names, g.Name)
-	}
-	return names
-}
+func groupNames() []string { return slices.Sorted(maps.Keys(Groups())) }
 
 func TestWithoutLoopbackThereIsNoInternetSocket(t *testing.T) {
 	tb := table(t, Options{Arch: AMD64, Groups: groupNames()})

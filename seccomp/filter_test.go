@@ -16,13 +16,13 @@ import (
 // every is all the options there are: the tests below leave none out.
 func every() []Options {
 	var all []Options
-	groups := Groups()
+	groups := groupNames()
 	for _, arch := range []Arch{AMD64, ARM64} {
 		for bits := range 4 << len(groups) {
 			o := Options{Arch: arch, Loopback: bits&1 != 0, Notify: bits&2 != 0}
 			for i, g := range groups {
 				if bits&(4<<i) != 0 {
-					o.Groups = append(o.Groups, g.Name)
+					o.Groups = append(o.Groups, g)
 				}
 			}
 			all = append(all, o)
@@ -187,39 +187,39 @@ func TestEveryCallIsClassed(t *testing.T) {
 // each say what they loosen.
 func TestGroupsAddToTheBase(t *testing.T) {
 	owner := map[string]string{}
-	for _, g := range Groups() {
-		if g.Warning == "" {
-			t.Errorf("%s has no warning", g.Name)
+	for group, warning := range Groups() {
+		if warning == "" {
+			t.Errorf("%s has no warning", group)
 		}
-		for _, e := range families(g.Name) {
+		for _, e := range families(group) {
 			for _, name := range e.names {
 				if owner[name] != "" {
-					t.Errorf("%s is in %s and in %s", name, owner[name], g.Name)
+					t.Errorf("%s is in %s and in %s", name, owner[name], group)
 				}
-				owner[name] = g.Name
+				owner[name] = group
 			}
 		}
 		for _, arch := range []Arch{AMD64, ARM64} {
-			without, with := table(t, Options{Arch: arch, Loopback: true}), table(t, Options{Arch: arch, Loopback: true, Groups: []string{g.Name}})
+			without, with := table(t, Options{Arch: arch, Loopback: true}), table(t, Options{Arch: arch, Loopback: true, Groups: []string{group}})
 			loosened := map[string]bool{}
 			for _, n := range with.numbers {
 				for _, v := range append(interesting(with), interesting(without)...) {
 					args := [6]uint64{v, v, v, v, v, v}
 					before, after := without.Judge(n.number, args), with.Judge(n.number, args)
 					if before.Permit && !after.Permit {
-						t.Fatalf("%s refuses %s %#x, which the base permits", g.Name, n.name, v)
+						t.Fatalf("%s refuses %s %#x, which the base permits", group, n.name, v)
 					}
 					if before != after {
 						loosened[n.name] = true
-						if owner[n.name] != g.Name {
-							t.Fatalf("%s changes %s, which it does not name", g.Name, n.name)
+						if owner[n.name] != group {
+							t.Fatalf("%s changes %s, which it does not name", group, n.name)
 						}
 					}
 				}
 			}
 			for name := range owner {
-				if owner[name] == g.Name && !loosened[name] {
-					t.Errorf("%s names %s and does not loosen it", g.Name, name)
+				if owner[name] == group && !loosened[name] {
+					t.Errorf("%s names %s and does not loosen it", group, name)
 				}
 			}
 		}

@@ -32,10 +32,7 @@ func NewTable(o Options) (*Table, error) {
 		return nil, fault.New(fault.Unsupported, "there is no system call table for the architecture %q", string(o.Arch)).
 			WithHint("run on %s or %s", AMD64, ARM64)
 	}
-	groups := map[string]string{}
-	for _, g := range Groups() {
-		groups[g.Name] = g.Warning
-	}
+	groups := Groups()
 	for _, name := range o.Groups {
 		if groups[name] == "" {
 			return nil, fault.New(fault.Invalid, "there is no group of system calls called %q", name).
@@ -83,15 +80,13 @@ func (t *Table) read(groups map[string]string) {
 	}
 }
 
-// Group is a named set of calls that a plan may add to the base list: the
-// section of calls.txt with its name. Warning says what it loosens.
-type Group struct{ Name, Warning string }
-
-// Groups returns the groups, sorted by name.
-func Groups() (groups []Group) {
+// Groups are the named sets of calls that a plan may add to the base list, the
+// sections of calls.txt with their names, and what each loosens.
+func Groups() map[string]string {
+	groups := map[string]string{}
 	for line := range strings.Lines(callsFile) {
 		if head, warning, ok := strings.Cut(line, " # "); ok && line[0] == '[' {
-			groups = append(groups, Group{strings.Trim(strings.Fields(head)[0], "[]"), strings.TrimSpace(warning)})
+			groups[strings.Trim(strings.Fields(head)[0], "[]")] = strings.TrimSpace(warning)
 		}
 	}
 	return groups
