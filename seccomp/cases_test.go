@@ -2,8 +2,8 @@ package seccomp
 
 import (
 	"bufio"
-	"os"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"

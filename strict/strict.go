@@ -83,17 +83,17 @@ func (d *decoder) parse(data []byte) (*yaml.Node, error) {
 	var doc, second yaml.Node
 	parser := yaml.NewDecoder(bytes.NewReader(data))
 	err := parser.Decode(&doc)
-	if errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" && doc.Content[0].Value == "" {
-		return nil, d.at(1, 1, "the file is empty: expected keys and values")
-	}
+	empty := errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" && doc.Content[0].Value == ""
 	if err == nil {
 		err = parser.Decode(&second)
-		if errors.Is(err, io.EOF) {
-			return doc.Content[0], nil
-		}
-		if err == nil {
-			return nil, d.at(second.Line, second.Column, "expected the end of the file, found a second document")
-		}
+	}
+	switch {
+	case empty:
+		return nil, d.at(1, 1, "the file is empty: expected keys and values")
+	case err == nil:
+		return nil, d.at(second.Line, second.Column, "expected the end of the file, found a second document")
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
 	}
 	m := lineIn.FindStringSubmatch(err.Error())
 	line, _ := strconv.Atoi(m[1]) // no number: the whole file
