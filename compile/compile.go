@@ -63,9 +63,7 @@ type compiler struct {
 
 // Compile makes the plan, or says everything that the policy does not allow.
 func Compile(in Input) (nacre.Plan, error) {
-	if in.Manifest == nil {
-		in.Manifest = &manifest.Manifest{} // whose name is refused
-	}
+	in.Manifest = cmp.Or(in.Manifest, &manifest.Manifest{}) // whose name is refused
 	auth, err := Authority(in)
 	if err != nil {
 		return nacre.Plan{}, err
@@ -176,9 +174,6 @@ func (c *compiler) image() {
 		}
 		image.Reference = strings.TrimPrefix(strings.TrimPrefix(form+":"+place, "directory:"), "oci:")
 	}
-	if asked.Value == "" {
-		asked.Origin = d.Origin
-	}
-	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", asked.Origin)
+	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", cmp.Or(asked.Origin, d.Origin))
 	c.plan.Image = image
 }

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -32,11 +33,11 @@ func (c *compiler) environment() {
 	maps.Copy(asked, c.Manifest.Environment)
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		v := asked[name]
+		value, has := c.Owner.Environment[name]
 		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
 		if v.From == "owner" {
 			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
-			var has bool
-			if v.Value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
+			if v.Value = value; !has && d.Effect == nacre.Allow {
 				continue // the owner has none
 			}
 		}
@@ -115,15 +116,13 @@ func summary(subject string, detail map[string]string) string {
 
 func (c *compiler) limits() {
 	var granted manifest.Limits
-	declared := c.Manifest.Limits.Each()
+	all := c.Manifest.Limits.Each()
 	for i, limit := range granted.Each() {
-		asked := *declared[i].Amount
+		asked := all[i]
 		d, most := c.auth.Limit(i, asked.N)
-		limit.N = asked.N
-		if asked.N == 0 {
-			limit.N, asked.Origin.File = min(limit.Default, most), nacre.OriginBuiltIn
-		}
-		if g, ok := c.grant(d, nil, limit.Name+" "+limit.Format(limit.N), "", asked.Origin); ok {
+		limit.N = cmp.Or(asked.N, min(limit.Default, most))
+		declared := cmp.Or(asked.Origin, nacre.Origin{File: nacre.OriginBuiltIn})
+		if g, ok := c.grant(d, nil, limit.Name+" "+limit.Format(limit.N), "", declared); ok {
 			c.plan.LimitGrants = append(c.plan.LimitGrants, g)
 		}
 	}

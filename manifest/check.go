@@ -50,9 +50,7 @@ func CheckVariable(name string, v Variable) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (f *File) Check() error {
-	if f.Access == nacre.NoAccess {
-		f.Access = nacre.Read
-	}
+	f.Access = cmp.Or(f.Access, nacre.Read)
 	switch {
 	case f.Access == nacre.Stage:
 		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write")

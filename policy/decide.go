@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -121,11 +122,9 @@ func (a *Authority) Limit(place int, amount int64) (nacre.Decision, int64) {
 	d, most := nacre.Decision{Capability: nacre.CapLimits}, int64(0)
 	for _, l := range a.layers {
 		limit := l.rules.Limits.Each()[place]
-		if limit.N == 0 {
-			limit.Amount = &manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-		}
-		if most == 0 || limit.N < most {
-			most, d.Subject, d.Origin = limit.N, limit.Name+" "+limit.Format(amount), limit.Origin
+		stated := cmp.Or(*limit.Amount, manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}})
+		if most == 0 || stated.N < most {
+			most, d.Subject, d.Origin = stated.N, limit.Name+" "+limit.Format(amount), stated.Origin
 			d.Rule, d.Reason = l.name+".limits."+limit.Name, "the most is "+limit.Format(most)
 		}
 	}
