@@ -22,6 +22,17 @@ func (f Filter) Bytes() []byte {
 	return b
 }
 
+// Silent is the same filter without reports: it answers with the same errno.
+func (f Filter) Silent() Filter {
+	silent := slices.Clone(f)
+	for i, op := range silent {
+		if op.Code == unix.BPF_RET && op.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
+			silent[i].K = unix.SECCOMP_RET_ERRNO | op.K&unix.SECCOMP_RET_DATA
+		}
+	}
+	return silent
+}
+
 // Offsets in the kernel's struct seccomp_data.
 const (
 	offsetNumber = 0
