@@ -25,7 +25,7 @@ type Gateway interface {
 	// Network is what init sets up.
 	Network() *blueprint.Network
 	// Furnish is what programs inside must know.
-	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
+	Furnish(context.Context) ([]blueprint.Entry, []nacre.Variable, error)
 	// Serve takes what was opened inside, and returns once it answers there.
 	Serve([]*os.File) error
 	// Close ends it.
@@ -68,14 +68,14 @@ func (b *box) report(ctx context.Context, e nacre.Event) error {
 
 // furnish tells the sandbox of its gateway, in place of what it would have seen
 // of the host, and charges the gateway to it.
-func (b *box) furnish(context.Context) error {
+func (b *box) furnish(ctx context.Context) error {
 	if b.gateway == nil {
 		return nil
 	}
 	if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
 		return err
 	}
-	files, variables, err := b.gateway.Furnish()
+	files, variables, err := b.gateway.Furnish(ctx)
 	if err != nil {
 		return err
 	}

@@ -340,14 +340,16 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
+func (g *link) Furnish(ctx context.Context) ([]blueprint.Entry, []nacre.Variable, error) {
 	select {
 	case hello := <-g.hello:
-		if err := g.settleSkills(); err != nil {
+		if err := g.settleSkills(ctx); err != nil {
 			return nil, nil, err
 		}
 		files, list, err := furnish(hello, g.outside)
 		return files, append(list, g.revealed...), err
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
 	case <-g.gone:
 	case <-time.After(patience):
 	}
