@@ -110,7 +110,8 @@ func arrive(socket int) {
 	}
 }
 
-// converse sends messages to the kernel and hears that each was obeyed.
+// converse sends messages to the kernel and hears that each was obeyed: those that it is
+// to say so of are numbered from 1.
 func converse(l blueprint.Netlink) (int, error) {
 	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, l.Protocol)
@@ -119,12 +120,9 @@ func converse(l blueprint.Netlink) (int, error) {
 	}
 	answer := make([]byte, 64<<10)
 	for acks := 0; err == nil && acks < l.Acks; {
-		var n int
-		if n, _, err = unix.Recvfrom(fd, answer, 0); err != nil {
-			break
-		}
-		messages, parsed := syscall.ParseNetlinkMessage(answer[:n])
-		err = parsed
+		n, _, received := unix.Recvfrom(fd, answer, 0)
+		messages, parsed := syscall.ParseNetlinkMessage(answer[:max(n, 0)])
+		err = errors.Join(received, parsed)
 		for _, m := range messages {
 			if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
 				continue
@@ -133,7 +131,9 @@ func converse(l blueprint.Netlink) (int, error) {
 			if code := int32(m.Data[0]) | int32(m.Data[1])<<8 | int32(m.Data[2])<<16 | int32(m.Data[3])<<24; code != 0 {
 				return fd, syscall.Errno(-code)
 			}
-			acks++
+			if acks++; m.Header.Seq != uint32(acks) {
+				return fd, unix.EBADMSG
+			}
 		}
 	}
 	return fd, err
