@@ -181,7 +181,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		closeAll(g.accounts)
 		_ = closeSkills(g.skills)
-		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+		return nil, unstarted(l.Program, err)
 	}
 	go g.serve()
 	if l.Opened != nil {
