@@ -32,7 +32,7 @@ writes no files for it, runs nothing, and starts no tool servers.`,
   nacre acp --with command --files ~/project:write -- my-acp-agent --stdio`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	o.flags(cmd)
+	o.flags(app, cmd)
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
