@@ -1,4 +1,4 @@
-package build
+package capture
 
 import (
 	"encoding/binary"
@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"nacre/sandbox/blueprint"
 )
 
 // TestAcknowledged: each message is acknowledged by its number and in its turn, or the
@@ -27,7 +25,7 @@ func TestAcknowledged(t *testing.T) {
 		"refused":          {[]message{{nothing, acknowledge, 1}, {refused, acknowledge, 2}}, unix.EOPNOTSUPP},
 		"refused, unasked": {[]message{{nothing, acknowledge, 1}, {refused, silent, 0}}, unix.EOPNOTSUPP},
 	} {
-		l := blueprint.Netlink{Protocol: unix.NETLINK_ROUTE, Acks: 2}
+		l := Talk{Protocol: unix.NETLINK_ROUTE, Acks: 2}
 		for _, m := range c.said {
 			b := binary.NativeEndian.AppendUint32(nil, unix.SizeofNlMsghdr+4)
 			b = binary.NativeEndian.AppendUint16(b, uint16(m.kind))
@@ -35,7 +33,11 @@ func TestAcknowledged(t *testing.T) {
 			b = binary.NativeEndian.AppendUint32(b, uint32(m.number))
 			l.Messages = append(l.Messages, append(b, make([]byte, 8)...)...)
 		}
-		fd, err := converse(l)
+		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, l.Protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = l.hold(fd)
 		unix.Close(fd)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, expected %v", name, err, c.want)
