@@ -70,7 +70,7 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	}
 	defer held.Close()
 	o.app.warn(p.Warnings)
-	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true}
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true, keeping: o.with.kept != ""}
 	now.start(c, p)
 	return converse(ctx, s, folders)
 }
