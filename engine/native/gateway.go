@@ -24,7 +24,7 @@ type Gateway interface {
 	// Sockets are opened inside.
 	Sockets() []blueprint.Socket
 	// Furnish is what programs inside must know, where the plan says nothing else.
-	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
+	Furnish(context.Context) ([]blueprint.Entry, []nacre.Variable, error)
 	// Serve takes the descriptors that were opened inside, has all that is sent there
 	// lead to them, and returns once it answers, with what came of trying.
 	Serve([]int) ([]nacre.Expectation, error)
@@ -66,14 +66,14 @@ func (b *box) report(ctx context.Context, e nacre.Event) error {
 
 // furnish tells the sandbox of its gateway, in place of what it would have seen
 // of the host, and charges the gateway to it.
-func (b *box) furnish(context.Context) error {
+func (b *box) furnish(ctx context.Context) error {
 	if b.gateway == nil {
 		return nil
 	}
 	if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
 		return err
 	}
-	files, variables, err := b.gateway.Furnish()
+	files, variables, err := b.gateway.Furnish(ctx)
 	if err != nil {
 		return err
 	}

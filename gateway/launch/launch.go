@@ -182,7 +182,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		closeAll(g.accounts)
 		_ = closeSkills(g.skills)
-		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+		return nil, unstarted(l.Program, err)
 	}
 	go g.serve()
 	if l.Opened != nil {
@@ -341,14 +341,16 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
+func (g *link) Furnish(ctx context.Context) ([]blueprint.Entry, []nacre.Variable, error) {
 	select {
 	case hello := <-g.hello:
-		if err := g.settleSkills(); err != nil {
+		if err := g.settleSkills(ctx); err != nil {
 			return nil, nil, err
 		}
 		files, list, err := furnish(hello, g.outside)
 		return files, unsaid(g.said, append(list, g.revealed...)), err
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
 	case <-g.gone:
 	case <-time.After(patience):
 	}

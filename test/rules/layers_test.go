@@ -166,6 +166,7 @@ var places = map[string]place{
 	"test/programs":   {layer: beside},
 	"test/rules":      {layer: beside},
 	"test/run":        {layer: beside},
+	"test/types":      {layer: beside},
 	"test/vm":         {layer: beside},
 	"test/vm/guest":   {layer: beside},
 	"test/vm/job":     {layer: beside},
