@@ -26,8 +26,10 @@ type Mapping struct {
 
 // Order is all that a launch needs.
 type Order struct {
-	Init  string // path of nacre-init
-	Spec  blueprint.Spec
+	Init string // path of nacre-init
+	// Spec is asked for once the process has begun: what it says of a gateway takes
+	// that a while to tell.
+	Spec  func() (blueprint.Spec, error)
 	Files []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
 	Map   Mapping
 	// Born calls its argument so that what that starts is born into the sandbox's
@@ -60,10 +62,11 @@ var building = []uintptr{
 // group, and lets it build. It returns before the sandbox is built: the
 // messages on Control tell what follows.
 func Launch(o Order) (*Process, error) {
-	spec, err := specFile(o.Spec)
+	fd, err := unix.MemfdCreate("nacre-spec", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, err
 	}
+	spec := os.NewFile(uintptr(fd), "nacre-spec")
 	defer spec.Close()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -78,7 +81,7 @@ func Launch(o Order) (*Process, error) {
 	})
 	if err == nil {
 		p.PID = p.handle.PID
-		err = p.admit(o)
+		err = p.admit(o, spec)
 	}
 	if err != nil {
 		_ = p.End()
@@ -137,38 +140,35 @@ func launchFault(err error) error {
 // first.
 const OOMScore = 500
 
-// admit gives the new process its identity and group, and its cue.
-func (p *Process) admit(o Order) error {
+// admit gives the new process its identity, its blueprint and its cue.
+func (p *Process) admit(o Order, spec *os.File) error {
 	if err := o.Map.apply(p.PID); err != nil {
 		return err
 	}
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
+	s, err := o.Spec()
+	if err == nil {
+		err = seal(spec, s)
+	}
+	if err != nil {
+		return err
+	}
 	return blueprint.Send(p.Control, blueprint.Message{Kind: blueprint.Build})
 }
 
-// specFile puts the spec into a sealed memory file.
-func specFile(s blueprint.Spec) (*os.File, error) {
+// seal puts the spec into a memory file, for good.
+func seal(f *os.File, s blueprint.Spec) error {
 	b, err := s.Encode()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = f.Write(b)
 	}
-	fd, err := unix.MemfdCreate("nacre-spec", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "nacre-spec")
-	_, err = f.Write(b)
 	if err == nil {
 		seals := unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return err
 }
 
 // apply writes the id maps of a process (user_namespaces(7)).

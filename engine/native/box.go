@@ -88,7 +88,7 @@ func (b *box) limit(ctx context.Context) (err error) {
 
 // launch starts init in its namespaces.
 func (b *box) launch(context.Context) (err error) {
-	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Born: b.group.Born}); err != nil {
+	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: b.furnished, Files: b.files, Map: b.mapping, Born: b.group.Born}); err != nil {
 		return err
 	}
 	if b.group == nil {

@@ -20,8 +20,8 @@ import (
 // is one that there never is.
 type lacking struct{ native.Gateways }
 
-func (l lacking) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
-	g, err := l.Gateways.Open(p, uid, report)
+func (l lacking) Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
+	g, err := l.Gateways.Open(p, uid, born, report)
 	return without{g}, err
 }
 

@@ -133,8 +133,8 @@ type link struct {
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
-// to become.
-func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
+// to become, born into a control group.
+func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
 	ipv6 := hasIPv6()
 	network, err := capture.Network(ipv6)
 	if err != nil {
@@ -178,7 +178,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if g.skills, err = l.skills(&config); err != nil {
 		return nil, errors.Join(err, closeSkills(g.skills))
 	}
-	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+	if err := g.start(born, l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
 		closeAll(g.accounts)
 		_ = closeSkills(g.skills)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
@@ -210,7 +210,7 @@ func hasIPv6() bool {
 // serving is the word by which the supervisor starts a gateway; no person does.
 const serving = "serve"
 
-func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
+func (g *link) start(born func(func(v2 int) error) error, program string, o lockdown.Options, config wire.Config) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -239,9 +239,16 @@ func (g *link) start(program string, o lockdown.Options, config wire.Config) err
 		files = append(files, s.Stream)
 		defer s.Stream.Close() // it is the gateway's alone
 	}
-	g.process, err = lockdown.Start(program, args, files, o)
+	err = born(func(v2 int) (err error) {
+		o.Group = v2
+		g.process, err = lockdown.Start(program, args, files, o)
+		return err
+	})
 	if err != nil {
 		w.Close()
+		if g.process != nil { // started, but its starter is in the wrong group
+			err = errors.Join(err, g.process.Kill(), g.process.Wait())
+		}
 		return err
 	}
 	go func() {
@@ -325,9 +332,6 @@ func kindOf(kind string) string {
 	}
 	return "other"
 }
-
-// PID is the gateway's process id.
-func (g *link) PID() int { return g.process.PID }
 
 // Network is what has to be set up inside.
 func (g *link) Network() *blueprint.Network { return g.network }

@@ -30,8 +30,8 @@ func Main(stage2 []string) {
 	b := builder{stage2: stage2}
 	for _, layer := range []step{
 		{"descriptors", b.descriptors},
-		{"blueprint", b.read},
 		{"supervisor", b.await},
+		{"blueprint", b.read}, // which is there by now
 		{"identity", b.identity},
 		{"namespaces", b.namespaces},
 		{"mounts", b.collect},
@@ -120,8 +120,8 @@ func (b *builder) read() error {
 	return err
 }
 
-// await waits until the supervisor has mapped our identity and put us
-// into our control group. It also notices a supervisor that died before
+// await waits until the supervisor has mapped our identity and written our
+// blueprint. It also notices a supervisor that died before
 // PR_SET_PDEATHSIG could tell.
 func (b *builder) await() error {
 	m, _, err := blueprint.Receive(blueprint.ControlFD)

@@ -125,14 +125,6 @@ func enable(dir string) error {
 // started after New, since only what is in the scope can be moved about in it.
 func (g *Group) AddAgent(pid int) error { return g.add(agent, pid) }
 
-// AddSupervisor moves another of Nacre's own processes for this sandbox.
-func (g *Group) AddSupervisor(pid int) error {
-	if g == nil {
-		return nil
-	}
-	return g.add(supervisor, pid)
-}
-
 func (g *Group) add(leaf string, pid int) error {
 	if pid <= 0 {
 		return fault.New(fault.Internal, "%d is not a process", pid)

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"runtime"
 	"syscall"
@@ -21,6 +22,19 @@ import (
 // leaf meanwhile, and start must stay on that thread; v2 is a descriptor of the
 // group for clone3's CLONE_INTO_CGROUP, -1 where there is none.
 func (g *Group) Born(start func(v2 int) error) error {
+	err := g.bear(agent, start)
+	if g != nil {
+		g.born = true
+		go func() { _ = g.settled() }() // while what was started builds the sandbox
+	}
+	return err
+}
+
+// Beside does the same for another of Nacre's own processes for this sandbox. It
+// comes before Born, while this process is where it was.
+func (g *Group) Beside(start func(v2 int) error) error { return g.bear(supervisor, start) }
+
+func (g *Group) bear(leaf string, start func(v2 int) error) error {
 	if g == nil {
 		return start(-1)
 	}
@@ -28,7 +42,7 @@ func (g *Group) Born(start func(v2 int) error) error {
 	defer runtime.UnlockOSThread()
 	v2 := -1
 	if g.layout.Mode == V2 {
-		fd, err := unix.Open(g.dir(tree2, agent), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(g.dir(tree2, leaf), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
@@ -36,17 +50,17 @@ func (g *Group) Born(start func(v2 int) error) error {
 		v2 = fd
 	}
 	var err error
-	for tree := range g.v1(false) {
-		err = errors.Join(err, enter(g.dir(tree, agent), syscall.RawSyscall))
+	homes := g.v1(leaf == supervisor)
+	maps.DeleteFunc(homes, func(tree, _ string) bool { return leaf == supervisor && !shared(tree) })
+	for tree := range homes {
+		err = errors.Join(err, enter(g.dir(tree, leaf), syscall.RawSyscall))
 	}
 	if err == nil {
 		err = start(v2)
 	}
-	for _, home := range g.v1(false) {
+	for _, home := range homes {
 		err = errors.Join(err, enter(home, syscall.RawSyscall))
 	}
-	g.born = true
-	go func() { _ = g.settled() }() // while what was started builds the sandbox
 	return err
 }
 
