@@ -31,11 +31,11 @@ var bundles = []string{Bundle, "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundl
 var variables = []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "CODEX_CA_CERTIFICATE",
 	"PIP_CERT", "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "DENO_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NPM_CONFIG_CAFILE"}
 
-// passedOn are the certificates of the Internet, where a plan has TLS passed on
-// unread; elsewhere nobody inside meets them.
-func passedOn(p nacre.Plan, authorities []byte) []byte {
+// passedOn are the certificates of the Internet and further ones, where a plan has TLS
+// passed on unread; elsewhere nobody inside meets them.
+func passedOn(p nacre.Plan, more []byte) []byte {
 	if slices.ContainsFunc(p.Network, unread) {
-		return authorities
+		return authorities(more)
 	}
 	return nil
 }

@@ -135,24 +135,17 @@ type link struct {
 // Open starts the gateway of a plan, as a user of its own where there is a uid
 // to become, born into a control group.
 func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
-	ipv6 := hasIPv6()
-	network, err := capture.Network(ipv6)
-	if err != nil {
-		return nil, err
-	}
 	if l.Program == "" {
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
-	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, IPv6: hasIPv6(), Proxy: l.Proxy}
 	if l.Learn {
 		config.Rules, config.Learn = egress.Rules{}, true
 		if l.Ask != nil {
 			config.Ask = l.Patience
 		}
 	}
-	if len(config.Resolvers) == 0 {
-		config.Resolvers = resolvers()
-	}
+	var err error
 	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
 		return nil, err
 	}
@@ -168,8 +161,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 	if err != nil {
 		return nil, err
 	}
-	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, revealed: slices.Concat(revealed, told, where), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
@@ -178,16 +170,33 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 	if g.skills, err = l.skills(&config); err != nil {
 		return nil, errors.Join(err, closeSkills(g.skills))
 	}
-	if err := g.start(born, l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+	pipe, err := g.start(born, l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)})
+	if err != nil {
 		closeAll(g.accounts)
 		_ = closeSkills(g.skills)
 		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
 	}
 	go g.serve()
+	go l.configure(config, pipe)
+	g.outside = passedOn(p, l.Authorities)
+	if g.network, err = capture.Network(config.IPv6); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
 	if l.Opened != nil {
 		l.Opened(g)
 	}
 	return g, nil
+}
+
+// configure tells a gateway the rest of what it has to know, while that begins.
+func (l *Launcher) configure(config wire.Config, pipe *os.File) {
+	defer pipe.Close()
+	defer config.Zero()
+	config.Own, config.Authorities = own(), authorities(l.Authorities)
+	if config.Resolvers = l.Resolvers; len(config.Resolvers) == 0 {
+		config.Resolvers = resolvers()
+	}
+	_ = config.Write(pipe) // where it fails, the gateway refuses what it reads
 }
 
 // own are the addresses of this machine.
@@ -210,24 +219,25 @@ func hasIPv6() bool {
 // serving is the word by which the supervisor starts a gateway; no person does.
 const serving = "serve"
 
-func (g *link) start(born func(func(v2 int) error) error, program string, o lockdown.Options, config wire.Config) error {
+// start starts the process, and returns the pipe on which it hears its configuration.
+func (g *link) start(born func(func(v2 int) error) error, program string, o lockdown.Options) (*os.File, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
 	if g.control, err = wire.NewConn(os.NewFile(uintptr(pair[0]), "control")); err != nil {
-		return err
+		return nil, err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer null.Close()
 	args := []string{"nacre-gateway", serving}
@@ -249,14 +259,9 @@ func (g *link) start(born func(func(v2 int) error) error, program string, o lock
 		if g.process != nil { // started, but its starter is in the wrong group
 			err = errors.Join(err, g.process.Kill(), g.process.Wait())
 		}
-		return err
+		return nil, err
 	}
-	go func() {
-		_ = config.Write(w) // where it fails, the gateway refuses what it reads
-		w.Close()
-		config.Zero()
-	}()
-	return nil
+	return w, nil
 }
 
 // serve hears the gateway until it is gone.

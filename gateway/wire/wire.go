@@ -252,6 +252,16 @@ func (c *Conn) Send(m Message, files ...*os.File) error {
 	return err
 }
 
+// Greet sends the gateway's first message, for which the others are waiting: only what
+// it is made of is looked at before, of all that a Message can hold.
+func (c *Conn) Greet(h Hello) error {
+	b, err := json.Marshal(struct{ Hello Hello }{h})
+	if err == nil {
+		_, err = c.socket.Write(b)
+	}
+	return err
+}
+
 // Receive reads a message. The other side may be hostile: sizes and keys are
 // bounded and checked.
 func (c *Conn) Receive() (Message, []*os.File, error) {
