@@ -73,7 +73,7 @@ func Main(control *wire.Conn, confine func() error, configured func() (wire.Conf
 	go func() {
 		var err error
 		if k, err = newKeys(); err == nil {
-			err = control.Greet(wire.Hello{Root: k.signer.root(), SSH: k.porter.known})
+			err = control.Send(wire.Message{Hello: &wire.Hello{Root: k.signer.root(), SSH: k.porter.known}})
 		}
 		greeted <- err
 	}()
