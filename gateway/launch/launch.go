@@ -192,7 +192,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 func (l *Launcher) configure(config wire.Config, pipe *os.File) {
 	defer pipe.Close()
 	defer config.Zero()
-	config.Own, config.Authorities = own(), authorities(l.Authorities)
+	config.Own, config.Authorities = own(), l.Authorities
 	if config.Resolvers = l.Resolvers; len(config.Resolvers) == 0 {
 		config.Resolvers = resolvers()
 	}
@@ -240,11 +240,16 @@ func (g *link) start(born func(func(v2 int) error) error, program string, o lock
 		return nil, err
 	}
 	defer null.Close()
+	system := certificates()
+	if system == nil {
+		system = null
+	}
+	defer system.Close()
 	args := []string{"nacre-gateway", serving}
 	if o.NoLandlock {
 		args = append(args, string(nacre.TierNoLandlock))
 	}
-	files := []*os.File{null, null, os.Stderr, theirs, r}
+	files := []*os.File{null, null, os.Stderr, theirs, r, system}
 	for _, s := range g.skills {
 		files = append(files, s.Stream)
 		defer s.Stream.Close() // it is the gateway's alone

@@ -5,6 +5,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/netip"
 	"strconv"
@@ -19,7 +20,8 @@ import (
 const (
 	ControlFD = 3 // sequenced-packet socket to the supervisor
 	ConfigFD  = 4 // pipe with the Config, read to its end
-	StreamFD  = 5 // the first of the tool servers' that speak in lines
+	SystemFD  = 5 // the system's certificates
+	StreamFD  = 6 // the first of the tool servers' that speak in lines
 )
 
 // Config is all that a gateway knows. The zero value reaches nothing.
@@ -32,7 +34,8 @@ type Config struct {
 	Tools       []ToolServer
 	Proxy       string        // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte        // user:password
-	Authorities []byte        `json:"-"` // PEM: whom to trust outside
+	Authorities []byte        // PEM: whom to trust outside, besides the system's
+	System      io.Reader     `json:"-"` // likewise the system's, which many need not read; nil: none
 	Own         []netip.Addr  // addresses of this machine
 	IPv6        bool          // listeners for it follow
 	Learn       bool          // names are answered and requests are heard, to record and to refuse them
@@ -109,17 +112,13 @@ func (c *Config) Zero() {
 	clear(c.ProxyLogin)
 }
 
-// Write writes a configuration: one JSON object, and behind it the authorities as they
-// are, which are by far the most of it.
+// Write writes a configuration.
 func (c *Config) Write(to io.Writer) error {
 	b, err := json.Marshal(c)
 	if err == nil {
 		_, err = to.Write(b)
 	}
 	clear(b)
-	if err == nil {
-		_, err = to.Write(c.Authorities)
-	}
 	return err
 }
 
@@ -127,8 +126,8 @@ func (c *Config) Write(to io.Writer) error {
 func ReadConfig(from io.Reader) (c Config, err error) {
 	d := json.NewDecoder(from)
 	d.DisallowUnknownFields()
-	if err = d.Decode(&c); err == nil {
-		c.Authorities, err = io.ReadAll(io.MultiReader(d.Buffered(), from))
+	if err = d.Decode(&c); err == nil && d.More() {
+		err = errors.New("more than one configuration")
 	}
 	return c, err
 }
