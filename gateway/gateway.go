@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,9 @@ func Main(control *wire.Conn, confine func() error, configured func() (wire.Conf
 	if err := <-greeted; err != nil {
 		return err
 	}
+	// Those who talk with each other through the gateway want processors too, and most
+	// of what it does is too short to be worth waking another.
+	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	config, err := configured()
 	if err != nil {
 		return err
