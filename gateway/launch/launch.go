@@ -5,7 +5,6 @@ package launch
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/egress"
@@ -117,6 +114,8 @@ type link struct {
 	network  *blueprint.Network
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
+	begun    chan struct{}    // closed once it is started, or cannot be
+	failed   error            // that it cannot
 	hello    chan wire.Hello
 	ready    chan struct{}
 	gone     chan struct{}
@@ -161,23 +160,24 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 	if err != nil {
 		return nil, err
 	}
-	g := &link{report: report, ask: l.Ask, revealed: slices.Concat(revealed, told, where), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, revealed: slices.Concat(revealed, told, where), begun: make(chan struct{}), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
 	}
 	g.renewals = newRenewals(l.Keeper, config.Secrets)
-	if g.skills, err = l.skills(&config); err != nil {
-		return nil, errors.Join(err, closeSkills(g.skills))
-	}
-	pipe, err := g.start(born, l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)})
+	theirs, err := g.connect()
 	if err != nil {
 		closeAll(g.accounts)
-		_ = closeSkills(g.skills)
-		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+		return nil, err
 	}
-	go g.serve()
-	go l.configure(config, pipe)
+	if g.skills, err = l.skills(&config); err != nil {
+		theirs.Close()
+		closeAll(g.accounts)
+		return nil, errors.Join(err, g.control.Close(), closeSkills(g.skills))
+	}
+	o := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}
+	go l.begin(g, config, func() (*os.File, error) { return g.start(born, l.Program, theirs, o) })
 	g.outside = passedOn(p, l.Authorities)
 	if g.network, err = capture.Network(config.IPv6); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -186,87 +186,6 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 		l.Opened(g)
 	}
 	return g, nil
-}
-
-// configure tells a gateway the rest of what it has to know, while that begins.
-func (l *Launcher) configure(config wire.Config, pipe *os.File) {
-	defer pipe.Close()
-	defer config.Zero()
-	config.Own, config.Authorities = own(), l.Authorities
-	if config.Resolvers = l.Resolvers; len(config.Resolvers) == 0 {
-		config.Resolvers = resolvers()
-	}
-	_ = config.Write(pipe) // where it fails, the gateway refuses what it reads
-}
-
-// own are the addresses of this machine.
-func own() (list []netip.Addr) {
-	addresses, _ := net.InterfaceAddrs() // those that are not found are refused by class, or are public
-	for _, a := range addresses {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p.Addr().WithZone(""))
-		}
-	}
-	return list
-}
-
-// hasIPv6 tells whether new namespaces of this machine have it.
-func hasIPv6() bool {
-	_, err := os.Stat("/proc/net/if_inet6")
-	return err == nil
-}
-
-// serving is the word by which the supervisor starts a gateway; no person does.
-const serving = "serve"
-
-// start starts the process, and returns the pipe on which it hears its configuration.
-func (g *link) start(born func(func(v2 int) error) error, program string, o lockdown.Options) (*os.File, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	theirs := os.NewFile(uintptr(pair[1]), "control")
-	defer theirs.Close()
-	if g.control, err = wire.NewConn(os.NewFile(uintptr(pair[0]), "control")); err != nil {
-		return nil, err
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
-	system := certificates()
-	if system == nil {
-		system = null
-	}
-	defer system.Close()
-	args := []string{"nacre-gateway", serving}
-	if o.NoLandlock {
-		args = append(args, string(nacre.TierNoLandlock))
-	}
-	files := []*os.File{null, null, os.Stderr, theirs, r, system}
-	for _, s := range g.skills {
-		files = append(files, s.Stream)
-		defer s.Stream.Close() // it is the gateway's alone
-	}
-	err = born(func(v2 int) (err error) {
-		o.Group = v2
-		g.process, err = lockdown.Start(program, args, files, o)
-		return err
-	})
-	if err != nil {
-		w.Close()
-		if g.process != nil { // started, but its starter is in the wrong group
-			err = errors.Join(err, g.process.Kill(), g.process.Wait())
-		}
-		return nil, err
-	}
-	return w, nil
 }
 
 // serve hears the gateway until it is gone.
@@ -355,6 +274,9 @@ func (g *link) lost() error {
 
 // Furnish is what programs inside must know: files and variables.
 func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
+	if <-g.begun; g.failed != nil {
+		return nil, nil, g.failed
+	}
 	select {
 	case hello := <-g.hello:
 		if err := g.settleSkills(); err != nil {
@@ -398,6 +320,7 @@ func (g *link) Close() error {
 		return nil
 	}
 	close(g.closing)
+	<-g.begun
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
 	select {
 	case <-g.gone:

@@ -36,13 +36,14 @@ const (
 )
 
 // Group holds one sandbox's groups. It is not for use by several goroutines
-// while it is being made or destroyed. A nil Group is none, which limits
+// while it is being made or destroyed, but Beside may run beside Born. A nil Group is none, which limits
 // nothing: what is done with it does nothing.
 type Group struct {
 	state   State // names no folders that this Group has not made
 	layout  Layout
 	limits  nacre.Limits
 	settled func() error // moves this process, once
+	bearing sync.Mutex   // by one thread at a time
 	born    bool         // that has begun
 	left    func() error // moves it back, once
 	// Delegation is the time that systemd took to make the scope; zero

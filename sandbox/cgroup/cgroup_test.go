@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -481,7 +482,22 @@ func TestWhoIsWhere(t *testing.T) {
 			return nil
 		}
 	}
-	if err := errors.Join(g.Beside(into(&beside)), g.Born(into(&c))); err != nil {
+	if err := g.Beside(into(&beside)); err != nil {
+		t.Fatal(err)
+	}
+	another, err := exec.LookPath("true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := make(chan error)
+	go func() { // before, while, or after: whoever starts it ends where all threads are
+		other <- g.Beside(func(v2 int) error {
+			c := exec.Command(another)
+			c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: v2 >= 0, CgroupFD: v2}
+			return c.Run()
+		})
+	}()
+	if err := errors.Join(g.Born(into(&c)), <-other); err != nil {
 		t.Fatal(err)
 	}
 	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", beside.Process.Pid))

@@ -22,22 +22,31 @@ import (
 // leaf meanwhile, and start must stay on that thread; v2 is a descriptor of the
 // group for clone3's CLONE_INTO_CGROUP, -1 where there is none.
 func (g *Group) Born(start func(v2 int) error) error {
-	err := g.bear(agent, start)
-	if g != nil {
-		g.born = true
-		go func() { _ = g.settled() }() // while what was started builds the sandbox
-	}
-	return err
-}
-
-// Beside does the same for another of Nacre's own processes for this sandbox. It
-// comes before Born, while this process is where it was.
-func (g *Group) Beside(start func(v2 int) error) error { return g.bear(supervisor, start) }
-
-func (g *Group) bear(leaf string, start func(v2 int) error) error {
 	if g == nil {
 		return start(-1)
 	}
+	g.bearing.Lock()
+	defer g.bearing.Unlock()
+	err := g.bear(agent, g.v1(false), start)
+	g.born = true
+	go func() { _ = g.settled() }() // while what was started builds the sandbox
+	return err
+}
+
+// Beside does the same for another of Nacre's own processes for this sandbox.
+func (g *Group) Beside(start func(v2 int) error) error {
+	if g == nil {
+		return start(-1)
+	}
+	g.bearing.Lock()
+	defer g.bearing.Unlock()
+	homes := g.v1(!g.born)
+	maps.DeleteFunc(homes, func(tree, _ string) bool { return !shared(tree) })
+	return g.bear(supervisor, homes, start)
+}
+
+// bear has the calling thread in a leaf of some trees meanwhile, and then back at home.
+func (g *Group) bear(leaf string, homes map[string]string, start func(v2 int) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	v2 := -1
@@ -50,8 +59,6 @@ func (g *Group) bear(leaf string, start func(v2 int) error) error {
 		v2 = fd
 	}
 	var err error
-	homes := g.v1(leaf == supervisor)
-	maps.DeleteFunc(homes, func(tree, _ string) bool { return leaf == supervisor && !shared(tree) })
 	for tree := range homes {
 		err = errors.Join(err, enter(g.dir(tree, leaf), syscall.RawSyscall))
 	}
