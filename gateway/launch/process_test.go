@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,6 +90,33 @@ func TestGatewayIsConfined(t *testing.T) {
 	}
 	if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid)); err == nil {
 		has(t, string(maps), "Max core file size        0")
+	}
+	held(t, pid)
+}
+
+// held looks at the files that the gateway holds: besides the supervisor's error output,
+// the system's certificates, and these to read. Only root may look.
+func held(t *testing.T, pid int) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil || len(fds) < 6 {
+		t.Fatalf("%d descriptors: %v", len(fds), err)
+	}
+	for _, fd := range fds {
+		at, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+		if err != nil || fd.Name() == "2" || at == os.DevNull || !strings.HasPrefix(at, "/") {
+			continue // gone, or no file: sockets, pipes, the kernel's own
+		}
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd.Name()))
+		var flags int
+		if _, e := fmt.Sscanf(string(info), "pos: %d\nflags: 0%o", new(int), &flags); err != nil || e != nil {
+			t.Fatalf("%v %v: %s", err, e, info)
+		}
+		if !slices.ContainsFunc(roots, func(place string) bool { real, _ := filepath.EvalSymlinks(place); return real == at }) || flags&unix.O_ACCMODE != unix.O_RDONLY {
+			t.Errorf("it holds %s, with flags %o", at, flags)
+		}
 	}
 }
 
