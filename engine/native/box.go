@@ -91,6 +91,7 @@ func (b *box) launch(context.Context) (err error) {
 	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: b.furnished, Files: b.files, Map: b.mapping, Born: b.group.Born}); err != nil {
 		return err
 	}
+	go func() { _ = b.group.Settled() }() // verify hears of it
 	if b.group == nil {
 		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}

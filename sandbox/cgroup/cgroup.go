@@ -51,8 +51,8 @@ type Group struct {
 	Delegation time.Duration
 }
 
-// New makes the groups of a sandbox, and sets and writes its limits. Then Born
-// and Settled move the calling process into the supervisor's leaf: one supervisor
+// New makes the groups of a sandbox, and sets and writes its limits. Then Settled
+// moves the calling process into the supervisor's leaf: one supervisor
 // process serves one sandbox. Where it fails, nothing is left; where the process is killed in
 // it, what is left is removed with Planned.
 func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {

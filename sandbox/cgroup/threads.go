@@ -29,7 +29,6 @@ func (g *Group) Born(start func(v2 int) error) error {
 	defer g.bearing.Unlock()
 	err := g.bear(agent, g.v1(false), start)
 	g.born = true
-	go func() { _ = g.settled() }() // while what was started builds the sandbox
 	return err
 }
 
@@ -71,7 +70,9 @@ func (g *Group) bear(leaf string, homes map[string]string, start func(v2 int) er
 	return err
 }
 
-// Settled returns once all of this process is in the supervisor's leaf.
+// Settled moves this process into the supervisor's leaf, where it is not there yet, and
+// returns once all of it is. It stands still meanwhile: the time for that is after
+// Born, while what was started builds the sandbox by itself.
 func (g *Group) Settled() error {
 	if g == nil {
 		return nil
