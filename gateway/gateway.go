@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +40,7 @@ type Gateway struct {
 	searches searches
 
 	now   atomic.Pointer[current]
+	share sync.Once    // of the processors, once there is something to do
 	open  sync.Map     // connections inside, each with its destination
 	crowd atomic.Int64 // how many
 
@@ -84,9 +84,6 @@ func Main(control *wire.Conn, confine func() error, configured func() (wire.Conf
 	if err := <-greeted; err != nil {
 		return err
 	}
-	// Those who talk with each other through the gateway want processors too, and most
-	// of what it does is too short to be worth waking another.
-	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	config, err := configured()
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func measure(proxy func(*http.Request) (*url.URL, error), url string, pool *x509
 	}
 	m.mbs = float64(n) / 1e6 / time.Since(begun).Seconds()
 	var all sync.WaitGroup
-	const workers, each = 8, 40
+	const workers, each = 8, 100
 	begun = time.Now()
 	for range workers {
 		all.Go(func() {
