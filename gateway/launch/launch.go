@@ -111,7 +111,8 @@ type link struct {
 	process  *spawn.Child
 	control  *wire.Conn
 	report   func(context.Context, nacre.Event) error
-	network  *blueprint.Network
+	network  *capture.Network
+	said     []nacre.Variable // by the plan
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
 	begun    chan struct{}    // closed once it is started, or cannot be
@@ -160,7 +161,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 	if err != nil {
 		return nil, err
 	}
-	g := &link{report: report, ask: l.Ask, revealed: slices.Concat(revealed, told, where), begun: make(chan struct{}), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, said: p.Environment, revealed: slices.Concat(revealed, told, where), begun: make(chan struct{}), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 	o := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}
 	go l.begin(g, config, func() (*os.File, error) { return g.start(born, l.Program, theirs, o) })
 	g.outside = passedOn(p, l.Authorities)
-	if g.network, err = capture.Network(config.IPv6); err != nil {
+	if g.network, err = capture.New(config.IPv6); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	if l.Opened != nil {
@@ -262,8 +263,8 @@ func kindOf(kind string) string {
 	return "other"
 }
 
-// Network is what has to be set up inside.
-func (g *link) Network() *blueprint.Network { return g.network }
+// Sockets are opened inside.
+func (g *link) Sockets() []blueprint.Socket { return g.network.Sockets() }
 
 // patience is how long a gateway may take to say something.
 const patience = 20 * time.Second
@@ -283,26 +284,48 @@ func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 			return nil, nil, err
 		}
 		files, list, err := furnish(hello, g.outside)
-		return files, append(list, g.revealed...), err
+		return files, unsaid(g.said, append(list, g.revealed...)), err
 	case <-g.gone:
 	case <-time.After(patience):
 	}
 	return nil, nil, g.lost()
 }
 
-// Serve hands the sockets over that were opened inside, and returns once the
-// gateway answers on them.
-func (g *link) Serve(sockets []*os.File) error {
-	if err := g.control.Send(wire.Message{Sockets: true}, sockets...); err != nil {
-		return errors.Join(g.lost(), err)
+// unsaid are the variables that have no value so far; of several of one name it is
+// the first.
+func unsaid(said, more []nacre.Variable) (list []nacre.Variable) {
+	for _, v := range more {
+		same := func(o nacre.Variable) bool { return o.Name == v.Name }
+		if !slices.ContainsFunc(said, same) && !slices.ContainsFunc(list, same) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// Serve sets up the network inside with the sockets that were opened there, hands
+// them over, and returns once the gateway answers on them.
+func (g *link) Serve(fds []int) ([]nacre.Expectation, error) {
+	var sockets []*os.File
+	for _, fd := range fds {
+		f := os.NewFile(uintptr(fd), "inside")
+		defer f.Close()
+		sockets = append(sockets, f)
+	}
+	serve, found, err := g.network.SetUp(sockets)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.control.Send(wire.Message{Sockets: true}, serve...); err != nil {
+		return nil, errors.Join(g.lost(), err)
 	}
 	select {
 	case <-g.ready:
-		return nil
+		return found, nil
 	case <-g.gone:
 	case <-time.After(patience):
 	}
-	return g.lost()
+	return nil, g.lost()
 }
 
 // Change tells the gateway what its grants are now: of those that it was started
