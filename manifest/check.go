@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$`)
+	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$`)
 )
 
 // maxValue bounds one variable's value.
@@ -24,7 +24,7 @@ const maxValue = 32 << 10
 
 // Check refuses a name that could not be a host's, and a bad environment.
 func (m *Manifest) Check() error {
-	if !name.MatchString(m.Name) {
+	if len(m.Name) > 63 || !name.MatchString(m.Name) {
 		return strict.Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
@@ -106,7 +106,7 @@ func CheckHost(from nacre.Origin, host string) error {
 	}
 	bare, wild := strings.CutPrefix(host, "*.")
 	labels := strings.Split(bare, ".")
-	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) ||
+	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return len(l) > 63 || !label.MatchString(l) }) ||
 		strings.Trim(labels[len(labels)-1], "0123456789") == "" {
 		return strict.Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
 			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others")
