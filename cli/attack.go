@@ -66,6 +66,7 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 	f.BoolVar(&o.safe, "safe", false, "only probes that do no harm without a sandbox")
 	f.BoolVar(&o.network, "network", false, "run every probe in a sandbox with a network, not only those of class egress")
 	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
+	(&input{}).completions(cmd, "accept")
 	return cmd
 }
 

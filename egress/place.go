@@ -3,6 +3,7 @@ package egress
 import (
 	"net/netip"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -102,16 +103,13 @@ func CoversPath(rule, asked string) bool {
 	return len(r) == len(a)
 }
 
+// plainPath is a path pattern without anything that has a second spelling but
+// for dots: whole segments are *, the last may be **.
+var plainPath = regexp.MustCompile(`^/(([^*/?#;\\\x00]+|\*)/)*(\*\*|\*|[^*/?#;\\\x00]*)$`)
+
 // GoodPath accepts a path pattern that has only one spelling.
 func GoodPath(p string) bool {
-	clean := strings.HasPrefix(p, "/") && (p == path.Clean(p) || p == path.Clean(p)+"/") && p != "//"
-	segments := strings.Split(p, "/")
-	for i, s := range segments {
-		if strings.Contains(s, "*") && s != "*" && (s != "**" || i < len(segments)-1) {
-			return false
-		}
-	}
-	return clean && !strings.ContainsAny(p, "?#;\\\x00") && !strings.Contains(p, "%2")
+	return plainPath.MatchString(p) && !strings.Contains(p, "%2") && (p == path.Clean(p) || p == path.Clean(p)+"/")
 }
 
 // Wild matches s against a pattern in which * stands for anything, slashes too.

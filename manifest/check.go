@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$`)
+	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$`)
 )
 
 // maxValue bounds one variable's value.
@@ -24,7 +24,7 @@ const maxValue = 32 << 10
 
 // Check refuses a name that could not be a host's, and a bad environment.
 func (m *Manifest) Check() error {
-	if !name.MatchString(m.Name) {
+	if len(m.Name) > 63 || !name.MatchString(m.Name) {
 		return strict.Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
@@ -50,9 +50,7 @@ func CheckVariable(name string, v Variable) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (f *File) Check() error {
-	if f.Access == nacre.NoAccess {
-		f.Access = nacre.Read
-	}
+	f.Access = cmp.Or(f.Access, nacre.Read)
 	switch {
 	case f.Access == nacre.Stage:
 		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write")
@@ -60,7 +58,7 @@ func (f *File) Check() error {
 		return strict.Invalid(f.Origin, "expected either path or preset")
 	case f.Preset != "" && (f.At != "" || f.Access != nacre.Read):
 		return strict.Invalid(f.Origin, "a preset is read-only and appears where it is on the host: no at, no access")
-	case f.Preset != "" && Preset(f.Preset, "") == nil:
+	case f.Preset != "" && Preset(f.Preset) == nil:
 		return strict.Invalid(f.Origin, "there is no preset %q", f.Preset)
 	}
 	return nil
@@ -112,7 +110,7 @@ func CheckHost(from nacre.Origin, host string) error {
 	}
 	bare, wild := strings.CutPrefix(host, "*.")
 	labels := strings.Split(bare, ".")
-	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) ||
+	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return len(l) > 63 || !label.MatchString(l) }) ||
 		strings.Trim(labels[len(labels)-1], "0123456789") == "" {
 		return strict.Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
 			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others")
@@ -123,7 +121,7 @@ func CheckHost(from nacre.Origin, host string) error {
 // Check completes the defaults and refuses what cannot be meant.
 func (n *Network) Check() error {
 	if n.Preset != "" {
-		return n.checkPreset()
+		return nil // what it stands for is checked
 	}
 	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err

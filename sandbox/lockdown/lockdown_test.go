@@ -150,7 +150,7 @@ func try(t *testing.T, how string) map[string]string {
 		must(t, cmd.Start())
 		wait = cmd.Wait
 	} else {
-		child, err := lockdown.Start(self, []string{"lockdown.test", how}, []*os.File{null, null, os.Stderr, report, orders, listener}, lockdown.Options{UID: uid})
+		child, err := lockdown.Start(self, []string{"lockdown.test", how}, []*os.File{null, null, os.Stderr, report, orders, listener}, lockdown.Options{UID: uid, Group: -1})
 		must(t, err)
 		defer func() { _ = child.Kill() }()
 		wait = child.Wait
@@ -242,11 +242,11 @@ func TestStartRefuses(t *testing.T) {
 	defer null.Close()
 	files := slices.Repeat([]*os.File{null}, 3)
 	if os.Geteuid() == 0 {
-		if _, err := lockdown.Start("/proc/self/exe", []string{"x", asBegun}, files, lockdown.Options{}); err == nil {
+		if _, err := lockdown.Start("/proc/self/exe", []string{"x", asBegun}, files, lockdown.Options{Group: -1}); err == nil {
 			t.Error("it stays root")
 		}
 	}
-	if _, err := lockdown.Start(os.DevNull, []string{"x"}, files, lockdown.Options{UID: uid}); err == nil {
+	if _, err := lockdown.Start(os.DevNull, []string{"x"}, files, lockdown.Options{UID: uid, Group: -1}); err == nil {
 		t.Error("/dev/null was executed")
 	}
 }
@@ -262,7 +262,7 @@ func BenchmarkStart(b *testing.B) {
 	args := []string{"lockdown.test", asNobody}
 	for name, start := range map[string]func() (*spawn.Child, error){
 		"locked": func() (*spawn.Child, error) {
-			return lockdown.Start(self, args, files, lockdown.Options{UID: uid})
+			return lockdown.Start(self, args, files, lockdown.Options{UID: uid, Group: -1})
 		},
 		"plain": func() (*spawn.Child, error) {
 			var p spawn.Program

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	UID        int  // to become, where the caller is root; 0: none
 	NoLandlock bool // the owner accepted to go without it
+	Group      int  // a descriptor of the v2 control group to be born into; negative: none
 }
 
 const (
@@ -69,7 +70,7 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	// By descriptor: there is no way to it any more. Nobody is root in the user
 	// namespace, so all capabilities in it end here.
 	p.Call("execute", unix.SYS_EXECVEAT, image, "", args, []string{}, unix.AT_EMPTY_PATH)
-	return p.Start(born, -1)
+	return p.Start(born, o.Group)
 }
 
 // itself is a ruleset that leaves no file but the program, to execute, and no
