@@ -11,10 +11,11 @@ import (
 	"nacre/fault"
 )
 
-// unstarted says why a gateway did not start. It may execute nothing but itself: one
-// that was built with CGO on is not executed by the kernel but by a loader.
+// unstarted says why a gateway did not start. It may execute nothing but itself,
+// and its root is empty: one that was built with CGO on is not executed by the kernel
+// but by a loader.
 func unstarted(program string, err error) error {
-	if errors.Is(err, unix.EACCES) && interpreted(program) {
+	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOENT)) && interpreted(program) {
 		return fault.New(fault.Unsupported, "the gateway cannot be started: %s is linked dynamically, and may load nothing", program).
 			WithHint("build it with CGO_ENABLED=0, as make does")
 	}
