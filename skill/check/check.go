@@ -155,7 +155,8 @@ func (l *look) file(files fs.FS, f skill.File) error {
 		return nil
 	}
 	l.searched += len(data)
-	l.text(f.Path, string(data), code)
+	l.text(lines(f.Path), f.Path, string(data), code)
+	l.decoded(f.Path, string(data))
 	return nil
 }
 
