@@ -106,7 +106,7 @@ func (app *App) listSkills(asJSON bool) error {
 	lines := []skillLine{}
 	for _, e := range l.Skills {
 		state := "ok"
-		if _, err := s.Verify(e); err != nil {
+		if _, _, err := verified(s, e); err != nil {
 			state = string(fault.KindOf(err))
 		}
 		lines = append(lines, skillLine{e.Name, e.Kind, state, e.Digest, e.Source})
@@ -187,7 +187,7 @@ func (app *App) verifySkills(s *shelf.Shelf, l *lock.File, names []string) error
 			continue
 		}
 		said := "ok " + e.Digest
-		if _, err := s.Verify(e); err != nil {
+		if _, _, err := verified(s, e); err != nil {
 			good, said = false, err.Error()
 		}
 		if _, err := fmt.Fprintf(app.Out, "%s: %s\n", e.Name, oneLine(said)); err != nil {
