@@ -74,10 +74,11 @@ func (o *owner) read(name string) string {
 }
 
 // run has the agent do its task in the project.
-func (o *owner) run(ctx context.Context) string {
+func (o *owner) run(ctx context.Context, flags ...string) string {
 	o.t.Helper()
 	args := append([]string{"run"}, programs.Tiers()...)
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(o.home, "policy/policy.yaml"), "--with", o.at.harness, "--files", ".:write", "--", "Make the tests pass")...)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(o.home, "policy/policy.yaml"), "--with", o.at.harness, "--files", ".:write")...)
+	cmd.Args = append(append(cmd.Args, flags...), "--", "Make the tests pass")
 	cmd.Dir = filepath.Join(o.home, "project")
 	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 	var out bytes.Buffer
@@ -132,6 +133,34 @@ func sandboxed(t *testing.T, a at) {
 	all := o.model.Requests()
 	if len(all) != 3 || !bytes.Contains(all[2].Body, []byte("stranger.example: no such host")) && !bytes.Contains(all[2].Body, []byte("lookup stranger.example")) {
 		t.Errorf("%d requests; a page of a stranger's did not fail", len(all))
+	}
+}
+
+// TestFindsSkill: a skill that the owner gives it to read, it tells its model of, and
+// can read; another that the owner keeps, it does not.
+func TestFindsSkill(t *testing.T) {
+	o := newOwner(t, anthropic, func(string) []fakemodel.Step {
+		return []fakemodel.Step{{Calls: []fakemodel.Use{use("skill", map[string]any{"name": "tides"})}}, {Say: "At noon."}}
+	})
+	for name, about := range map[string]string{"tides": "Tells the tides of Ys.", "moons": "Tells the moons."} {
+		o.write("own/"+name+"/SKILL.md", "---\nname: "+name+"\ndescription: "+about+"\n---\nHigh water is at noon.\n")
+		add := exec.CommandContext(t.Context(), filepath.Join(bin, "nacre"), "skill", "add", filepath.Join(o.home, "own", name))
+		add.Env = []string{"HOME=" + o.home}
+		if out, err := add.CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+	}
+	out := o.run(t.Context(), "--skill", "tides")
+	o.check(out)
+	all := o.model.Requests()
+	if len(all) != 2 {
+		t.Fatalf("%d requests:\n%s", len(all), out)
+	}
+	if !bytes.Contains(all[0].Body, []byte("Tells the tides of Ys.")) || bytes.Contains(all[0].Body, []byte("Tells the moons.")) {
+		t.Errorf("the model was told %s", all[0].Body)
+	}
+	if !bytes.Contains(all[1].Body, []byte("High water is at noon.")) {
+		t.Errorf("the model read %s", all[1].Body)
 	}
 }
 
