@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"nacre/test/fakemodel"
 	"nacre/test/fakemodel/outside"
@@ -106,6 +109,38 @@ func (o *owner) check(out string) {
 	}
 	if strings.Contains(out, canary) || strings.Contains(out, o.key) {
 		o.t.Error("a secret was printed")
+	}
+}
+
+// TestLocal: with a model on this machine, which has no key, at the port that it is
+// known to have.
+func TestLocal(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:11434")
+	if err != nil {
+		t.Skipf("needs Ollama's port on this machine to be free: %v", err)
+	}
+	o := newOwner(t, at{"assistant-ollama", "ollama", fakemodel.Chat, "/v1/chat/completions"}, func(string) []fakemodel.Step {
+		return []fakemodel.Step{{Calls: []fakemodel.Use{use("bash", map[string]any{"command": "echo '1 + 1 = 2' > sums.txt"})}}, {Say: "It is mended."}}
+	})
+	o.model.Key = "" // it has none
+	web := &http.Server{Handler: o.model, ReadHeaderTimeout: time.Minute}
+	go func() { _ = web.Serve(l) }()
+	t.Cleanup(func() { web.Close() })
+	out := o.run(t.Context(), "--model", "qwen3")
+	if got := o.read("project/sums.txt"); got != "1 + 1 = 2\n" {
+		t.Errorf("the project's file reads %q:\n%s", got, out)
+	}
+	if s := o.world.Strangers(); s != nil {
+		t.Errorf("somebody got out as far as the proxy: %q", s)
+	}
+	all := o.model.Requests()
+	if len(all) != 2 {
+		t.Fatalf("%d requests:\n%s", len(all), out)
+	}
+	for _, q := range all {
+		if q.API != o.at.api || !strings.HasPrefix(q.Path, o.at.path) || !bytes.Contains(q.Body, []byte("qwen3")) || strings.Contains(q.Key, o.key) || bytes.Contains(q.Body, []byte(o.key)) {
+			t.Errorf("%s %s with the key %q: %s", q.Method, q.Path, q.Key, q.Body)
+		}
 	}
 }
 
