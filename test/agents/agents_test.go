@@ -74,6 +74,7 @@ type run struct {
 
 	environment []string
 	flags       []string // of nacre run, beside those that every run has
+	task        []string // what is to be done; none: the usual
 	cmd         *exec.Cmd
 	out         string
 	took        time.Duration
@@ -176,7 +177,11 @@ func (r *run) start() {
 	defer cancel()
 	args := append([]string{"run"}, programs.Tiers()...)
 	r.cmd = r.nacre(ctx, append(args, "--policy", filepath.Join(r.home, "policy/policy.yaml"), "--with", r.with, "--files", ".:write")...)
-	r.cmd.Args = append(append(r.cmd.Args, r.flags...), "--", "Make the tests pass")
+	if r.task == nil {
+		r.task = []string{"Make the tests pass"}
+	}
+	r.cmd.Args = append(append(r.cmd.Args, r.flags...), "--")
+	r.cmd.Args = append(r.cmd.Args, r.task...)
 	r.cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
 	r.cmd.Stdout, r.cmd.Stderr = &out, &out
