@@ -8,6 +8,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/explain"
+	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/seccomp"
@@ -94,5 +95,29 @@ func askedMore(old, new *skill.Skill) ([]explain.Change, error) {
 	for _, d := range refused {
 		changes = append(changes, explain.Change{Added: true, Capability: d.Capability, Summary: d.Subject + " (no policy can allow this)"})
 	}
-	return changes, nil
+	return append(changes, scriptsMore(old, new)...), nil
+}
+
+// scriptsMore is what changes in whose scripts are run at a harness's installation.
+func scriptsMore(old, new *skill.Skill) (changes []explain.Change) {
+	before, after := scriptsOf(old), scriptsOf(new)
+	for _, pair := range []struct {
+		from, to []string
+		added    bool
+	}{{before, after, true}, {after, before, false}} {
+		for _, s := range pair.to {
+			if !slices.Contains(pair.from, s) {
+				changes = append(changes, explain.Change{Added: pair.added, Capability: "scripts", Summary: s})
+			}
+		}
+	}
+	return changes
+}
+
+// scriptsOf are packages whose scripts a skill has run.
+func scriptsOf(s *skill.Skill) []string {
+	if s.Kind != skill.Harness {
+		return nil
+	}
+	return harness.Scripts(s.Definition)
 }

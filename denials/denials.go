@@ -43,6 +43,7 @@ type Tally struct {
 	program  []unix.SockFilter
 	refusals *explain.Refusals
 	log      *log
+	served   <-chan struct{} // closed once none can be reported any more; nil if none ever could
 
 	mu     sync.Mutex
 	list   []*Denial
@@ -132,6 +133,20 @@ func (t *Tally) List() []Denial {
 	return list
 }
 
-// Close records what is not yet recorded. Nothing may be counted after it. The
-// error says what could not be recorded.
-func (t *Tally) Close() error { return t.log.close() }
+// Serve has what the filter's listeners report answered and counted: there is one
+// of them, or none.
+func (t *Tally) Serve(listeners []int) {
+	for _, l := range listeners {
+		t.served = notify.Serve(l, t)
+	}
+}
+
+// Close waits until nothing runs under the filter any more, and records what is not
+// yet recorded. Nothing may be counted after it. The error says what could not be
+// recorded.
+func (t *Tally) Close() error {
+	if t.served != nil {
+		<-t.served
+	}
+	return t.log.close()
+}

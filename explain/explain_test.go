@@ -254,3 +254,17 @@ func TestDiff(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffOfMasks: a mask that is gone is more authority only where there is a folder to
+// see it in.
+func TestDiffOfMasks(t *testing.T) {
+	for pattern, seen := range map[string]bool{".env": true, "a/b": true, "/home/u/a/b": true, "/home/u/a/[^x]*": true, "/home/u/a/x/[^x]*": true, "/home/*/a/x": true,
+		"/home/u/[^x]*": false, "/home/u/a": false, "/home/u/ab/x": false, "/srv/*/x": false, "": true} {
+		p := nacre.Plan{Files: []nacre.FileGrant{{Host: "/home/u/a"}}}
+		old := p
+		old.Blocked = []string{pattern}
+		if changes := Diff(old, p); (len(changes) > 0) != seen {
+			t.Errorf("%q: %v", pattern, changes)
+		}
+	}
+}

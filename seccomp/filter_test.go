@@ -326,3 +326,24 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	}
 }
+
+// TestSilent: where nobody can be told of refusals, the filter is, to the last
+// instruction, the one that is made to report nothing.
+func TestSilent(t *testing.T) {
+	for _, groups := range [][]string{nil, {"debug", "nested-sandbox"}} {
+		build := func(notify bool) Filter {
+			tb, err := NewTable(Options{Arch: AMD64, Groups: groups, Notify: notify})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tb.Filter()
+		}
+		loud, quiet := build(true), build(false)
+		if slices.Equal(loud.Program, quiet.Program) {
+			t.Fatal("nothing is reported")
+		}
+		if !slices.Equal(loud.Silent().Program, quiet.Program) {
+			t.Errorf("%v: differs", groups)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -60,4 +61,15 @@ func (f Filter) Bytes() []byte {
 		b = binary.LittleEndian.AppendUint32(b, i.K)
 	}
 	return b
+}
+
+// Silent is the same filter without reports: it answers with the same errno.
+func (f Filter) Silent() Filter {
+	silent := slices.Clone(f.Program)
+	for i, op := range silent {
+		if op.Code == unix.BPF_RET && op.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
+			silent[i].K = unix.SECCOMP_RET_ERRNO | op.K&unix.SECCOMP_RET_DATA
+		}
+	}
+	return Filter{silent}
 }

@@ -9,7 +9,6 @@ package part
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -22,7 +21,6 @@ import (
 	"nacre/harness"
 	"nacre/harness/npm"
 	"nacre/skill"
-	"nacre/strict"
 	"nacre/toolserver"
 )
 
@@ -37,9 +35,9 @@ func Read(s *skill.Skill, folder fs.FS) ([]Line, error) {
 	case skill.Tool:
 		return ofTool(s, folder)
 	case skill.Channel:
-		return ofChannel(s, folder)
+		return ofChannel(s)
 	case skill.Harness:
-		return ofHarness(folder)
+		return ofHarness(s, folder)
 	}
 	return nil, nil
 }
@@ -55,41 +53,40 @@ func ofTool(s *skill.Skill, folder fs.FS) ([]Line, error) {
 	if err := own(s, toolserver.File, t.Command); err != nil {
 		return nil, err
 	}
-	return says(folder, toolserver.File)
+	return says(s.Definition, toolserver.File)
 }
 
-func ofChannel(s *skill.Skill, folder fs.FS) ([]Line, error) {
-	text, err := read(folder, channel.File)
-	if err != nil {
-		return nil, err
-	}
-	c, err := channel.Parse(text)
+func ofChannel(s *skill.Skill) ([]Line, error) {
+	c, err := channel.Parse(s.Definition)
 	if err != nil {
 		return nil, err
 	}
 	if err := own(s, channel.File, c.Command); err != nil {
 		return nil, err
 	}
-	return says(folder, channel.File)
+	return says(s.Definition, channel.File)
 }
 
 // ofHarness is what harness.yaml says, and which packages are installed by it.
-func ofHarness(folder fs.FS) ([]Line, error) {
+func ofHarness(s *skill.Skill, folder fs.FS) ([]Line, error) {
 	h, err := harness.Read(folder)
 	if err != nil {
 		return nil, err
 	}
-	lines, err := says(folder, harness.File)
+	lines, err := says(s.Definition, harness.File)
 	if err != nil {
 		return nil, err
 	}
 	for _, l := range h.Layers {
 		fits := 0
 		for _, arch := range machines {
-			packages, missing := h.Packages(l, npm.For(arch))
-			if err = missing; err == nil {
+			packages, wrong := h.Packages(l, npm.For(arch))
+			if wrong == nil {
+				_, wrong = npm.Scripted(packages, l.Scripts)
+			}
+			if err = wrong; err == nil {
 				fits++
-				lines = append(lines, Line{"installs", fmt.Sprintf("at %s: %d packages, %.12s (%s)", l.At, len(packages), npm.Address(packages), arch)})
+				lines = append(lines, Line{"installs", fmt.Sprintf("at %s: %d packages, %.12s (%s)", l.At, len(packages), npm.Address(packages, nil, nil), arch)})
 			}
 		}
 		if fits == 0 {
@@ -111,26 +108,9 @@ func own(s *skill.Skill, file string, command []string) error {
 	return nil
 }
 
-func read(folder fs.FS, name string) ([]byte, error) {
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "%s cannot be read", name)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, strict.MaxBytes+1))
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "%s cannot be read", name)
-	}
-	return text, nil
-}
-
 // says is what a file says that was found good: each key, of a list that is a set each
 // item, of a mapping each name.
-func says(folder fs.FS, name string) (lines []Line, err error) {
-	text, err := read(folder, name)
-	if err != nil {
-		return nil, err
-	}
+func says(text []byte, name string) (lines []Line, err error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil || len(root.Content) == 0 {
 		return nil, fault.Wrap(fault.Invalid, err, "%s cannot be read", name)

@@ -61,11 +61,14 @@ func TestRead(t *testing.T) {
 	}
 }
 
+const lock = `{"lockfileVersion": 3, "packages": {"": {}, "node_modules/a": {"version": "1.2.3", "integrity": "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="}}}`
+
 const agent = `version: 1
 command: [agent, --safe]
 headless: [run, "{prompt}"]
 refuses: [a.example.com, b.example.com]
 own-sandbox: {off-by: --safe}
+layers: [{lock: l.json, at: /opt/x}]
 home:
   .agent/settings: "one"
 environment: {QUIET: "1"}
@@ -87,14 +90,15 @@ func TestDiff(t *testing.T) {
 		"headless":    {"[run,", "[run, --yes,", `more + headless ["run","--yes","{prompt}"], less − headless ["run","{prompt}"]`},
 		"own sandbox": {"own-sandbox: {off-by: --safe}\n", "", "less − own-sandbox off-by --safe"},
 		"home":        {"\"one\"", "\"two\"", "more + home .agent/settings two, less − home .agent/settings one"},
+		"scripts":     {"at: /opt/x", "at: /opt/x, scripts: [a]", `more + layers {"at":"/opt/x","lock":"l.json","scripts":["a"]}, less − layers {"at":"/opt/x","lock":"l.json"}`},
 		"environment": {"{QUIET: \"1\"}", "{LOUD: \"1\"}", "more + environment LOUD 1, less − environment QUIET 1"},
 		"long":        {"\"one\"", "\"" + strings.Repeat("x", 500) + "\"", "more + home .agent/settings " + strings.Repeat("x", 200) + "… (500 bytes, c38c2bf3055c), less − home .agent/settings one"},
 	} {
-		before, err := Read(of(t, "harness.yaml", agent))
+		before, err := Read(of(t, "harness.yaml", agent, "l.json", lock))
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, err := Read(of(t, "harness.yaml", strings.Replace(agent, c.old, c.new, 1)))
+		after, err := Read(of(t, "harness.yaml", strings.Replace(agent, c.old, c.new, 1), "l.json", lock))
 		if err != nil {
 			t.Fatal(err)
 		}

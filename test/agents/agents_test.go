@@ -75,6 +75,7 @@ type run struct {
 	environment []string
 	flags       []string // of nacre run, beside those that every run has
 	task        []string // what is to be done; none: the usual
+	registry    string   // npm's, where the agent comes from
 	cmd         *exec.Cmd
 	out         string
 	took        time.Duration
