@@ -31,15 +31,15 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 276},
-	"fault": {layer: vocabulary, ceiling: 60},
+	".":     {layer: vocabulary, ceiling: 267},
+	"fault": {layer: vocabulary, ceiling: 57},
 
-	"strict":            {layer: core, ceiling: 294},
+	"strict":            {layer: core, ceiling: 269},
 	"settings":          {layer: core, ceiling: 17},
-	"manifest":          {layer: core, ceiling: 553},
-	"policy":            {layer: core, ceiling: 517},
-	"compile":           {layer: core, ceiling: 410},
-	"seccomp":           {layer: core, ceiling: 350},
+	"manifest":          {layer: core, ceiling: 526},
+	"policy":            {layer: core, ceiling: 505},
+	"compile":           {layer: core, ceiling: 371},
+	"seccomp":           {layer: core, ceiling: 252},
 	"sandbox":           {layer: core, ceiling: 595},
 	"sandbox/blueprint": {layer: core, ceiling: 214},
 	"sandbox/build":     {layer: core, ceiling: 739},
@@ -180,7 +180,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6198
+	coreCeiling = 6000
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
