@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -155,11 +154,11 @@ func (app *App) showHarness(name string, asJSON bool) error {
 	}
 	if c := h.Skill.Capabilities; c != nil {
 		for _, n := range manifest.Entries(c.Capabilities) {
-			t.add("asks for", fmt.Sprint(n.Capability, " ", n.Name, " ", n.Detail()))
+			t.add("asks for", askLine(n))
 		}
 		for _, l := range c.Limits.Each() {
 			if l.N > 0 {
-				t.add("asks for", "limits "+l.Name+" "+l.Format(l.N))
+				t.add("asks for", "limits: "+l.Name+": "+l.Format(l.N))
 			}
 		}
 	}
