@@ -28,7 +28,7 @@ type key int
 
 const (
 	visitorKey key = iota
-	grantKey
+	tripKey
 	intentKey
 	billKey
 )
@@ -92,7 +92,10 @@ func (l likewise) RoundTrip(r *http.Request) (*http.Response, error) {
 type later func() *http.Transport
 
 // RoundTrip makes a request.
-func (l later) RoundTrip(r *http.Request) (*http.Response, error) { return l().RoundTrip(r) }
+func (l later) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := l().RoundTrip(r)
+	return answer, fromBeyond(r.Context(), err)
+}
 
 func (g *Gateway) lazily(two bool) later {
 	return sync.OnceValue(func() *http.Transport { return g.transport(two) })
@@ -106,13 +109,13 @@ func (g *Gateway) transport(two bool) *http.Transport {
 	return &http.Transport{
 		Protocols: &spoken,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			grant, ok := ctx.Value(grantKey).(nacre.NetworkGrant)
+			t := tripOf(ctx)
 			host, port, err := net.SplitHostPort(address)
 			number, err2 := strconv.Atoi(port)
-			if !ok || err != nil || err2 != nil {
+			if t == nil || err != nil || err2 != nil {
 				return nil, errors.New("no grant is behind this connection")
 			}
-			return g.dialer.dial(ctx, grant, host, number)
+			return g.dialer.dial(ctx, t.grant, host, number)
 		},
 		TLSClientConfig:     g.dialer.secure(),
 		DisableCompression:  true, // what is inside decides
@@ -225,7 +228,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	if i.Upgrade != "" {
 		w, r = g.askSocket(w, r, d, m)
 	}
-	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey, grant)))
+	proxy.ServeHTTP(w, r.WithContext(onTrip(r.Context(), grant)))
 }
 
 // used says which secrets go out with a request, by name and fingerprint.
@@ -329,5 +332,5 @@ func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error)
 	} else {
 		g.failed(d, err)
 	}
-	explain(w, r, code, d, err.Error())
+	explain(w, r, code, d, forProgram(err))
 }

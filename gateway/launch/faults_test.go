@@ -188,7 +188,7 @@ func TestCertificatesOutside(t *testing.T) {
 	if strings.Count(out, " 502 ") != len(urls) || strings.Contains(out, "echo") {
 		t.Errorf("each is to be refused:\n%s", out)
 	}
-	has(t, out, "expired or is not yet valid", "valid for other.test", "unknown authority")
+	has(t, out, "expired or is not yet valid", "valid for another name", "unknown authority")
 }
 
 // TestGoneInside: when a program goes away, so does its request outside, though the

@@ -223,7 +223,7 @@ func TestBadServers(t *testing.T) {
 	if strings.Count(out, " 502 ") != 6 {
 		t.Errorf("six servers are bad from the start:\n%s", out)
 	}
-	has(t, out, "expired", "unknown authority", "connection refused", "malformed HTTP", "http://half.test:"+port(half)+" unexpected EOF")
+	has(t, out, "expired", "unknown authority", "connection refused", "it does not answer as it should", "http://half.test:"+port(half)+" unexpected EOF")
 }
 
 // speak says the same to whoever comes, and hangs up.
