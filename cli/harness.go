@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nacre/fault"
-	"nacre/gateway/model"
 	"nacre/grant"
 	"nacre/harness"
 	"nacre/manifest"
@@ -71,7 +70,11 @@ func (app *App) withoutName(cmd *cobra.Command, err error) error {
 }
 
 func (app *App) listHarnesses() error {
-	known, err := model.Providers()
+	who, err := app.owner()
+	if err != nil {
+		return err
+	}
+	known, err := who.providers()
 	if err != nil {
 		return err
 	}
