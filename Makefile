@@ -20,11 +20,16 @@ build    := $(GO) build $(flags)
 # nacre-assistant is a module of its own: what it needs is no part of Nacre.
 programs := $(filter-out nacre-assistant,$(notdir $(wildcard cmd/*)))
 
-.PHONY: all test test-all test-vm test-vm-smoke test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
+.PHONY: all programs assistant test test-all test-vm test-vm-smoke test-agents kills race fuzz bench lint cross demo install uninstall deb release test-release clean
 
 all: ## bin/nacre and the programs beside it
 	@scripts/need build
+	@$(MAKE) -j2 programs assistant
+
+# Side by side: one of the assistant's packages takes a minute, which nothing shares.
+programs:
 	umask 022 && $(build) -o bin/ $(programs:%=./cmd/%)
+assistant:
 	umask 022 && $(GO) build -C cmd/nacre-assistant $(flags) -o '$(CURDIR)/bin/' .
 
 test: ## all tests, as root also as a plain user; the last line is the sum
@@ -77,7 +82,7 @@ cross: ## builds and vets for the other architecture; make release does so with 
 demo: ## an honest agent, then the same one hijacked
 	@scripts/need build demo
 	@$(MAKE) -s all
-	@$(GO) run -buildvcs=false ./demo
+	@$(GO) run $(flags) ./demo
 
 tree-%: ## dist/ARCH: what is installed below PREFIX
 	@scripts/need build

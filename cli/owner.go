@@ -55,14 +55,16 @@ func xdg(value, home, fallback string) string {
 	return filepath.Join(value, "nacre")
 }
 
-// own are the folders and programs of Nacre's that no agent may have.
+// own are the folders and programs of Nacre's that no agent may have. Programs that
+// sandboxes are given can be read; a name below them, which nothing has, keeps them
+// from being granted to write.
 func (o owner) own(program, runtimeDir string) []string {
-	init, _ := install.Beside(program, install.Init)
 	list := []string{o.config, o.state, o.system, runs.Folder(o.uid, runtimeDir, o.state)}
-	for _, p := range []string{program, init} {
-		if p != "" {
-			list = append(list, p)
+	for _, p := range install.All(program) {
+		if install.Delivered(p) {
+			p = filepath.Join(p, "-")
 		}
+		list = append(list, p)
 	}
 	return list
 }

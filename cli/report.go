@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nacre"
 	"nacre/compile"
 	"nacre/fault"
@@ -63,10 +65,31 @@ func (app *App) report(err error) int {
 		return exitFault
 	}
 	fmt.Fprintln(app.Err, "error:", oneLine(err.Error()))
-	if hint := fault.HintOf(err); hint != "" {
+	hint := fault.HintOf(err)
+	if better := usedUp(err); better != "" && (hint == "" || strings.Contains(hint, "nacre doctor")) {
+		hint = better
+	}
+	if hint != "" {
 		fmt.Fprintln(app.Err, "hint:", oneLine(hint))
 	}
 	return exitCode(err)
+}
+
+// usedUp is what to do where the owner's session, or the machine, has no more of
+// something: the kernel says so by number, and nothing else knows better.
+func usedUp(err error) string {
+	for number, hint := range map[error]string{
+		unix.EAGAIN: "no more processes can be started: end some, or raise ulimit -u and pids.max of your session's control group",
+		unix.ENOMEM: "there is no more memory: end something, or give your session's control group more",
+		unix.EMFILE: "nacre may open no more files: raise ulimit -n",
+		unix.ENFILE: "this machine may open no more files: see the sysctl fs.file-max",
+		unix.EFBIG:  "nacre may write no larger files: raise ulimit -f",
+	} {
+		if errors.Is(err, number) {
+			return hint
+		}
+	}
+	return ""
 }
 
 // exitCode maps kinds of faults, once.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"nacre/fault"
@@ -41,6 +42,22 @@ func TestBeside(t *testing.T) {
 	}
 	if got, err := Beside(program, Init); fault.KindOf(err) != fault.Tampered {
 		t.Errorf("a program of somebody else's: %s, %v", got, err)
+	}
+}
+
+// TestAll: every program that is built is Nacre's own, wherever Beside would find it.
+func TestAll(t *testing.T) {
+	built, err := os.ReadDir("../cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := All("/opt/bin/nacre")
+	for _, entry := range built {
+		for _, dir := range []string{"/opt/bin", "/opt/libexec/nacre"} {
+			if want := filepath.Join(dir, entry.Name()); want != "/opt/libexec/nacre/nacre" && !slices.Contains(all, want) {
+				t.Errorf("%s is not among %v", want, all)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -65,6 +66,12 @@ func TestKiller(t *testing.T) {
 // projects are the folders that the sandboxes are granted.
 var projects = []string{"project", "project2", "project3"}
 
+// lasting is what runs in a sandbox until it is ended; granted is a network.
+const (
+	lasting = `[sh, -c, "(setsid sleep 4242.1 &); sleep 4242.2"]`
+	granted = "network: [{host: git.example, ports: [443]}]\n"
+)
+
 // killer kills, and knows what to look for.
 type killer struct {
 	*testing.T
@@ -88,6 +95,13 @@ func newKiller(t *testing.T, bin string) *killer {
 	k.random = rand.New(rand.NewPCG(seed, 0))
 	for _, name := range projects {
 		if err := os.MkdirAll(filepath.Join(k.home, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, content := range map[string]string{
+		"agent.yaml": fmt.Sprintf("version: 1\nname: networked\ncommand: %s\n%s", lasting, granted), "policy.yaml": "version: 1\n" + granted,
+	} {
+		if err := os.WriteFile(filepath.Join(k.home, file), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,17 +139,24 @@ func (k *killer) appearing() (stop func()) {
 	go func() {
 		defer close(ended)
 		for i := 0; ; i++ {
-			name := filepath.Join(k.home, projects[0], ".env."+strconv.Itoa(i%3))
-			_ = os.WriteFile(name, nil, 0o600)
+			_ = os.WriteFile(filepath.Join(k.home, projects[0], ".env."+strconv.Itoa(i%100)), nil, 0o600)
 			select {
 			case <-done:
 				return
-			case <-time.After(2 * time.Millisecond):
-				_ = os.Remove(name)
+			case <-time.After(20 * time.Millisecond):
 			}
 		}
 	}()
 	return func() { close(done); <-ended }
+}
+
+// disappear removes what has appeared: before a sandbox starts, since one in whose
+// folder names vanish while it is built is refused.
+func (k *killer) disappear() {
+	appeared, _ := filepath.Glob(filepath.Join(k.home, projects[0], ".env.*"))
+	for _, name := range appeared {
+		_ = os.Remove(name)
+	}
 }
 
 func (k *killer) nacre(args ...string) *exec.Cmd {
@@ -149,23 +170,35 @@ func (k *killer) nacre(args ...string) *exec.Cmd {
 
 // once starts a sandbox and kills something of it, or of who uses it.
 func (k *killer) once() {
+	k.disappear()
+	what := k.choose("supervisor", "build", "reap", "first child", "exec", "ps", "stop", "agent", "gateway")
 	args := []string{"run", "-q", "--name", "target"}
+	if networked := what == "gateway" || k.random.IntN(3) == 0; networked {
+		args = append(args, "--agent", filepath.Join(k.home, "agent.yaml"), "--policy", filepath.Join(k.home, "policy.yaml"))
+	}
 	for _, name := range projects { // as root, each takes a holder
 		args = append(args, "--files", filepath.Join(k.home, name)+":write")
 	}
-	run := k.nacre(append(args, "--", "sh", "-c", "(setsid sleep 4242.1 &); sleep 4242.2")...)
+	if !slices.Contains(args, "--agent") {
+		args = append(args, "--", "sh", "-c", "(setsid sleep 4242.1 &); sleep 4242.2")
+	}
+	run := k.nacre(args...)
 	if err := run.Start(); err != nil {
 		k.Fatal(err)
 	}
 	supervisor := run.Process.Pid
 	ended := make(chan struct{})
 	go func() { _ = run.Wait(); close(ended) }()
-	switch what := k.choose("supervisor", "build", "reap", "first child", "exec", "ps", "stop", "agent"); what {
+	switch what {
 	case "supervisor":
 		k.pause(60 * time.Millisecond)
 		k.kill(supervisor, what)
 	case "first child": // as root a holder
 		k.kill(await(func() int { return childOf(supervisor, "") }, ended), what)
+	case "gateway":
+		pid := await(func() int { return childOf(supervisor, "nacre-gateway\x00") }, ended)
+		k.pause(60 * time.Millisecond)
+		k.kill(pid, what)
 	case "build", "reap":
 		pid := await(func() int { return initOf(supervisor, what) }, ended)
 		k.pause(map[string]time.Duration{"build": 6, "reap": 30}[what] * time.Millisecond)
@@ -245,8 +278,8 @@ func (k *killer) client(what string, supervisor int, ended chan struct{}) {
 	case "stop":
 		cmd = k.nacre("stop", "target")
 	case "agent":
-		k.pause(30 * time.Millisecond)
-		k.kill(childOf(initOf(supervisor, "reap"), ""), what)
+		init := initOf(supervisor, "reap")
+		k.kill(await(func() int { return childOf(init, "sh\x00") }, ended), what)
 		return
 	}
 	k.pause(20 * time.Millisecond)

@@ -95,7 +95,7 @@ func (k *killer) files() (left []string) {
 	for _, dir := range []string{k.runs, k.home, filepath.Join(k.home, "project"), filepath.Join(k.home, ".local/state/nacre")} {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), ".env.") && !slices.Contains(append(belongs, ".local", "project", "project2", "project3", "audit", "run", "logs", ".config", ".cache"), e.Name()) {
+			if !strings.HasPrefix(e.Name(), ".env.") && !slices.Contains(append(belongs, "agent.yaml", "policy.yaml", ".local", "project", "project2", "project3", "audit", "run", "logs", ".config", ".cache"), e.Name()) {
 				left = append(left, "file "+filepath.Join(dir, e.Name()))
 			}
 		}
