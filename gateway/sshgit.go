@@ -65,7 +65,7 @@ func (e *errand) run(ctx context.Context, payload []byte) uint32 {
 	}
 	m := e.meters.of(grant)
 	if d.Effect == nacre.Allow {
-		if why := m.admit(0, time.Now()); why != "" {
+		if why, _ := m.admit(0, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
 		} else {
 			defer m.done()

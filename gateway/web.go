@@ -186,8 +186,12 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		}
 	}
 	if d.Effect == nacre.Allow {
-		if why := m.admit(r.ContentLength, time.Now()); why != "" {
+		if why, again := m.admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
+			if again > 0 {
+				g.tooMany(w, r, d, detail, again)
+				return
+			}
 		}
 	}
 	if d.Effect != nacre.Allow {
@@ -297,10 +301,24 @@ func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision,
 	explain(w, r, code, d, d.Reason)
 }
 
+// tooMany records and explains that there are too many requests now, as servers do:
+// clients then wait by themselves.
+func (g *Gateway) tooMany(w http.ResponseWriter, r *http.Request, d nacre.Decision, detail map[string]string, again time.Duration) {
+	_ = g.intend(r.Context(), "request", d, detail) // it is denied either way
+	w.Header().Set("Retry-After", strconv.Itoa(int((again+time.Second-1)/time.Second)))
+	if upgrade(r) != "" {
+		w.Header().Set("Connection", "close") // what follows may be no requests
+	}
+	explain(w, r, http.StatusTooManyRequests, d, d.Reason)
+}
+
 // explain answers with one plain sentence.
 func explain(w http.ResponseWriter, r *http.Request, code int, d nacre.Decision, why string) {
 	kind, what := "denied_by_sandbox", "Nacre, the sandbox that you run in, does not let this out: "
-	if code == http.StatusBadGateway {
+	switch code {
+	case http.StatusTooManyRequests:
+		kind, what = "too_many_requests", "Nacre, the sandbox that you run in, does not let more out now: "
+	case http.StatusBadGateway:
 		kind, what = "unreachable", "this is allowed, and the other side cannot be reached: "
 	}
 	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": kind, "message": what + why, "rule": d.Rule}})
