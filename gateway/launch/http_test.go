@@ -157,6 +157,21 @@ func TestOpaque(t *testing.T) {
 	}
 }
 
+// TestGreaseECH: a client that pretends to encrypt its name (RFC 9849, 6.2), as browsers
+// do to everybody, is served where TLS ends at the gateway: there it is one that really
+// does, and the handshake comes to its end without it. What it asks for is its outer name.
+func TestGreaseECH(t *testing.T) {
+	w := newWorld(t)
+	l := w.serve(t, echo, "api.test")
+	w.grant("api.test", l, nil)
+	at := "api.test:" + port(l)
+	out := w.client("ech", at, "hidden.test", echConfig(t, "api.test"))
+	has(t, out, "handshake: tls: server rejected ECH")
+	if e, denied := w.audit.find("network.connect", at); denied {
+		t.Errorf("it is turned away: %+v", e)
+	}
+}
+
 // echConfig is a list of configurations for an encrypted client hello (RFC
 // 9849, 4), whose public name is given.
 func echConfig(t *testing.T, public string) string {

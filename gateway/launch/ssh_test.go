@@ -281,6 +281,34 @@ func TestSSHHostKey(t *testing.T) {
 	}
 }
 
+// TestRevokedSSH: a command of git's that is running ends with the grant for its host, on
+// both sides.
+func TestRevokedSSH(t *testing.T) {
+	h := newGitHost(t)
+	repository := h.repository(t, "acme.git")
+	w := newWorld(t)
+	w.reach(h, h.host)
+	at := fmt.Sprintf("-p %d %s@git.test", h.port, h.user)
+	box, out := w.start("sh", "-c", `mkfifo /tmp/open; sleep 600 > /tmp/open & ssh `+at+` "git-upload-pack '`+repository+`'" < /tmp/open; echo ended with $?; ssh `+at+` "git-upload-pack '`+repository+`'" </dev/null; echo again $?; exit 0`)
+	defer func() { _ = box.Stop(0) }()
+	for limit := time.Now().Add(30 * time.Second); !strings.Contains(out.String(), "refs/heads/main") && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := w.opened.Change(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(30 * time.Second); !strings.Contains(out.String(), "again ") && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	has(t, out.String(), "refs/heads/main", "ended with ", "again ")
+	if strings.Contains(out.String(), "ended with 0") || strings.Contains(out.String(), "again 0") {
+		t.Errorf("it goes on without its grant:\n%s", out)
+	}
+	if n := strings.Count(h.log.String(), "Accepted publickey"); n != 1 {
+		t.Errorf("the key was used %d times", n)
+	}
+}
+
 // TestSSHAudit: what cannot be recorded is not done.
 func TestSSHAudit(t *testing.T) {
 	h := newGitHost(t)
