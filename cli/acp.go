@@ -74,7 +74,7 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	}
 	defer held.Close()
 	o.app.warn(p.Warnings)
-	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true}
+	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true, keeping: o.with.kept != ""}
 	now.start(c, p)
 	return o.converse(ctx, s, folders)
 }
@@ -111,7 +111,7 @@ func (o *acpOptions) converse(ctx context.Context, s *session, folders []string)
 	stop := func(grace time.Duration) {
 		<-s.ready
 		if s.box != nil {
-			_ = s.box.Stop(grace)
+			_ = s.stoppable().Stop(grace)
 		}
 	}
 	s.ready = make(chan struct{})

@@ -120,9 +120,9 @@ func (a *asking) Answer(number int, allow bool) error {
 // grant is what an answer of yes comes to: a word of the owner's, like one on the
 // command line, below the policies' denials and the administrator's ceiling.
 func (a *asking) grant(o open, allow bool) (n nacre.NetworkGrant, refused error) {
-	asked := manifest.Network{Host: o.intent.Host, Ports: []int{o.intent.Port}, Scheme: o.intent.Scheme, Methods: []string{o.intent.Method}, Paths: []string{"/**"},
-		Push: append([]string(nil), o.intent.Refs...), Upgrade: upgrades(o.intent), Origin: commandLine}
-	n = nacre.NetworkGrant{Host: asked.Host, Ports: asked.Ports, Scheme: asked.Scheme, Methods: asked.Methods, Paths: asked.Paths, Push: asked.Push, Upgrade: asked.Upgrade}
+	n = nacre.NetworkGrant{Host: o.intent.Host, Ports: []int{o.intent.Port}, Scheme: o.intent.Scheme, Methods: []string{o.intent.Method}, Paths: []string{"/**"},
+		Push: append([]string(nil), o.intent.Refs...), Upgrade: upgrades(o.intent)}
+	asked := manifest.Network{NetworkGrant: n, Origin: commandLine}
 	if !allow {
 		return n, nil
 	}

@@ -56,6 +56,7 @@ func newHarnessInstall(app *App) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&in.policy, "policy", "", "the owner's policy, in place of ~/.config/nacre/policy.yaml")
 	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
+	in.with.scriptsFlag(cmd)
 	in.completions(cmd, "accept")
 	return cmd
 }
@@ -114,9 +115,17 @@ func (app *App) showHarness(name string) error {
 	t.add("about", h.Skill.Description)
 	t.add("digest", h.Skill.Digest)
 	t.add("ways", strings.Join(h.Ways(), ", "))
-	t.add("prints", h.Output)
+	if h.Output.Declared() {
+		t.add("--output", "reads what it prints by "+strings.Join(h.Output.Arguments, " "))
+	}
+	if h.Resume != nil {
+		t.add("--resume", "by "+strings.Join(h.Resume, " "))
+	}
 	for _, l := range h.Layers {
 		t.add("installed at "+l.At, "from "+l.Lock)
+		if l.Scripts != nil {
+			t.add("runs then", "the scripts of "+strings.Join(l.Scripts, ", "))
+		}
 	}
 	t.add("command", strings.Join(slices.Concat(h.Command, h.Headless), " "))
 	if h.Refuses != nil {

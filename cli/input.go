@@ -115,7 +115,7 @@ func (in *input) manifest(app *App, o owner, c *grant.Input) error {
 		if err != nil {
 			return err
 		}
-		c.Manifest, c.ManifestPath, c.Digest = source.Manifest, source.Path, source.Digest
+		c.Manifest, c.Subject.Path, c.Subject.Digest = source.Manifest, source.Path, source.Digest
 	}
 	if in.image == "" && in.workdir == "" {
 		return nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,11 +41,19 @@ func (in *input) policies(_ *App, o owner, c *grant.Input) (err error) {
 func spellings(paths ...string) (all []string) {
 	for _, p := range paths {
 		all = append(all, filepath.Clean(p))
-		if real, err := filepath.EvalSymlinks(p); err == nil && real != filepath.Clean(p) {
+		if real := really(filepath.Clean(p)); real != filepath.Clean(p) {
 			all = append(all, real)
 		}
 	}
 	return all
+}
+
+// really is where a path leads, or will, once what is lacking of it is made.
+func really(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil || path == "/" || path == "." {
+		return cmp.Or(real, path)
+	}
+	return filepath.Join(really(filepath.Dir(path)), filepath.Base(path))
 }
 
 // facts are what the compiler must know of the owner and the machine.
@@ -56,15 +65,12 @@ func (in *input) facts(app *App, o owner, c *grant.Input) error {
 		name, value, _ := strings.Cut(pair, "=")
 		c.Owner.Environment[name] = value
 	}
-	c.Owner.Groups = map[string]string{}
-	for _, g := range seccomp.Groups() {
-		c.Owner.Groups[g.Name] = g.Warning
-	}
+	c.Owner.Groups = seccomp.Groups()
 	files := c.Files
 	base := o.cwd
 	if c.Manifest != nil {
 		files = slices.Concat(c.Manifest.Files, c.Files)
-		base = filepath.Dir(c.ManifestPath)
+		base = filepath.Dir(c.Subject.Path)
 	}
 	for i, f := range files {
 		if c.Manifest == nil || i >= len(c.Manifest.Files) {

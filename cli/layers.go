@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/netip"
 	"net/url"
 	"os"
@@ -44,7 +45,12 @@ func (w *with) install(ctx context.Context, app *App, who owner, c grant.Input) 
 		}
 		app.note("installing %s of %s, in a sandbox", l.Lock, w.harness.Skill.Name)
 		waiting := func() { app.note("another nacre is installing something: waiting for it") }
-		err = store.Make(l.address, waiting, func(folder string) error { return w.fetch(ctx, app, who, c, l, folder) })
+		err = store.Make(l.address, waiting, func(folder string) error {
+			if err := w.fetch(ctx, app, who, c, l, folder); err != nil {
+				return err
+			}
+			return w.scripts(ctx, app, who, c, l, folder)
+		})
 		if err != nil {
 			return err
 		}
@@ -78,7 +84,7 @@ func (w *with) fetch(ctx context.Context, app *App, who owner, c grant.Input, l 
 	m := &manifest.Manifest{Version: 1, Name: "installer", Loopback: true, Origin: own, Workdir: fetched,
 		Command: []string{agentStarter, "fetch", fetchedLock, from, fetched}}
 	m.Network = registry
-	f := grant.Input{Input: compile.Input{Manifest: m, Policy: c.Policy, Ceiling: c.Ceiling, Owner: c.Owner, Lock: "built-in/installer"}, Accept: c.Accept}
+	f := grant.Input{Input: compile.Input{Manifest: m, Policy: c.Policy, Ceiling: c.Ceiling, Owner: c.Owner, Subject: nacre.Subject{Lock: "built-in/installer"}}, Accept: c.Accept}
 	f.Owner.PlainFiles = nil
 	f.Granted.Network = registry
 	for at, file := range map[string]manifest.File{agentStarter: {Path: program, Access: nacre.Read}, fetchedLock: {Path: lock, Access: nacre.Read}, fetched: {Path: folder, Access: nacre.Write}} {
@@ -88,7 +94,7 @@ func (w *with) fetch(ctx context.Context, app *App, who owner, c grant.Input, l 
 	slices.SortFunc(f.Files, func(a, b manifest.File) int { return bytes.Compare([]byte(a.At), []byte(b.At)) })
 	p, err := grant.Compile(f)
 	if err == nil {
-		err = app.alone(ctx, who, p, c)
+		err = app.alone(ctx, who, p, c, nil)
 	}
 	if err != nil {
 		return err
@@ -112,7 +118,7 @@ func (app *App) registry() (address string, n []manifest.Network, err error) {
 		if err != nil || u.Hostname() == "" || u.User != nil {
 			return "", nil, fault.New(fault.Usage, "$%s: expected the address of a registry, found %q", name, address)
 		}
-		e := manifest.Network{Host: u.Hostname(), Scheme: u.Scheme, Origin: own}
+		e := manifest.Network{NetworkGrant: nacre.NetworkGrant{Host: u.Hostname(), Scheme: u.Scheme}, Origin: own}
 		if port, err := strconv.Atoi(u.Port()); err == nil {
 			e.Ports = []int{port}
 		}
@@ -134,8 +140,13 @@ func (app *App) registry() (address string, n []manifest.Network, err error) {
 	return "https://" + m.Network[0].Host, m.Network, nil
 }
 
-// alone runs a plan of Nacre's own to its end; what it prints is for people.
-func (app *App) alone(ctx context.Context, who owner, p nacre.Plan, c grant.Input) error {
+// errFailed is a program of Nacre's own that has said what was wrong.
+var errFailed = fault.New(fault.NotFound, "the packages were not installed").
+	WithHint("nacre audit show says where the installer was not let; a registry of your own is what $npm_config_registry says")
+
+// alone runs a plan of Nacre's own to its end; what it prints is for people, unless
+// there is a place for it.
+func (app *App) alone(ctx context.Context, who owner, p nacre.Plan, c grant.Input, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	engine, log, err := app.engine(who)
@@ -147,7 +158,10 @@ func (app *App) alone(ctx context.Context, who owner, p nacre.Plan, c grant.Inpu
 		return err
 	}
 	said := &noted{to: app}
-	box, err := engine.Start(ctx, p, nacre.Streams{Out: said, Err: said})
+	if out == nil {
+		out = said
+	}
+	box, err := engine.Start(ctx, p, nacre.Streams{Out: out, Err: said})
 	if err != nil {
 		return err
 	}
@@ -158,9 +172,10 @@ func (app *App) alone(ctx context.Context, who owner, p nacre.Plan, c grant.Inpu
 		return err
 	case ctx.Err() != nil:
 		return fault.New(fault.NotFound, "interrupted: nothing was installed")
+	case whyEnded(exit, p.Limits) != "":
+		return fault.New(fault.NotFound, "%s: nothing was installed", whyEnded(exit, p.Limits))
 	case exit.Code != 0:
-		return fault.New(fault.NotFound, "the packages were not installed").
-			WithHint("nacre audit show says where the installer was not let; a registry of your own is what $npm_config_registry says")
+		return errFailed
 	}
 	return nil
 }

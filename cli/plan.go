@@ -98,6 +98,9 @@ func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
 
 func (o *planOptions) run(command []string) error {
 	p, err := o.plan(command)
+	if err == nil {
+		o.with.warnScripts(o.app)
+	}
 	switch {
 	case err != nil:
 		return err

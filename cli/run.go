@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type runOptions struct {
 	timeout time.Duration
 	tty     string
 	events  string
+	output  string
 	quiet   bool
 }
 
@@ -40,6 +42,8 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
   nacre run --files .:write -- claude       let an agent work in it
   nacre run --agent agent.yaml              run what a manifest declares
   nacre run --with codex --files .:write -- "fix the failing test"
+  nacre run --with codex --files .:write --output json -- "fix the failing test"
+  nacre run --with codex --files .:write --home work --resume -- "go on"
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
 		Args: bareTTY,
@@ -55,6 +59,8 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	f.StringVarP(&o.tty, "tty", "t", "auto", "give it a terminal: auto, always or never")
 	f.Lookup("tty").NoOptDefVal = "always"
 	f.StringVar(&o.events, "json-events", "", "write what happens as JSON lines to a `FD|FILE`")
+	f.StringVar(&o.output, "output", "", "with --with: print what came of the task as text or json, in place of what the agent prints")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // it fails only for a flag that there is not
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings, and not what was denied")
 	return cmd
 }
@@ -74,7 +80,10 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	now := o.begin(o.app, who)
-	o.with.decide(tty, command)
+	if o.with.output, err = readsOutput(o.output, o.with.skill); err != nil {
+		return err
+	}
+	o.with.decide(tty && o.output == "", command)
 	p, asked, err := o.planned(who, command)
 	if err != nil {
 		events.failed(err)
@@ -91,13 +100,14 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		o.app.warn(p.Warnings)
 	}
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, tty: tty, quiet: o.quiet, events: events,
-		live: now, server: o.tool != ""}
+		live: now, server: o.tool != "", keeping: o.with.kept != ""}
 	if o.with.alone() {
 		s.noInput, s.tty = true, tty && o.tty == "always"
 	}
 	now.start(asked, p)
+	read := o.reading(s)
 	exit, err := s.run(ctx)
-	if err != nil {
+	if err = errors.Join(err, read(exit, err)); err != nil {
 		events.failed(err)
 		return err
 	}

@@ -36,7 +36,9 @@ type session struct {
 	server bool       // it serves whoever is at its input, and ends with that
 	apart  bool       // what it prints goes where errors go
 
+	keeping bool           // a home is kept at its end
 	noInput bool           // it has nothing to read
+	out     io.Writer      // where what it prints goes, in place of the owner's output
 	given   *nacre.Streams // what it reads and writes, where that is not the owner's own
 
 	listener *net.UnixListener // of the control socket
@@ -92,7 +94,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
-	signals.forward(box)
+	signals.forward(s.stoppable())
 	took := scanned(box)
 	s.events.started(box, took)
 	if took >= slowScan {
@@ -155,7 +157,7 @@ func (s *session) close() {
 
 // serve answers ps, exec and the others, until what it returns is called.
 func (s *session) serve(ctx context.Context) (stop func()) {
-	server := &localapi.Server{Box: s.box, Plan: func() nacre.Plan { return s.live.standing().plan }, UID: s.owner.uid}
+	server := &localapi.Server{Box: s.stoppable(), Plan: func() nacre.Plan { return s.live.standing().plan }, UID: s.owner.uid}
 	if s.asking != nil {
 		server.Asks = s.asking
 	}
@@ -178,7 +180,9 @@ func (s *session) serve(ctx context.Context) (stop func()) {
 const lastWords = time.Second
 
 func (s *session) wait() (nacre.Exit, error) {
+	say := s.inTime()
 	exit, err := s.box.Wait()
+	say(&exit)
 	s.events.ended(exit)
 	s.masks.tell(s.app)
 	if why := whyEnded(exit, s.plan.Limits); why != "" {
@@ -201,16 +205,21 @@ func (s *session) streams() nacre.Streams {
 	if s.apart {
 		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	}
-	if s.noInput && !s.tty {
-		return nacre.Streams{Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	if s.tty && !s.server {
+		return nacre.Streams{TTY: true, Size: windowOf(s.app.In), Terminal: s.attach}
 	}
-	if s.server {
-		return nacre.Streams{In: s.untilLeft(), Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	out := io.Writer(s.app.Out)
+	if s.out != nil {
+		out = s.out
 	}
-	if !s.tty {
-		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	streams := nacre.Streams{In: s.app.In, Out: io.MultiWriter(out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+	switch {
+	case s.noInput:
+		streams.In = nil
+	case s.server:
+		streams.In = s.untilLeft()
 	}
-	return nacre.Streams{TTY: true, Size: windowOf(s.app.In), Terminal: s.attach}
+	return streams
 }
 
 // attach joins the owner's terminal and the program's.
@@ -221,7 +230,7 @@ func (s *session) attach(ctx context.Context, master *os.File, capped func(io.Wr
 		Kill: func() {
 			<-s.ready
 			if s.box != nil {
-				_ = s.box.Stop(0)
+				_ = s.stoppable().Stop(0)
 			}
 		},
 	})

@@ -8,6 +8,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/explain"
+	"nacre/harness"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/seccomp"
@@ -26,10 +27,7 @@ func declared(s *skill.Skill) (nacre.Plan, []nacre.Decision, error) {
 	if len(m.Command) == 0 {
 		m.Command = []string{"skill"}
 	}
-	in := compile.Input{Manifest: &m, ManifestPath: "/skill/" + skill.CapabilitiesFile, Owner: compile.Owner{Home: "/home/owner", Cwd: "/", Groups: map[string]string{}}}
-	for _, g := range seccomp.Groups() {
-		in.Owner.Groups[g.Name] = g.Warning
-	}
+	in := compile.Input{Manifest: &m, Subject: nacre.Subject{Path: "/skill/" + skill.CapabilitiesFile}, Owner: compile.Owner{Home: "/home/owner", Cwd: "/", Groups: seccomp.Groups()}}
 	in.Granted.Capabilities = m.Capabilities
 	if m.Image.Value != "" {
 		in.Granted.Images = []strict.Text{m.Image}
@@ -94,5 +92,29 @@ func askedMore(old, new *skill.Skill) ([]explain.Change, error) {
 	for _, d := range refused {
 		changes = append(changes, explain.Change{Added: true, Capability: d.Capability, Summary: d.Subject + " (no policy can allow this)"})
 	}
-	return changes, nil
+	return append(changes, scriptsMore(old, new)...), nil
+}
+
+// scriptsMore is what changes in whose scripts are run at a harness's installation.
+func scriptsMore(old, new *skill.Skill) (changes []explain.Change) {
+	before, after := scriptsOf(old), scriptsOf(new)
+	for _, pair := range []struct {
+		from, to []string
+		added    bool
+	}{{before, after, true}, {after, before, false}} {
+		for _, s := range pair.to {
+			if !slices.Contains(pair.from, s) {
+				changes = append(changes, explain.Change{Added: pair.added, Capability: "scripts", Summary: s})
+			}
+		}
+	}
+	return changes
+}
+
+// scriptsOf are packages whose scripts a skill has run.
+func scriptsOf(s *skill.Skill) []string {
+	if s.Kind != skill.Harness {
+		return nil
+	}
+	return harness.Scripts(s.Definition)
 }

@@ -108,7 +108,8 @@ func (g gitSource) input(app *App, who owner, accept []string) (grant.Input, err
 	if err != nil {
 		return c, err
 	}
-	n := manifest.Network{Host: g.host, Ports: []int{g.port}, Methods: []string{"FETCH"}, Paths: []string{g.path + "/**"}, Origin: commandLine}
+	n := manifest.Network{Origin: commandLine, NetworkGrant: nacre.NetworkGrant{
+		Host: g.host, Ports: []int{g.port}, Methods: []string{"FETCH"}, Paths: []string{g.path + "/**"}}}
 	if c.Policy != nil { // a name of the owner's own for an address
 		for _, rule := range c.Policy.Network {
 			if rule.As == g.host {

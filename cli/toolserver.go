@@ -43,9 +43,9 @@ func (in *input) server(app *App, o owner, c *grant.Input) error {
 	if c.Manifest, err = toolserver.Manifest(s, t); err != nil {
 		return err
 	}
-	c.ManifestPath, c.Lock = filepath.Join(folder, skill.CapabilitiesFile), lock
+	c.Subject.Path, c.Subject.Lock = filepath.Join(folder, skill.CapabilitiesFile), lock
 	if lock != "" {
-		c.Skill, c.Digest = []string{lock}, s.Digest
+		c.Skill, c.Subject.Digest = []string{lock}, s.Digest
 	} else { // which may change while it runs: no rule binds to what it was
 		c.Files = append(c.Files, readable(folder, toolserver.Inside(s.Name), "the skill's own folder"))
 	}

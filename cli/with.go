@@ -19,12 +19,15 @@ import (
 	"nacre/manifest"
 	"nacre/remedy"
 	"nacre/skill"
+	"nacre/skill/check"
 	"nacre/skills"
 )
 
 // with is the flags of a run by a harness, and what came of them.
 type with struct {
 	skill, model, home string
+	resume, allowed    bool // allowed: its packages' scripts
+	output             bool // what it prints is read
 
 	mode    harness.Mode
 	harness *harness.Harness
@@ -36,7 +39,9 @@ type with struct {
 // installed is a layer of a harness, and where it lies, or will.
 type installed struct {
 	harness.Layer
-	address, path string
+	address, path      string
+	packages, scripted []npm.Package // those whose scripts are run are of them
+	before             []installed
 }
 
 // Where a harness's things are inside.
@@ -51,8 +56,14 @@ func (w *with) flags(cmd *cobra.Command) {
 	f.StringVar(&w.skill, "with", "", "run this agent, by the `HARNESS` that knows how: a name, or a skill's folder (./NAME); without one they are listed")
 	f.StringVar(&w.model, "model", "", "with --with: the model, in place of the harness's own")
 	f.StringVar(&w.home, "home", "", "with --with: keep the agent's home under this `NAME`; else it vanishes")
+	f.BoolVar(&w.resume, "resume", false, "with --home: go on with the last session in that home")
+	w.scriptsFlag(cmd)
 	// It fails only for a flag that there is not.
 	_ = cmd.RegisterFlagCompletionFunc("with", cobra.FixedCompletions(harness.BuiltIn(skills.Files), cobra.ShellCompDirectiveDefault))
+}
+
+func (w *with) scriptsFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.allowed, "allow-scripts", false, "with --with: let packages' scripts run as somebody else's harness is installed, if it declares them")
 }
 
 // find reads the harness that --with names: one of Nacre's own, one that is locked in
@@ -79,7 +90,8 @@ func (w *with) find(app *App, o owner, c *grant.Input) (err error) {
 			if err != nil {
 				return err
 			}
-			c.Lock = e.Name
+			c.Subject.Lock = e.Name
+			w.allowed = w.allowed || slices.Contains(e.Accepted, check.Scripts)
 			return w.read(owned.Folder(e))
 		}
 	}
@@ -110,10 +122,13 @@ func (w *with) read(folder string) error {
 func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	w := &in.with
 	if w.skill == "" {
-		if w.model+w.home != "" {
-			return fault.New(fault.Usage, "--model and --home go with --with")
+		if w.model+w.home != "" || w.resume {
+			return fault.New(fault.Usage, "--model, --home and --resume go with --with")
 		}
 		return nil
+	}
+	if w.resume && w.home == "" {
+		return fault.New(fault.Usage, "--resume: expected --home too: a session is kept in a home")
 	}
 	if in.agent != "" {
 		return fault.New(fault.Usage, "expected either --agent or --with")
@@ -121,11 +136,14 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	if err := w.find(app, o, c); err != nil {
 		return err
 	}
+	if err := w.allowScripts(); err != nil {
+		return err
+	}
 	folder := workFolder(c.Files, o)
 	if in.workdir != "" {
 		folder = in.workdir
 	}
-	task := harness.Task{Mode: w.mode, Words: c.Command, Model: w.model, Machine: npm.For(runtime.GOARCH), Folder: folder, Starter: agentStarter, Bundle: launch.Bundle}
+	task := harness.Task{Mode: w.mode, Words: c.Command, Model: w.model, Resume: w.resume, Output: w.output, Machine: npm.For(runtime.GOARCH), Folder: folder, Starter: agentStarter, Bundle: launch.Bundle}
 	if w.home != "" {
 		task.Kept = keptHome
 	}
@@ -137,9 +155,9 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	if in.image != "" {
 		m.Image = c.Manifest.Image
 	}
-	c.Manifest, c.Command, c.Digest = m, nil, w.harness.Skill.Digest
+	c.Manifest, c.Command, c.Subject.Digest = m, nil, w.harness.Skill.Digest
 	if w.builtIn {
-		c.Lock = "built-in/" + m.Name
+		c.Subject.Lock = "built-in/" + m.Name
 		w.harness.Grant(&c.Granted)
 		m.Limits = manifest.Limits{}
 		c.Limits = limitsOr(c.Limits, w.harness.Limits())

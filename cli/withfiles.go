@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +21,7 @@ import (
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/skill"
+	"nacre/strict"
 )
 
 // workFolder is where the first granted folder is inside; the home where there is
@@ -59,9 +61,17 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 		if err != nil {
 			return err
 		}
-		address := npm.Address(packages)
+		scripted, err := npm.Scripted(packages, l.Scripts)
+		if err != nil {
+			return fault.Wrap(fault.Invalid, err, "%s: layers", l.Origin)
+		}
+		var beside []string
+		for _, other := range w.layers {
+			beside = append(beside, other.address)
+		}
+		address := npm.Address(packages, scripted, beside)
 		path := layer.Path(o.layerDir(), address)
-		w.layers = append(w.layers, installed{l, address, path})
+		w.layers = append(w.layers, installed{l, address, path, packages, scripted, slices.Clone(w.layers)})
 		own(path, l.At, nacre.Read, "packages of "+w.harness.Skill.Name)
 	}
 	if w.home != "" {
@@ -71,6 +81,7 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 		w.kept = filepath.Join(o.homes, w.home)
 		own(w.kept, keptHome, nacre.Write, "the home that is kept")
 	}
+	w.hide(o, c)
 	programs := map[string]string{w.harness.Program: "the agent"}
 	if c.Manifest.Command[0] == agentStarter {
 		programs[path.Base(agentStarter)] = "starts the agent"
@@ -87,19 +98,36 @@ func (w *with) place(app *App, o owner, c *grant.Input) error {
 }
 
 // apart are the places of what is kept for agents, of which no folder that is granted
-// gives one agent another's: layers, and homes. Its own are granted by themselves.
+// gives one agent another's: layers, and homes. An agent that has some of them itself
+// is kept from the rest by patterns; but what holds them is granted to write to nobody.
 func (w *with) apart(o owner) []string {
 	if w.skill == "" {
 		return []string{o.homes, o.layerDir()}
 	}
-	list := []string{filepath.Join(o.layerDir(), "lock"), filepath.Join(o.homes, "-")} // which no home is called
-	homes, _ := os.ReadDir(o.homes)                                                    // none are there, or nobody gets them
-	for _, e := range homes {
-		if e.Name() != w.home {
-			list = append(list, filepath.Join(o.homes, e.Name()))
+	return []string{filepath.Join(o.layerDir(), "lock"), filepath.Join(o.homes, "-")} // which no home is called
+}
+
+// shown is how much of a layer's digest is compared: it is no secret.
+const shown = 8
+
+// hide has all homes and layers masked but the run's own, also those that are yet to
+// be made.
+func (w *with) hide(o owner, c *grant.Input) {
+	var layers []string
+	for _, l := range w.layers {
+		layers = append(layers, l.address[:shown]+"*")
+	}
+	homes := []string{}
+	if w.home != "" {
+		homes = append(homes, w.home)
+	}
+	for dir, own := range map[string][]string{o.layerDir(): layers, o.homes: homes} {
+		for _, spelling := range spellings(dir) {
+			for _, pattern := range others(spelling, own) {
+				c.Granted.Files.Blocked = append(c.Granted.Files.Blocked, strict.Text{Value: pattern, Origin: nacre.Origin{File: nacre.OriginBuiltIn}})
+			}
 		}
 	}
-	return list
 }
 
 // hold makes the folder of a home that is kept, and sees to it that no other run

@@ -43,6 +43,7 @@ type Tally struct {
 	program  []unix.SockFilter
 	refusals *explain.Refusals
 	log      *log
+	served   <-chan struct{} // closed once none can be reported any more; nil if none ever could
 
 	mu     sync.Mutex
 	list   []*Denial
@@ -62,7 +63,7 @@ type key struct {
 // New makes the tally of a sandbox whose filter was made of this table. What
 // is recorded is like the event.
 func New(o seccomp.Options, t *seccomp.Table, recorder nacre.Recorder, like nacre.Event) *Tally {
-	tally := &Tally{arch: string(o.Arch), program: t.Filter().Program, refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
+	tally := &Tally{arch: string(o.Arch), program: t.Filter(), refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
 	tally.log = newLog(recorder, like, tally.List)
 	return tally
 }
@@ -132,6 +133,20 @@ func (t *Tally) List() []Denial {
 	return list
 }
 
-// Close records what is not yet recorded. Nothing may be counted after it. The
-// error says what could not be recorded.
-func (t *Tally) Close() error { return t.log.close() }
+// Serve has what the filter's listeners report answered and counted: there is one
+// of them, or none.
+func (t *Tally) Serve(listeners []int) {
+	for _, l := range listeners {
+		t.served = notify.Serve(l, t)
+	}
+}
+
+// Close waits until nothing runs under the filter any more, and records what is not
+// yet recorded. Nothing may be counted after it. The error says what could not be
+// recorded.
+func (t *Tally) Close() error {
+	if t.served != nil {
+		<-t.served
+	}
+	return t.log.close()
+}

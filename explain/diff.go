@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/manifest"
+	"nacre/policy"
 )
 
 // Change is one thing that a new plan permits and an old one does not, or the
@@ -39,7 +41,7 @@ func Diff(old, new nacre.Plan) []Change {
 	compare(after, before, false)
 	masked := func(p, other nacre.Plan, added bool) {
 		for _, pattern := range p.Blocked {
-			if !slices.Contains(other.Blocked, pattern) {
+			if !slices.Contains(other.Blocked, pattern) && reaches(other, pattern) {
 				changes = append(changes, Change{added, nacre.CapFiles, "see what is named " + pattern})
 			}
 		}
@@ -51,6 +53,22 @@ func Diff(old, new nacre.Plan) []Change {
 		return strings.Compare(fmt.Sprint(a.Capability, !a.Added, a.Summary), fmt.Sprint(b.Capability, !b.Added, b.Summary))
 	})
 	return changes
+}
+
+// reaches tells whether what a pattern names may lie in a folder that a plan grants.
+func reaches(p nacre.Plan, pattern string) bool {
+	if !strings.HasPrefix(pattern, "/") {
+		return true
+	}
+	plain := pattern
+	if i := strings.IndexAny(pattern, `*?[\`); i >= 0 {
+		plain = pattern[:i]
+	}
+	at := strings.LastIndexByte(plain, '/')
+	folder, rest := cmp.Or(pattern[:at], "/"), pattern[at+1:]
+	return slices.ContainsFunc(p.Files, func(g nacre.FileGrant) bool {
+		return policy.Within(g.Host, folder) || policy.Within(folder, g.Host) && strings.Contains(rest, "/")
+	})
 }
 
 // powers is the set of what a plan permits, but for masks and limits.

@@ -31,7 +31,7 @@ func input(t testing.TB) compile.Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compile.Input{Manifest: m, ManifestPath: "/home/u/agents/coder/agent.yaml", Policy: p,
+	return compile.Input{Manifest: m, Subject: nacre.Subject{Path: "/home/u/agents/coder/agent.yaml"}, Policy: p,
 		Owner: compile.Owner{Home: "/home/u", Cwd: "/home/u", Environment: map[string]string{"TERM": "xterm"},
 			Groups: map[string]string{"debug": "d", "nested-sandbox": "n"}}}
 }
@@ -251,6 +251,20 @@ func TestDiff(t *testing.T) {
 	for i, c := range back {
 		if len(back) != len(want) || c.Capability != nacre.CapLimits && !slices.Contains(want, map[bool]string{true: "− ", false: "+ "}[c.Added]+string(c.Capability)+" "+c.Summary) {
 			t.Errorf("back %d: %v", i, c)
+		}
+	}
+}
+
+// TestDiffOfMasks: a mask that is gone is more authority only where there is a folder to
+// see it in.
+func TestDiffOfMasks(t *testing.T) {
+	for pattern, seen := range map[string]bool{".env": true, "a/b": true, "/home/u/a/b": true, "/home/u/a/[^x]*": true, "/home/u/a/x/[^x]*": true, "/home/*/a/x": true,
+		"/home/u/[^x]*": false, "/home/u/a": false, "/home/u/ab/x": false, "/srv/*/x": false, "": true} {
+		p := nacre.Plan{Files: []nacre.FileGrant{{Host: "/home/u/a"}}}
+		old := p
+		old.Blocked = []string{pattern}
+		if changes := Diff(old, p); (len(changes) > 0) != seen {
+			t.Errorf("%q: %v", pattern, changes)
 		}
 	}
 }

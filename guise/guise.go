@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,8 +35,14 @@ func Proc(sandbox string) map[string]string {
 }
 
 // Clocks are the offsets that have a machine's uptime begin now: that of the host
-// identifies it.
+// identifies it. There are none where the kernel cannot have them: before Linux 6.3
+// only children are born into a time namespace, not what follows an execve, and
+// until then nacre-init can make no thread.
 func Clocks() (offsets string) {
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	if _, err := os.Lstat("/proc/self/ns/time"); err != nil || !reaches(string(release), 6, 3) {
+		return ""
+	}
 	for _, clock := range []struct {
 		name string
 		id   int32
@@ -45,6 +52,16 @@ func Clocks() (offsets string) {
 		offsets += fmt.Sprintf("%s -%d 0\n", clock.name, now.Sec)
 	}
 	return offsets
+}
+
+// reaches tells whether a kernel's release is a version or newer. What cannot
+// be read is old.
+func reaches(release string, major, minor int) bool {
+	var a, b int
+	if _, err := fmt.Sscanf(release, "%d.%d", &a, &b); err != nil {
+		return false
+	}
+	return a > major || a == major && b >= minor
 }
 
 // identifier is a stable one made up for a sandbox.

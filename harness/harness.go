@@ -17,6 +17,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/harness/result"
 	"nacre/manifest"
 	"nacre/skill"
 	"nacre/strict"
@@ -38,11 +39,12 @@ type Grammar struct {
 	Layers       []Layer                      `yaml:"layers" about:"what is installed for it, read-only; none: it is on the machine, or in the image"`
 	Program      string                       `yaml:"program" oneof:"nacre-assistant" about:"a program that comes with Nacre, which is then at /opt/nacre"`
 	Command      []string                     `yaml:"command" about:"the program, with the arguments that it always gets; {arch} is x64 or arm64, {machine} x86_64 or aarch64; an argument with {model} is left out where no model is named"`
-	Headless     []string                     `yaml:"headless" about:"the arguments for a task without anybody there; {prompt} is the task, {arguments} all words of it, {model} the model"`
+	Headless     []string                     `yaml:"headless" about:"the arguments for a task without anybody there; {prompt} is the task, {arguments} all words of it, {model} the model, {resume} and {output} what is said below"`
 	Interactive  []string                     `yaml:"interactive" about:"the arguments on a terminal; left out: it has nothing to show there"`
 	ACP          []string                     `yaml:"acp" about:"the arguments with which it speaks the Agent Client Protocol; left out: it does not"`
 	Stdin        bool                         `yaml:"stdin" about:"true: a task reads what is piped in; else it finds nothing there"`
-	Output       string                       `yaml:"output" oneof:"text json json-lines" about:"what a task prints: text (default), one JSON value, or one a line"`
+	Resume       []string                     `yaml:"resume" about:"the arguments, in place of {resume}, with which it goes on with its last session; left out: it cannot"`
+	Output       result.Format                `yaml:"output" about:"how what a task prints is read, for --output; left out: it is not"`
 	Model        string                       `yaml:"model" match:"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$" about:"the model, where the owner names none"`
 	Environment  map[string]manifest.Variable `yaml:"environment" about:"variables, as in a manifest"`
 	Home         map[string]string            `yaml:"home" about:"files to begin with in its home, with their texts; {model} is the model, {folder} where it works"`
@@ -54,9 +56,11 @@ type Grammar struct {
 
 // Layer is packages of npm's that are installed together.
 type Layer struct {
-	Lock   string `yaml:"lock,required" about:"a package-lock.json of the skill's, with a hash of each package"`
-	At     string `yaml:"at,required" match:"^/opt/[a-z0-9][a-z0-9-]*$" about:"where it appears, such as /opt/node"`
-	Origin nacre.Origin
+	Lock string `yaml:"lock,required" about:"a package-lock.json of the skill's, with a hash of each package"`
+	At   string `yaml:"at,required" match:"^/opt/[a-z0-9][a-z0-9-]*$" about:"where it appears, such as /opt/node"`
+	// Scripts are packages by their names in a registry.
+	Scripts []string `yaml:"scripts" match:"^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*$" about:"packages whose own scripts (preinstall, install, postinstall) are run as it is installed, in this order; no others are"`
+	Origin  nacre.Origin
 }
 
 // OwnSandbox is what becomes of a sandbox that the program makes itself.
@@ -123,11 +127,8 @@ func Parse(file string, text []byte) (*Grammar, error) {
 	return g, nil
 }
 
-// Check completes the defaults and refuses what cannot be meant.
+// Check refuses what cannot be meant.
 func (h *Grammar) Check() error {
-	if h.Output == "" {
-		h.Output = "text"
-	}
 	if h.Headless == nil && h.Interactive == nil {
 		return strict.Invalid(h.Origin, "expected headless or interactive: there is no way to run it")
 	}
@@ -143,6 +144,9 @@ func (h *Grammar) Check() error {
 		return strict.Invalid(h.Origin, "model: environment and home speak of {model}: expected the name of one")
 	}
 	for i, l := range h.Layers {
+		if len(slices.Compact(slices.Sorted(slices.Values(l.Scripts)))) < len(l.Scripts) {
+			return strict.Invalid(l.Origin, "scripts: a package is named twice")
+		}
 		if !fs.ValidPath(l.Lock) || slices.ContainsFunc(h.Layers[:i], func(o Layer) bool { return o.At == l.At }) {
 			return strict.Invalid(l.Origin, "layers: expected a file of the skill's, and a place of its own for each")
 		}
@@ -152,7 +156,21 @@ func (h *Grammar) Check() error {
 			return err
 		}
 	}
+	if err := h.checkPlaces(); err != nil {
+		return err
+	}
 	return h.checkOwnSandbox()
+}
+
+// checkPlaces sees to it that arguments which are given at times have a place.
+func (h *Grammar) checkPlaces() error {
+	switch {
+	case (h.Resume != nil) != (slices.Contains(h.Headless, resume) || slices.Contains(h.Interactive, resume)):
+		return strict.Invalid(h.Origin, "resume: expected arguments, and {resume} as one of those of headless or interactive")
+	case len(h.Output.Arguments) > 0 != slices.Contains(h.Headless, output):
+		return strict.Invalid(h.Origin, "output: expected arguments, and {output} as one of those of headless")
+	}
+	return nil
 }
 
 // texts are those that cannot be left out.

@@ -90,6 +90,12 @@ func TestReadRefuses(t *testing.T) {
 		"nested, not asked":     {"interactive: []\nown-sandbox: {nested: true}", "", "does not ask for syscalls"},
 		"a command beside":      {"interactive: []", "command: [a]", "are in harness.yaml"},
 		"environment beside":    {"interactive: []", "environment: {A: b}", "are in harness.yaml"},
+		"no place to resume":    {"interactive: []\nresume: [-c]", "", "{resume} as one of"},
+		"nothing to resume":     {"interactive: [\"{resume}\"]", "", "expected arguments"},
+		"no place for output":   {"headless: [\"{prompt}\"]\noutput: {arguments: [-j], text: [{at: a}]}", "", "{output} as one of"},
+		"no output":             {"headless: [\"{output}\", \"{prompt}\"]", "", "expected arguments"},
+		"no path":               {"headless: [\"{prompt}\"]\noutput: {text: [{at: a..b}]}", "", "message.content"},
+		"output as a word":      {"headless: [\"{prompt}\"]\noutput: json", "", "expected keys and values"},
 		"certificates, a value": {"interactive: []\ncertificates: [A=b]", "", "variables that tell it whom to trust"},
 	} {
 		if _, err := harness.Read(folder(c.yaml, c.capabilities)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -165,6 +171,37 @@ own-sandbox: {nested: true}
 	for mode, want := range map[harness.Mode]string{harness.Headless: "there is no task", harness.ACP: "does not speak", 0: ""} {
 		if _, err := h.Manifest(harness.Task{Mode: mode}); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", mode, err)
+		}
+	}
+}
+
+// TestAtTimes: arguments for going on and for being read are there when they are wanted.
+func TestAtTimes(t *testing.T) {
+	h, err := harness.Read(folder("command: [a, --resume]\nheadless: [\"{resume}\", -p, \"{output}\", \"{prompt}\"]\ninteractive: []\nresume: [resume, --last]\noutput: {arguments: [--json, \"--for={model}\"], text: [{at: a}]}", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, task := range map[string]harness.Task{
+		"[a --resume -p x]":                         {},
+		"[a --resume resume --last -p x]":           {Resume: true},
+		"[a --resume resume --last -p --json x]":    {Resume: true, Output: true},
+		"[a --resume -p --json --for=gpt {output}]": {Output: true, Model: "gpt", Words: []string{"{output}"}},
+		"cannot go on with a session that way":      {Resume: true, Mode: harness.Interactive},
+		"--output is for a task":                    {Output: true, Mode: harness.Interactive},
+		"does not speak the Agent Client Protocol ": {Mode: harness.ACP},
+	} {
+		task.Mode = max(task.Mode, harness.Headless)
+		if task.Words == nil {
+			task.Words = []string{"x"}
+		}
+		m, err := h.Manifest(task)
+		if got := ""; err == nil {
+			got = fmt.Sprint(m.Command)
+			if got != want {
+				t.Errorf("%+v: %s, want %s", task, got, want)
+			}
+		} else if !strings.Contains(err.Error()+" ", want) {
+			t.Errorf("%+v: %v, want %s", task, err, want)
 		}
 	}
 }

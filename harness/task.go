@@ -30,6 +30,8 @@ const (
 	arch      = "{arch}"
 	machine   = "{machine}"
 	folder    = "{folder}"
+	resume    = "{resume}"
+	output    = "{output}"
 )
 
 // Task is what the owner wants of a harness.
@@ -37,6 +39,8 @@ type Task struct {
 	Mode    Mode
 	Words   []string // the task
 	Model   string   // in place of the harness's own
+	Resume  bool     // it goes on with its last session
+	Output  bool     // what it prints is read
 	Machine npm.Machine
 	Folder  string // where it works, inside
 	Bundle  string // where programs inside find whom to trust
@@ -80,6 +84,21 @@ func (h *Harness) Packages(l Layer, on npm.Machine) ([]npm.Package, error) {
 	return npm.Parse(h.Skill.Name+"/"+l.Lock, h.locks[l.Lock], on)
 }
 
+// Scripts are the packages whose scripts are run as they are installed, by harness.yaml:
+// each by its name, and the lock file's. A text that is none has none.
+func Scripts(text []byte) (list []string) {
+	g, err := Parse(File, text)
+	if err != nil {
+		return nil
+	}
+	for _, l := range g.Layers {
+		for _, name := range l.Scripts {
+			list = append(list, name+" of "+l.Lock)
+		}
+	}
+	return list
+}
+
 // Lock is the text of a layer's lock file.
 func (h *Harness) Lock(l Layer) []byte { return h.locks[l.Lock] }
 
@@ -97,23 +116,52 @@ func (h *Harness) command(t *Task) ([]string, error) {
 		return nil, fault.New(fault.Usage, "there is no task for %s", h.Skill.Name).
 			WithHint("nacre run --with %s -- \"fix the failing test\"; on a terminal it can also be left out", h.Skill.Name)
 	}
-	var command []string
-	for _, a := range slices.Concat(h.Command, args) {
-		switch a {
-		case prompt:
-			command = append(command, strings.Join(t.Words, " "))
-		case arguments:
-			command = append(command, t.Words...)
-		default:
-			if t.Model != "" || !strings.Contains(a, model) {
-				command = append(command, t.fill(a))
-			}
+	if err := h.can(*t, args); err != nil {
+		return nil, err
+	}
+	command := t.words(h.Command)
+	for _, a := range args {
+		switch {
+		case a == resume && t.Resume:
+			command = append(command, t.words(h.Resume)...)
+		case a == output && t.Output:
+			command = append(command, t.words(h.Output.Arguments)...)
+		case a != resume && a != output:
+			command = append(command, t.words([]string{a})...)
 		}
 	}
 	if len(command) == 0 {
 		return nil, fault.New(fault.Usage, "there is no program for %s to run", h.Skill.Name)
 	}
 	return command, nil
+}
+
+// can tells why a task is not one for a way to run the harness.
+func (h *Harness) can(t Task, args []string) error {
+	switch {
+	case t.Resume && !slices.Contains(args, resume):
+		return fault.New(fault.Usage, "--resume: %s cannot go on with a session that way", h.Skill.Name)
+	case t.Output && t.Mode != Headless:
+		return fault.New(fault.Usage, "--output is for a task").WithHint("nacre run --with %s --output json -- \"fix the failing test\"", h.Skill.Name)
+	case t.Output && !h.Output.Declared():
+		return fault.New(fault.Usage, "--output: the harness %s does not say how to read what it prints", h.Skill.Name).WithHint("without --output it comes as it is")
+	}
+	return nil
+}
+
+// words are arguments with what stands for something in its place.
+func (t Task) words(written []string) (list []string) {
+	for _, a := range written {
+		switch {
+		case a == prompt:
+			list = append(list, strings.Join(t.Words, " "))
+		case a == arguments:
+			list = append(list, t.Words...)
+		case t.Model != "" || !strings.Contains(a, model):
+			list = append(list, t.fill(a))
+		}
+	}
+	return list
 }
 
 // fill puts the model and the machine into a text.

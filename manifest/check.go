@@ -50,9 +50,7 @@ func CheckVariable(name string, v Variable) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (f *File) Check() error {
-	if f.Access == nacre.NoAccess {
-		f.Access = nacre.Read
-	}
+	f.Access = cmp.Or(f.Access, nacre.Read)
 	switch {
 	case f.Access == nacre.Stage:
 		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write")
@@ -60,7 +58,7 @@ func (f *File) Check() error {
 		return strict.Invalid(f.Origin, "expected either path or preset")
 	case f.Preset != "" && (f.At != "" || f.Access != nacre.Read):
 		return strict.Invalid(f.Origin, "a preset is read-only and appears where it is on the host: no at, no access")
-	case f.Preset != "" && Preset(f.Preset, "") == nil:
+	case f.Preset != "" && Preset(f.Preset) == nil:
 		return strict.Invalid(f.Origin, "there is no preset %q", f.Preset)
 	}
 	return nil
@@ -119,7 +117,7 @@ func CheckHost(from nacre.Origin, host string) error {
 // Check completes the defaults and refuses what cannot be meant.
 func (n *Network) Check() error {
 	if n.Preset != "" {
-		return n.checkPreset()
+		return nil // what it stands for is checked
 	}
 	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
@@ -180,22 +178,11 @@ func (n *Network) checkRequests() error {
 	return nil
 }
 
-// checkPreset: an entry with a preset only narrows it.
-func (n *Network) checkPreset() error {
-	if n.Host+n.Scheme+n.As+n.TLS+n.Access != "" || n.Methods != nil || n.Upgrade != nil || n.Ports != nil {
-		return strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
-	}
-	return nil
-}
+// plainPath is a path pattern without anything that has a second spelling but
+// for dots: whole segments are *, the last may be **.
+var plainPath = regexp.MustCompile(`^/(([^*/?#;\\\x00]+|\*)/)*(\*\*|\*|[^*/?#;\\\x00]*)$`)
 
 // goodPath accepts a path pattern that has only one spelling.
 func goodPath(p string) bool {
-	clean := strings.HasPrefix(p, "/") && (p == path.Clean(p) || p == path.Clean(p)+"/") && p != "//"
-	segments := strings.Split(p, "/")
-	for i, s := range segments {
-		if strings.Contains(s, "*") && s != "*" && (s != "**" || i < len(segments)-1) {
-			return false
-		}
-	}
-	return clean && !strings.ContainsAny(p, "?#;\\\x00") && !strings.Contains(p, "%2")
+	return plainPath.MatchString(p) && !strings.Contains(p, "%2") && (p == path.Clean(p) || p == path.Clean(p)+"/")
 }

@@ -2,45 +2,42 @@ package posture
 
 import (
 	"cmp"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"nacre/sandbox"
+	"nacre/sandbox/blueprint"
 )
 
-// Mount is a mount that a sandbox is to have.
-type Mount struct {
-	Path   string
-	Write  bool // writable; else read-only
-	Any    bool // it may be missing, be either, and be there several times
-	Device bool // may hold device nodes
-	Cover  bool // a mask or a guard, of which there may be many
-}
-
-// mounts compares every mount of the process with those that it is to have: no
-// other, none missing, writable only where it should be, without setuid
-// programs, without device nodes, none shared with the host.
-func (r *reader) mounts(want []Mount) {
+// mounts compares every mount of the process with those that it is to have, the
+// one on top last: no other but at strays, none missing, writable only where it
+// should be, without setuid programs, without device nodes, none shared with the host.
+func (r *reader) mounts(want []blueprint.Entry, strays []string) {
 	list, err := sandbox.Mounts(filepath.Join(r.proc, "mountinfo"))
 	if err != nil {
 		list = []sandbox.Mount{{Path: err.Error()}}
 	}
-	plan, room, anywhere, top := map[string]Mount{}, map[string]int{}, map[string]bool{}, map[string][]string{}
-	for _, w := range want {
-		plan[w.Path] = w
+	missing := func(path string) bool { _, err := os.Lstat(path); return err != nil } // in the kernel's or the system's folders
+	want = slices.DeleteFunc(want, func(e blueprint.Entry) bool {
+		return !e.Mounted() && !e.Over() || e.Optional && missing(e.Path)
+	})
+	last, room, top := map[string]int{}, map[string]int{}, map[string][]string{}
+	for i, w := range want {
+		last[w.Path] = i
 		room[w.Path]++
-		anywhere[w.Path] = anywhere[w.Path] || w.Any
 	}
+	device := func(path string) bool { i, ok := last[path]; return ok && want[i].Device }
 	var wrong []string
 	for _, m := range list {
 		top[m.Path] = m.Options
 		room[m.Path]--
 		for problem, is := range map[string]bool{
-			"is not in the plan":          room[m.Path] < 0 && !anywhere[m.Path],
+			"is not in the plan":          room[m.Path] < 0 && !slices.Contains(strays, m.Path),
 			"shares mounts with the host": m.Shared,
 			"honours setuid":              !slices.Contains(m.Options, "nosuid"),
-			"has device nodes":            !slices.Contains(m.Options, "nodev") && !plan[m.Path].Device,
+			"has device nodes":            !slices.Contains(m.Options, "nodev") && !device(m.Path),
 		} {
 			if is {
 				wrong = append(wrong, m.Path+" "+problem)
@@ -48,11 +45,11 @@ func (r *reader) mounts(want []Mount) {
 		}
 	}
 	const good = "in place"
-	for _, w := range want {
+	for i, w := range want {
 		access, found := map[bool]string{false: "ro", true: "rw"}[w.Write], strings.Join(top[w.Path], ",")
 		switch ok := slices.Contains(top[w.Path], access); {
-		case w.Any || plan[w.Path] != w || w.Cover && ok:
-		case w.Cover:
+		case last[w.Path] != i || w.Over() && ok:
+		case w.Over():
 			wrong = append(wrong, w.Path+" is not covered: "+found)
 		default:
 			r.add("mounts", w.Path, access, cmp.Or(found, "not mounted"), ok)

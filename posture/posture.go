@@ -11,38 +11,29 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 )
-
-// Expect is what must hold for a sandbox's first process.
-type Expect struct {
-	UIDMap   string // "inside outside length"
-	GIDMap   string
-	Time     bool // a time namespace of its own
-	Loopback bool // its own loopback is up
-	OOMScore int
-	Limits   []blueprint.Rlimit
-	Mounts   []Mount // all that there are, those on top last
-}
 
 // namespaces that a sandbox must not share with its supervisor.
 var namespaces = []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"}
 
-// Read compares a process with what is expected of it.
-func Read(pid int, e Expect) []nacre.Expectation {
+// Read compares a sandbox's first process with its blueprint and its identity.
+// There may be mounts at strays, too.
+func Read(pid int, s blueprint.Spec, m sandbox.Mapping, strays []string) []nacre.Expectation {
 	r := reader{proc: filepath.Join("/proc", strconv.Itoa(pid))}
 	for _, ns := range namespaces {
-		if ns != "time" || e.Time {
+		if ns != "time" || s.Time != "" {
 			r.namespace(ns)
 		}
 	}
 	r.status()
-	r.equal("identity", "uid map", e.UIDMap, r.fields("uid_map"))
-	r.equal("identity", "gid map", e.GIDMap, r.fields("gid_map"))
-	r.network(e.Loopback)
-	r.limits(e.Limits)
-	r.equal("limits", "oom_score_adj", strconv.Itoa(e.OOMScore), r.fields("oom_score_adj"))
-	r.mounts(e.Mounts)
+	r.equal("identity", "uid map", fmt.Sprint(m.Inside, m.UID, 1), r.fields("uid_map"))
+	r.equal("identity", "gid map", fmt.Sprint(m.Inside, m.GID, 1), r.fields("gid_map"))
+	r.network(s.Loopback)
+	r.limits(s.Limits)
+	r.equal("limits", "oom_score_adj", strconv.Itoa(sandbox.OOMScore), r.fields("oom_score_adj"))
+	r.mounts(append([]blueprint.Entry{{Form: blueprint.Private, Path: "/", Write: s.Overlay}}, s.Entries...), strays)
 	return r.list
 }
 

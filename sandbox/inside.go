@@ -13,7 +13,11 @@ import (
 )
 
 // Inside is a running sandbox's file system, seen and masked from outside.
-type Inside struct{ pidfd, root int }
+type Inside struct {
+	pidfd, root  int
+	file, folder int    // blanks that every sandbox has
+	blanks       uint64 // the device that they are on
+}
 
 // Enter takes hold of it by the sandbox's first process.
 func Enter(pid int) (*Inside, error) {
@@ -22,15 +26,20 @@ func Enter(pid int) (*Inside, error) {
 		return nil, fault.Wrap(fault.Internal, err, "cannot see the sandbox's root")
 	}
 	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		unix.Close(root)
-		return nil, err
+	i := &Inside{pidfd: pidfd, root: root}
+	// Two of the masks that package build lays over entries which every kernel has.
+	file, st, err2 := i.at("/proc/interrupts")
+	folder, also, err3 := i.at("/proc/bus")
+	i.file, i.folder, i.blanks = file, folder, st.Dev
+	if err := errors.Join(err, err2, err3); err != nil || st.Mode&0o7777 != 0 || also.Dev != st.Dev {
+		i.Close()
+		return nil, fault.Wrap(fault.Tampered, err, "the sandbox has no blanks to mask with")
 	}
-	return &Inside{pidfd, root}, nil
+	return i, nil
 }
 
 // Close lets go of it.
-func (i *Inside) Close() { blueprint.CloseAll([]int{i.pidfd, i.root}) }
+func (i *Inside) Close() { blueprint.CloseAll([]int{i.pidfd, i.root, i.file, i.folder}) }
 
 // Gone tells whether the sandbox's first process has ended.
 func (i *Inside) Gone() bool {
@@ -47,57 +56,36 @@ func (i *Inside) at(name string) (fd int, st unix.Stat_t, err error) {
 	return fd, st, err
 }
 
-// The blanks that every sandbox has: two of the masks that package build lays
-// over entries of /proc which every kernel has.
-const (
-	blankFile   = "/proc/interrupts"
-	blankFolder = "/proc/bus"
-)
-
-// Mask lays blanks over entries beneath a folder of the sandbox and returns
-// those that had none. What is not there (any more) is left out. Entries may be
-// replaced meanwhile: what it returns has to be looked at again.
-func (i *Inside) Mask(folder string, names []string) (bare []string, err error) {
-	file, blank, err := i.at(blankFile)
-	dir, also, err2 := i.at(blankFolder)
-	open := []int{file, dir}
-	defer func() { blueprint.CloseAll(open) }()
-	if err := errors.Join(err, err2); err != nil || blank.Mode&0o7777 != 0 || also.Dev != blank.Dev {
-		return nil, fault.Wrap(fault.Tampered, err, "the sandbox has no blanks to mask with")
+// Mask lays a blank over an entry beneath a folder of the sandbox and returns the
+// entry if it had none; or the folder that it is in, where that was closed
+// meanwhile or it is deeper than paths go. What is not there (any more) is left
+// out. It may be replaced meanwhile: what is returned has to be looked at again.
+func (i *Inside) Mask(folder, name string) (bare string, err error) {
+	entry, st, err := i.at(path.Join(folder, name))
+	for (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENAMETOOLONG)) && name != "." {
+		name = path.Dir(name)
+		entry, st, err = i.at(path.Join(folder, name))
 	}
-	for _, name := range names {
-		entry, st, err := i.at(path.Join(folder, name))
-		for (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENAMETOOLONG)) && name != "." {
-			name = path.Dir(name) // closed meanwhile, or deeper than paths go: that folder, then
-			entry, st, err = i.at(path.Join(folder, name))
-		}
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-			continue
-		}
-		if err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "cannot see %s in the sandbox", name)
-		}
-		open = append(open, entry)
-		kind := st.Mode & unix.S_IFMT
-		if st.Dev == blank.Dev || kind == unix.S_IFLNK {
-			continue
-		}
-		over := file
-		if kind == unix.S_IFDIR {
-			over = dir
-		}
-		bare = append(bare, name)
-		if err := i.lay(over, entry, 0, false); err != nil {
-			return bare, err
-		}
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return "", nil
 	}
-	return bare, nil
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, err, "cannot see %s in the sandbox", name)
+	}
+	defer unix.Close(entry)
+	switch kind := st.Mode & unix.S_IFMT; {
+	case st.Dev == i.blanks, kind == unix.S_IFLNK:
+		return "", nil
+	case kind == unix.S_IFDIR:
+		return name, i.lay(i.folder, entry, 0, false)
+	}
+	return name, i.lay(i.file, entry, 0, false)
 }
 
 // Guard lays an entry beneath a folder of the sandbox over itself, as package
 // build does, where it is no mount, and tells whether it was none. What is not
 // there, or a link, is left out.
-func (i *Inside) Guard(folder string, g blueprint.Guard) (bare bool, err error) {
+func (i *Inside) Guard(folder string, g Guard) (bare bool, err error) {
 	entry, _, err := i.at(path.Join(folder, g.Path))
 	if err != nil {
 		return false, nil

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -17,11 +16,10 @@ import (
 
 // Mapping is how the agent's identity inside becomes one outside.
 type Mapping struct {
-	Inside  int
-	UID     int  // outside
-	GID     int  // outside
-	Helper  bool // through newuidmap and newgidmap: the ids are subordinate
-	Regroup bool // supplementary groups can be dropped
+	Inside int
+	UID    int  // outside
+	GID    int  // outside
+	Helper bool // through newuidmap and newgidmap: the ids are subordinate
 }
 
 // Order is all that a launch needs.
@@ -37,11 +35,8 @@ type Order struct {
 
 // Process is the first process of a sandbox, seen from outside.
 type Process struct {
-	PID     int
-	Control int // the control socket, the caller's to close
-	handle  *spawn.Child
-	once    sync.Once
-	err     error
+	*spawn.Child
+	Control *os.File // the control socket, the caller's to close
 }
 
 // namespaces are the ones that the process is born into; the cgroup namespace
@@ -60,29 +55,31 @@ var building = []uintptr{
 // group, and lets it build. It returns before the sandbox is built: the
 // messages on Control tell what follows.
 func Launch(o Order) (*Process, error) {
-	spec, err := specFile(o.Spec)
+	spec, pipe, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer spec.Close()
+	defer pipe.Close()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
-	p := &Process{Control: pair[0]}
+	p := &Process{Control: os.NewFile(uintptr(pair[0]), "control")}
 	err = o.Born(func(v2 int) (err error) {
-		p.handle, err = spawned(o, theirs, spec, v2)
+		p.Child, err = spawned(o, theirs, spec, v2)
 		return err
 	})
 	if err == nil {
-		p.PID = p.handle.PID
-		err = p.admit(o)
+		err = p.admit(o, pipe)
 	}
 	if err != nil {
-		_ = p.End()
-		unix.Close(p.Control)
+		if p.Child != nil {
+			_ = p.End()
+		}
+		p.Control.Close()
 		return nil, err
 	}
 	return p, nil
@@ -137,46 +134,30 @@ func launchFault(err error) error {
 // first.
 const OOMScore = 500
 
-// admit gives the new process its identity and group, and its cue.
-func (p *Process) admit(o Order) error {
-	if err := o.Map.apply(p.PID); err != nil {
+// admit gives the new process its blueprint, its identity and its cue.
+func (p *Process) admit(o Order, pipe *os.File) error {
+	spec, err := o.Spec.Encode()
+	if err == nil {
+		_, err = pipe.Write(spec)
+	}
+	if err := errors.Join(err, pipe.Close()); err != nil {
+		return err
+	}
+	if err := o.Map.apply(p.PID, o.Spec.Regroup); err != nil {
 		return err
 	}
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
-	return blueprint.Send(p.Control, blueprint.Message{Kind: blueprint.Build})
-}
-
-// specFile puts the spec into a sealed memory file.
-func specFile(s blueprint.Spec) (*os.File, error) {
-	b, err := s.Encode()
-	if err != nil {
-		return nil, err
-	}
-	fd, err := unix.MemfdCreate("nacre-spec", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "nacre-spec")
-	_, err = f.Write(b)
-	if err == nil {
-		seals := unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
-		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return blueprint.Send(int(p.Control.Fd()), blueprint.Message{Kind: blueprint.Build})
 }
 
 // apply writes the id maps of a process (user_namespaces(7)).
-func (m Mapping) apply(pid int) error {
+func (m Mapping) apply(pid int, regroup bool) error {
 	if m.Helper {
 		return m.help(pid)
 	}
-	if !m.Regroup {
+	if !regroup {
 		if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil {
 			return mapFault(err)
 		}
@@ -206,16 +187,9 @@ func mapFault(err error) error {
 	return fault.Wrap(fault.Unsupported, err, "cannot map the agent's identity")
 }
 
-// Kill ends the sandbox: with its first process, the kernel ends all others.
-func (p *Process) Kill() { _ = p.handle.Kill() }
-
-// End kills the sandbox and waits until every process of it is gone.
+// End kills the sandbox and waits until every process of it is gone: with its
+// first process, the kernel ends all others.
 func (p *Process) End() error {
-	p.once.Do(func() {
-		if p.handle != nil {
-			p.Kill()
-			p.err = p.handle.Wait()
-		}
-	})
-	return p.err
+	_ = p.Kill() // what cannot be killed is waited for
+	return p.Wait()
 }

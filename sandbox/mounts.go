@@ -41,17 +41,13 @@ func Mounts(file string) (list []Mount, err error) {
 		if len(f) < 6 || len(kind) < 1 {
 			return nil, fmt.Errorf("%s: unreadable line: %s", file, line)
 		}
-		list = append(list, Mount{unescape.Replace(f[4]), strings.Split(f[5], ","), kind[0], slices.ContainsFunc(f[6:], peer)})
+		shared := strings.Contains(before, " shared:") || strings.Contains(before, " master:") // optional fields; paths have no spaces
+		list = append(list, Mount{unescape.Replace(f[4]), strings.Split(f[5], ","), kind[0], shared})
 	}
 	return list, err
 }
 
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
-
-// peer tells of an optional field that the mount has a peer group.
-func peer(field string) bool {
-	return strings.HasPrefix(field, "shared:") || strings.HasPrefix(field, "master:")
-}
 
 // MountsOf lists, of all mounts, the one that a folder lies on and those beneath
 // it.

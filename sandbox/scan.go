@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
-	"nacre/sandbox/blueprint"
 )
 
 // Blocked tells whether an entry is blocked by name: parents are the names of
@@ -28,8 +27,14 @@ type Guarded func(parents []string, e fs.DirEntry) (guarded, readOnly bool, err 
 // Findings are what a scan found, relative to the folder, parents before what
 // they hold.
 type Findings struct {
-	Masks  []string          // what the sandbox must not read
-	Guards []blueprint.Guard // what can be neither renamed away nor removed
+	Masks  []string // what the sandbox must not read
+	Guards []Guard  // what can be neither renamed away nor removed
+}
+
+// Guard is one such thing.
+type Guard struct {
+	Path     string
+	ReadOnly bool
 }
 
 // maxEntries bounds one scan: a folder larger than this is refused rather than
@@ -114,14 +119,6 @@ func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) erro
 	return s.Findings, nil
 }
 
-func openDir(at int, name string) (*os.File, error) {
-	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
 // folder scans one folder and closes it.
 func (s *Scanner) folder(dir *os.File, rel string) error {
 	defer dir.Close()
@@ -169,7 +166,7 @@ func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 		}
 		if guarded {
 			s.names += len(name)
-			s.Guards = append(s.Guards, blueprint.Guard{Path: name, ReadOnly: readOnly})
+			s.Guards = append(s.Guards, Guard{name, readOnly})
 		}
 	}
 	switch {
@@ -196,7 +193,7 @@ func (s *Scanner) descend(dir *os.File, rel, name string) error {
 		s.mask(rel) // hardly a path leads further
 		return nil
 	}
-	sub, err := openDir(int(dir.Fd()), name)
+	sub, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil // gone meanwhile
@@ -205,7 +202,7 @@ func (s *Scanner) descend(dir *os.File, rel, name string) error {
 		return nil
 	}
 	s.parents = append(s.parents, name)
-	err = s.folder(sub, rel)
+	err = s.folder(os.NewFile(uintptr(sub), name), rel)
 	s.parents = s.parents[:len(s.parents)-1]
 	return err
 }

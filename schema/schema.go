@@ -16,17 +16,18 @@ import (
 
 // Agent is the schema of agent.yaml.
 func Agent() ([]byte, error) {
-	return document(reflect.TypeFor[manifest.Manifest](), "Nacre agent manifest (agent.yaml)")
+	return Of(reflect.TypeFor[manifest.Manifest](), "Nacre agent manifest (agent.yaml)")
 }
 
 // Policy is the schema of policy.yaml.
 func Policy() ([]byte, error) {
-	return document(reflect.TypeFor[policy.Policy](), "Nacre policy (policy.yaml)")
+	return Of(reflect.TypeFor[policy.Policy](), "Nacre policy (policy.yaml)")
 }
 
 type object = map[string]any
 
-func document(t reflect.Type, title string) ([]byte, error) {
+// Of is the schema of a file that is read into a type.
+func Of(t reflect.Type, title string) ([]byte, error) {
 	s := describe(t)
 	s["$schema"], s["title"] = "https://json-schema.org/draft/2020-12/schema", title
 	return json.MarshalIndent(s, "", "  ")

@@ -57,6 +57,8 @@ type Skill struct {
 	Files   []File
 	Folders []string
 	Total   int64
+	// Definition is the text of the file that makes its kind; knowledge has none.
+	Definition []byte
 	// Signature is what SKILL.minisig holds; package sign can tell whose it is.
 	Signature []byte
 }
@@ -101,13 +103,14 @@ func Read(folder fs.FS) (*Skill, error) {
 		return nil, err
 	}
 	for name, kind := range kinds {
-		if _, there := t.kept[name]; !there {
+		text, there := t.kept[name]
+		if !there {
 			continue
 		}
 		if s.Kind != Knowledge {
 			return nil, fault.New(fault.Invalid, "the skill is both %s and %s: it holds more than one of tool.yaml, harness.yaml, channel.yaml", s.Kind, kind)
 		}
-		s.Kind = kind
+		s.Kind, s.Definition = kind, text
 	}
 	return s, s.capabilities(t.kept[CapabilitiesFile])
 }

@@ -14,7 +14,6 @@ import (
 
 	"nacre/fault"
 	"nacre/sandbox"
-	"nacre/sandbox/blueprint"
 )
 
 // event is one report of the kernel's (inotify(7)).
@@ -127,8 +126,8 @@ func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.
 
 // guard lays guards anew over what had one: a new file of yours, in its place,
 // lost it. What is new is not guarded: the agent may make settings of its own.
-func (w *Watcher) guard(t *Tree, list []blueprint.Guard) error {
-	list = slices.DeleteFunc(list, func(g blueprint.Guard) bool { return !t.guarded[g.Path] })
+func (w *Watcher) guard(t *Tree, list []sandbox.Guard) error {
+	list = slices.DeleteFunc(list, func(g sandbox.Guard) bool { return !t.guarded[g.Path] })
 	if len(list) == 0 {
 		return nil
 	}
@@ -197,21 +196,24 @@ func (w *Watcher) Laid() []string {
 // mask lays masks until all that is still there has one, and returns what had
 // none before.
 func (w *Watcher) mask(t *Tree, names []string) (laid []string, err error) {
-	for part := range slices.Chunk(names, 100) {
+	for _, name := range names {
 		for round := 0; ; round++ {
-			bare, err := w.inside.Mask(t.Inside, part)
-			laid = append(laid, bare...)
-			w.note(t, bare...)
-			if w.masks += len(bare); err == nil && w.begun && w.box.Nested && len(bare) > 0 {
+			bare, err := w.inside.Mask(t.Inside, name)
+			if bare != "" {
+				laid = append(laid, bare)
+				w.note(t, bare)
+				w.masks++
+			}
+			if err == nil && bare != "" && w.begun && w.box.Nested {
 				err = fault.New(fault.Denied, "a mask would not reach a sandbox within the sandbox")
 			}
 			if err == nil && (w.masks > most || round > 9) {
 				err = fault.New(fault.Exhausted, "over %d masks would be needed", most)
 			}
 			if err != nil {
-				return nil, fault.Wrap(fault.KindOf(err), err, "%q appeared in %s", part[0], t.Scanner.Pin.Path)
+				return nil, fault.Wrap(fault.KindOf(err), err, "%q appeared in %s", name, t.Scanner.Pin.Path)
 			}
-			if len(bare) == 0 {
+			if bare == "" {
 				break
 			}
 		}

@@ -1,6 +1,6 @@
 // Command nacre-harness works inside sandboxes for nacre run --with: it fetches
-// what a harness is installed from, or makes an agent's home ready and starts the
-// agent. It is confined like everything else in there and trusted with nothing.
+// what a harness is installed from, runs packages' scripts, or makes an agent's home
+// ready and starts the agent. It is confined like everything else in there and trusted with nothing.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"nacre/fault"
 	"nacre/harness/home"
 	"nacre/harness/npm"
+	"nacre/harness/script"
 )
 
 func main() {
@@ -38,6 +39,9 @@ func run(args []string) (int, error) {
 	switch {
 	case len(args) == 4 && args[0] == "fetch":
 		return 0, fetch(args[1], args[2], args[3])
+	case len(args) >= 3 && args[0] == "scripts":
+		t := script.Task{Layer: args[1], Place: args[2], Others: args[3:], Scratch: filepath.Join(os.Getenv("HOME"), "layer"), Out: os.Stdout, Said: os.Stderr}
+		return 0, t.Run()
 	case len(args) > 1 && args[0] == "start":
 		t, err := home.Parse(args[1:])
 		if err != nil {

@@ -3,8 +3,8 @@ package native
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -21,7 +21,6 @@ import (
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
 	"nacre/sandbox/watchdog"
-	"nacre/seccomp"
 	"nacre/watch"
 )
 
@@ -34,7 +33,7 @@ type box struct {
 	started time.Time
 
 	entry     *runs.Entry
-	recorded  chan error // the audit's answer to the start record
+	recorded  func() error // the audit's answer to the start record
 	mapping   sandbox.Mapping
 	spec      blueprint.Spec
 	files     []*os.File  // handed to init
@@ -43,25 +42,21 @@ type box struct {
 	watchdog  *watchdog.Watchdog
 	watcher   *watch.Watcher // of granted folders
 	process   *sandbox.Process
-	facts     map[string]string // what init found out
-	host      []sandbox.Mount   // the host's, when the folders were pinned
-	calls     seccomp.Options   // what the filter was made from
-	view      view              // what it shows of the host
-	gateway   Gateway           // nil: there is no way out
-	variables []nacre.Variable  // that tell of it
-	sockets   []int             // that init has opened for it
+	facts     map[string]string   // what init found out
+	host      []sandbox.Mount     // the host's, when the folders were pinned
+	view      view                // what it shows of the host
+	gateway   Gateway             // nil: there is no way out
+	variables []nacre.Variable    // that tell of it
+	captured  []nacre.Expectation // what was found when they were tried
 	denied    *denials.Tally
-	silent    string          // why denied calls are not reported, if so
-	served    <-chan struct{} // closed once none can be reported any more; nil if none ever could
+	silent    string // why denied calls are not reported, if so
 
 	jobs   *jobs.Table
 	mu     sync.Mutex
 	reason string // why it was ended from outside, if so
 	output int64  // bytes written so far
 
-	line   sync.RWMutex  // held while the control socket is used
-	closed bool          // the control socket is
-	heard  chan struct{} // closed once nothing more is to be heard
+	heard chan struct{} // closed once nothing more is to be heard
 
 	alive context.Context // done a moment after the sandbox is gone
 	leave context.CancelFunc
@@ -103,26 +98,28 @@ const setupTime = 30 * time.Second
 
 // await waits until init says that it is confined.
 func (b *box) await(context.Context) error {
-	late := time.AfterFunc(setupTime, b.process.Kill)
+	late := time.AfterFunc(setupTime, func() { _ = b.process.Kill() })
 	defer late.Stop()
 	for {
-		m, err := b.news()
+		m, fds, err := blueprint.Receive(int(b.process.Control.Fd()))
+		maps.Copy(b.facts, m.Facts)
 		switch {
-		case errors.Is(err, blueprint.ErrClosed):
-			return fault.New(fault.Unsupported, "the sandbox's first process ended while it was built").
-				WithHint("nacre doctor says what this machine lacks")
 		case err != nil:
-			return fault.Wrap(fault.Internal, err, "cannot hear the sandbox's first process")
+			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built").
+				WithHint("nacre doctor says what this machine lacks")
 		case m.Kind == blueprint.Failed:
 			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
 				WithHint("nacre doctor says what this machine lacks")
-		case m.Kind == blueprint.Captured:
-			if err := b.capture(); err != nil {
+		case m.Kind == blueprint.Opened && b.gateway != nil && len(fds) == len(b.spec.Sockets):
+			if b.captured, err = b.gateway.Serve(fds); err != nil {
 				return err
 			}
+		case m.Kind == blueprint.Listener && len(fds) < 2:
+			b.filtered(m, fds)
 		case m.Kind == blueprint.Confined:
 			return nil
-		case m.Kind != blueprint.Listener:
+		default:
+			blueprint.CloseAll(fds)
 			return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 		}
 	}
@@ -130,10 +127,9 @@ func (b *box) await(context.Context) error {
 
 // settle waits until all that was denied is counted and recorded.
 func (b *box) settle() error {
-	if b.served == nil || b.process.End() != nil {
+	if b.process == nil || b.process.End() != nil {
 		return nil
 	}
-	<-b.served
 	return b.denied.Close()
 }
 
@@ -163,15 +159,14 @@ func (b *box) verify(context.Context) error {
 func (b *box) keepMasked(ctx context.Context) error {
 	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), End: b.end}
 	o.Record = func(kind, reason string, detail map[string]string) error {
-		return b.engine.Audit.Record(context.Background(), b.event(kind, nacre.Deny, reason, detail))
+		return b.record(context.Background(), kind, nacre.Deny, reason, detail)
 	}
 	return b.watcher.Start(ctx, o)
 }
 
 // Signal sends a signal to the command.
 func (b *box) Signal(signal int) error {
-	m := blueprint.Message{Kind: blueprint.Signal, Number: signal}
-	return b.send(m)
+	return b.send(blueprint.Message{Kind: blueprint.Signal, Number: signal})
 }
 
 // Stop asks the command to end, and kills everything after the grace.
@@ -191,8 +186,7 @@ func (b *box) Stop(grace time.Duration) error {
 // end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
 	b.blame(reason)
-	b.process.Kill()
-	_ = b.group.Kill() // its end tells what is left
+	_, _ = b.process.Kill(), b.group.Kill() // its end tells what is left
 }
 
 // blame notes why the sandbox is ended from outside; the first reason given is

@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"nacre"
@@ -71,12 +72,9 @@ func (e *Engine) box(p nacre.Plan) (*box, error) {
 // supported refuses what no layer here can enforce yet: granted but not
 // enforced would be worse than refused.
 func (e *Engine) supported(p nacre.Plan) error {
-	for _, missing := range []struct {
-		n    int
-		what string
-	}{{len(p.Messages), "messages"}, {len(p.Schedule), "a schedule"}, {len(p.Devices), "devices"}} {
-		if missing.n > 0 {
-			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", missing.what).
+	for what, n := range map[string]int{"messages": len(p.Messages), "a schedule": len(p.Schedule), "devices": len(p.Devices)} {
+		if n > 0 {
+			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", what).
 				WithHint("leave it out of the manifest")
 		}
 	}
@@ -149,22 +147,20 @@ func (b *box) register(context.Context) error {
 
 // announce has the start written to the audit while the sandbox is being built.
 func (b *box) announce(ctx context.Context) error {
-	b.recorded = make(chan error, 1)
-	event := b.event("sandbox.start", nacre.Allow, "plan accepted", map[string]string{
-		"command":  strings.Join(b.plan.Command, " "),
-		"warnings": strings.Join(b.warnings(), " "),
-		"accepted": fmt.Sprint(b.plan.Accepted),
+	b.recorded = sync.OnceValue(func() error {
+		return b.record(ctx, "sandbox.start", nacre.Allow, "plan accepted", map[string]string{
+			"command":  strings.Join(b.plan.Command, " "),
+			"warnings": strings.Join(b.warnings(), " "),
+			"accepted": fmt.Sprint(b.plan.Accepted),
+		})
 	})
-	go func() {
-		b.recorded <- b.engine.Audit.Record(ctx, event)
-		close(b.recorded)
-	}()
+	go b.recorded()
 	return nil
 }
 
 // admitted waits for the audit.
 func (b *box) admitted(context.Context) error {
-	if err := <-b.recorded; err != nil {
+	if err := b.recorded(); err != nil {
 		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
 			WithHint("make room, or make the state folder writable")
 	}
@@ -176,6 +172,11 @@ func (b *box) warnings() (names []string) {
 		names = append(names, w.Name)
 	}
 	return slices.Compact(names)
+}
+
+// record has something that happens written to the audit.
+func (b *box) record(ctx context.Context, kind string, effect nacre.Effect, reason string, detail map[string]string) error {
+	return b.engine.Audit.Record(ctx, b.event(kind, effect, reason, detail))
 }
 
 func (b *box) event(kind string, effect nacre.Effect, reason string, detail map[string]string) nacre.Event {

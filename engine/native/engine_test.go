@@ -17,6 +17,7 @@ import (
 	"nacre/compile"
 	"nacre/runs"
 	"nacre/sandbox"
+	"nacre/sandbox/spawn"
 )
 
 // memoryAudit keeps events for tests.
@@ -261,7 +262,7 @@ func TestNoGroupIsNoLimit(t *testing.T) {
 		if accepted {
 			p.Accepted = []nacre.Tier{nacre.TierWatchdog}
 		}
-		b := &box{plan: p, limits: p.Limits, process: &sandbox.Process{PID: os.Getpid()}}
+		b := &box{plan: p, limits: p.Limits, process: &sandbox.Process{Child: &spawn.Child{PID: os.Getpid()}}}
 		refused := false
 		for _, e := range b.bounds() {
 			refused = refused || !e.OK

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"nacre"
-	"nacre/fault"
 	"nacre/sandbox/blueprint"
 )
 
@@ -22,12 +21,13 @@ type Gateways interface {
 // Gateway is the process through which all that a sandbox sends passes.
 type Gateway interface {
 	PID() int
-	// Network is what init sets up.
-	Network() *blueprint.Network
-	// Furnish is what programs inside must know.
+	// Sockets are opened inside.
+	Sockets() []blueprint.Socket
+	// Furnish is what programs inside must know, where the plan says nothing else.
 	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
-	// Serve takes what was opened inside, and returns once it answers there.
-	Serve([]*os.File) error
+	// Serve takes the descriptors that were opened inside, has all that is sent there
+	// lead to them, and returns once it answers, with what came of trying.
+	Serve([]int) ([]nacre.Expectation, error)
 	// Close ends it.
 	Close() error
 }
@@ -44,13 +44,11 @@ func (b *box) open(context.Context) error {
 	if !leaves(b.plan) {
 		return nil
 	}
-	uid := 0
+	uid, err := 0, error(nil)
 	if os.Geteuid() == 0 {
-		n, err := b.number(uidCount)
-		if err != nil {
+		if uid, err = b.number(firstUID, uidCount); err != nil {
 			return err
 		}
-		uid = firstUID + n
 	}
 	g, err := b.engine.Gateways.Open(b.plan, uid, b.report)
 	if err != nil {
@@ -85,33 +83,14 @@ func (b *box) furnish(context.Context) error {
 		})
 	}
 	b.spec.Entries = append(files, b.spec.Entries...) // before the host's links
-	b.spec.Network, b.variables = b.gateway.Network(), variables
+	b.spec.Sockets, b.variables = b.gateway.Sockets(), variables
 	return nil
 }
 
-// capture hands over what init opened inside. It comes before the agent exists.
-func (b *box) capture() error {
-	var sockets []*os.File
-	for _, fd := range b.sockets {
-		f := os.NewFile(uintptr(fd), "inside")
-		defer f.Close()
-		sockets = append(sockets, f)
-	}
-	if b.gateway == nil || len(sockets) != len(b.spec.Network.Sockets)+1 {
-		return fault.New(fault.Internal, "init opened %d sockets, which are too few or too many", len(sockets))
-	}
-	return b.gateway.Serve(sockets)
-}
-
-// environ is the job's environment: the plan's, and what tells of the gateway
-// where the plan says nothing else.
+// environ is the job's environment: the plan's, and what tells of the gateway.
 func (b *box) environ() (list []string) {
-	set := map[string]bool{}
 	for _, v := range append(slices.Clone(b.plan.Environment), b.variables...) {
-		if !set[v.Name] {
-			list = append(list, v.Name+"="+v.Value)
-		}
-		set[v.Name] = true
+		list = append(list, v.Name+"="+v.Value)
 	}
 	return list
 }

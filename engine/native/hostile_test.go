@@ -19,11 +19,12 @@ import (
 // control socket's number by then.
 func TestControlAfterTheEnd(t *testing.T) {
 	e, _ := newEngine(t)
-	sandbox, err := e.Start(t.Context(), planOf(t, "true"), nacre.Streams{})
+	sandbox, err := e.Start(t.Context(), planOf(t, "sleep", "60"), nacre.Streams{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sandbox.Wait(); err != nil {
+	number := int(sandbox.(*box).process.Control.Fd())
+	if err := sandbox.Stop(0); err != nil {
 		t.Fatal(err)
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK, 0)
@@ -32,7 +33,11 @@ func TestControlAfterTheEnd(t *testing.T) {
 	}
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])
-	sandbox.(*box).process.Control = pair[0]
+	stranger, err := unix.FcntlInt(uintptr(pair[0]), unix.F_DUPFD_CLOEXEC, number)
+	if err != nil || stranger != number {
+		t.Fatalf("%d instead of the socket's number, %d: %v", stranger, number, err)
+	}
+	defer unix.Close(stranger)
 	if err := sandbox.Signal(15); err == nil {
 		t.Error("a signal was sent after the end")
 	}

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,31 +13,18 @@ import (
 
 	"nacre"
 	"nacre/posture"
-	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/limits"
-	"nacre/sandbox/notify"
-	"nacre/seccomp"
 )
 
-// news is the next message of init's while it builds. What it found out is
-// kept; the filter as it was loaded is to be compared by its digest.
-func (b *box) news() (blueprint.Message, error) {
-	m, fds, err := blueprint.Receive(b.process.Control)
-	maps.Copy(b.facts, m.Facts)
-	if m.Kind == blueprint.Listener {
-		ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
-		b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
-		b.facts["program"] = digest(m.Filter)
-		if b.silent = m.Error; len(fds) == 1 {
-			b.served, fds = notify.Serve(fds[0], b.denied), nil
-		}
-	}
-	if m.Kind == blueprint.Captured {
-		b.sockets, fds = fds, nil
-	}
-	blueprint.CloseAll(fds)
-	return m, err
+// filtered keeps what init tells with its filter, which is to be compared by its
+// digest as it was loaded, and has denials answered.
+func (b *box) filtered(m blueprint.Message, fds []int) {
+	ours, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	b.facts["owner's keyring"] = fmt.Sprint(m.Keyring == ours && !errors.Is(err, unix.ENOSYS))
+	b.facts["program"] = digest(m.Filter)
+	b.silent = m.Error
+	b.denied.Serve(fds)
 }
 
 func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)) }
@@ -47,21 +32,10 @@ func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)
 // Posture reads back what holds now; what init alone could find out is as it
 // was when it was confined.
 func (b *box) Posture() ([]nacre.Expectation, error) {
-	list := posture.Read(b.process.PID, posture.Expect{
-		UIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.UID),
-		GIDMap: fmt.Sprintf("%d %d 1", b.mapping.Inside, b.mapping.GID),
-		Time:   b.spec.Time != "", Loopback: b.spec.Loopback, OOMScore: sandbox.OOMScore,
-		Limits: b.spec.Limits, Mounts: b.mounts(),
-	})
+	list := posture.Read(b.process.PID, b.spec, b.mapping, b.strays())
 	program := b.spec.Seccomp
-	if b.silent != "" { // nobody is told of denials: init loaded the filter that tells nobody
-		quiet := b.calls
-		quiet.Notify = false
-		table, err := seccomp.NewTable(quiet)
-		if err != nil {
-			return nil, err
-		}
-		program = table.Filter().Bytes()
+	if b.silent != "" {
+		program = b.spec.Silent
 	}
 	for _, p := range []struct {
 		promised              bool
@@ -83,13 +57,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
 		}
 	}
-	if b.spec.Network != nil {
-		for _, s := range b.spec.Network.Sockets {
-			item, expected := s.Promise()
-			list = append(list, nacre.Expectation{Layer: "network", Item: item, Expected: expected, Found: b.facts[item], OK: b.facts[item] == expected})
-		}
-	}
-	list = append(list, b.bounds()...)
+	list = append(append(list, b.captured...), b.bounds()...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
 }
@@ -103,33 +71,14 @@ func (b *box) bounds() []nacre.Expectation {
 	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
 }
 
-// mounts lists what is to be mounted, in its order.
-func (b *box) mounts() []posture.Mount {
-	list := []posture.Mount{{Path: "/", Write: b.spec.Overlay}}
-	for _, name := range b.watcher.Laid() {
-		list = append(list, posture.Mount{Path: name, Any: true})
-	}
-	exists := func(path string) bool { _, err := os.Lstat(path); return err == nil } // the same kernel's
+// strays are where mounts may be that the blueprint does not name: masks laid since,
+// and the host's own beneath a folder, which come with it.
+func (b *box) strays() []string {
+	list := b.watcher.Laid()
 	for _, e := range b.spec.Entries {
-		if e.Form == blueprint.Tree {
-			for _, m := range b.host { // the host's own beneath a folder come with it
-				if rest, ok := strings.CutPrefix(m.Path, e.Host+"/"); ok && e.Path != "" {
-					list = append(list, posture.Mount{Path: path.Join(e.Path, rest), Any: true})
-				}
-			}
-		}
-		if e.Mounted() {
-			list = append(list, posture.Mount{Path: e.Path, Write: e.Write, Device: e.Device})
-		}
-		if e.Form == blueprint.Cover && exists(e.Path) {
-			list = append(list, posture.Mount{Path: e.Path, Cover: true})
-		}
-		for _, g := range e.Guards {
-			list = append(list, posture.Mount{Path: path.Join(e.Path, g.Path), Write: e.Write && !g.ReadOnly, Cover: true})
-		}
-		for _, name := range e.Masks {
-			if name = path.Join(e.Path, name); e.Form != blueprint.System || exists(name) {
-				list = append(list, posture.Mount{Path: name, Cover: true})
+		for _, m := range b.host {
+			if rest, ok := strings.CutPrefix(m.Path, e.Host+"/"); ok && e.Form == blueprint.Tree && e.Path != "" {
+				list = append(list, path.Join(e.Path, rest))
 			}
 		}
 	}

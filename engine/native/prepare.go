@@ -9,7 +9,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
-	"nacre/guise"
+	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
@@ -17,25 +17,14 @@ import (
 
 // prepare pins the owner's folders, finds what to mask in them and describes
 // the sandbox.
-func (b *box) prepare(ctx context.Context) (err error) {
-	if b.mapping, err = b.identify(); err != nil {
-		return err
-	}
+func (b *box) prepare(ctx context.Context) error {
 	b.spec = specOf(b.plan, b.id)
-	b.spec.Regroup = b.mapping.Regroup
-	if sandbox.TimeNamespaces() {
-		b.spec.Time = guise.Clocks()
-	}
+	return b.take(ctx, b.identify, b.landlock, b.filter, b.image, b.survey)
+}
+
+// survey looks at what the sandbox is to show, and hands it to init.
+func (b *box) survey(ctx context.Context) (err error) {
 	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
-		return err
-	}
-	if b.spec.Landlock, err = b.landlock(); err != nil {
-		return err
-	}
-	if err := b.filter(); err != nil {
-		return err
-	}
-	if err := b.image(ctx); err != nil {
 		return err
 	}
 	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
@@ -49,29 +38,68 @@ func (b *box) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// As root every running sandbox has a user id of its own from this range,
+// which lies above those of people, systemd and container managers
+// (systemd's UIDS-GIDS.md), and below 2^31.
+const (
+	firstUID = 0x7ACE0000
+	uidCount = 0x10000
+)
+
+// identify chooses who the agent is outside.
+func (b *box) identify(context.Context) (err error) {
+	b.mapping = sandbox.Mapping{Inside: b.plan.Identity.UID, UID: os.Geteuid(), GID: os.Getegid()} // the owner's
+	first, count := firstUID, uidCount
+	if os.Geteuid() != 0 {
+		if len(b.plan.Files) > 0 || b.plan.Image.Kind != nacre.ImageHost {
+			return nil // its files are the owner's
+		}
+		first, count, err = install.Subordinate()
+		b.mapping.Helper = err == nil
+	}
+	if err != nil && slices.Contains(b.plan.Accepted, nacre.TierOwnerUID) {
+		return nil
+	}
+	if err == nil {
+		b.mapping.UID, err = b.number(first, count)
+		b.mapping.GID, b.spec.Regroup = b.mapping.UID, true
+	}
+	return err
+}
+
+// number reserves a number from first on that no other running sandbox has.
+func (b *box) number(first, count int) (int, error) {
+	n, held, err := b.engine.Runs.Number(count)
+	if err == nil {
+		b.held = append(b.held, held)
+	}
+	return first + n, err
+}
+
 // scoping is the ABI from which Landlock knows signals and abstract sockets.
 const scoping = 6
 
 // landlock says which ABI init must find.
-func (b *box) landlock() (blueprint.Landlock, error) {
+func (b *box) landlock(context.Context) error {
 	abi, err := sandbox.LandlockABI()
 	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
 	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
 	switch {
 	case err != nil && none, hasGroup(b.plan, "nested-sandbox"): // there Landlock forbids every mount; the plan warns
-		return blueprint.Landlock{}, nil
+		return nil
 	case err != nil:
-		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
+		return fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
 			WithHint("boot a kernel with landlock among its LSMs (lsm=landlock,…); or accept the lower tier: --accept %s", nacre.TierNoLandlock)
 	case abi < scoping && !old:
-		return blueprint.Landlock{}, fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
+		return fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
-	return blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}, nil
+	b.spec.Landlock = blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}
+	return nil
 }
 
 // filter makes the system call filter, and who counts what it denies.
-func (b *box) filter() error {
+func (b *box) filter(context.Context) error {
 	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: b.plan.Loopback, Notify: true, Watched: b.group == nil}
 	for _, g := range b.plan.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
@@ -80,7 +108,7 @@ func (b *box) filter() error {
 	if err != nil {
 		return err
 	}
-	b.spec.Seccomp, b.calls = table.Filter().Bytes(), o
+	b.spec.Seccomp, b.spec.Silent = table.Filter().Bytes(), table.Filter().Silent().Bytes()
 	b.denied = denials.New(o, table, b.engine.Audit, b.event("", nacre.Deny, "", nil))
 	return nil
 }

@@ -93,7 +93,7 @@ func pipes(j *jobs.Job) (theirs []*os.File, err error) {
 func (b *box) listen() {
 	defer close(b.heard)
 	for {
-		m, fds, err := blueprint.Receive(b.process.Control)
+		m, fds, err := blueprint.Receive(int(b.process.Control.Fd()))
 		if err != nil {
 			break
 		}
@@ -133,8 +133,7 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	if len(command) == 0 {
 		return nacre.Exit{}, fault.New(fault.Usage, "there is no command to run")
 	}
-	event := b.event("sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": command[0]})
-	if err := b.engine.Audit.Record(ctx, event); err != nil {
+	if err := b.record(ctx, "sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": command[0]}); err != nil {
 		return nacre.Exit{}, err
 	}
 	j, err := b.run(command, s)
@@ -166,8 +165,7 @@ func (b *box) finish(j *jobs.Job) {
 	if b.err != nil {
 		detail["leftover"] = b.err.Error()
 	}
-	event := b.event("sandbox.end", nacre.Allow, b.exit.Reason, detail)
-	b.err = errors.Join(b.err, b.engine.Audit.Record(context.Background(), event))
+	b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, detail))
 }
 
 // release ends what still runs and gives back all that the sandbox held. Its
@@ -177,7 +175,10 @@ func (b *box) release() error {
 	var err error
 	if b.process != nil {
 		err = b.process.End()
-		b.hangUp()
+		if b.heard != nil {
+			<-b.heard
+		}
+		err = errors.Join(err, b.process.Control.Close())
 	}
 	if b.gateway != nil { // before its group, or it would seem to have died
 		err = errors.Join(err, b.gateway.Close())
@@ -197,25 +198,13 @@ func (b *box) release() error {
 }
 
 // send tells init something. After the end there is no one to tell, and the
-// socket's number may be another's.
-func (b *box) send(m blueprint.Message, fds ...int) error {
-	b.line.RLock()
-	defer b.line.RUnlock()
-	if b.closed {
-		return blueprint.ErrClosed
+// socket's number may be another's: it is only used while it is open.
+func (b *box) send(m blueprint.Message, fds ...int) (err error) {
+	socket, closed := b.process.Control.SyscallConn()
+	if closed == nil {
+		closed = socket.Control(func(fd uintptr) { err = blueprint.Send(int(fd), m, fds...) })
 	}
-	return blueprint.Send(b.process.Control, m, fds...)
-}
-
-// hangUp closes the control socket of an init that is gone.
-func (b *box) hangUp() {
-	if b.heard != nil {
-		<-b.heard
-	}
-	b.line.Lock()
-	defer b.line.Unlock()
-	b.closed = true
-	unix.Close(b.process.Control)
+	return errors.Join(closed, err)
 }
 
 // abandon undoes a start that failed, and has the failure recorded.
@@ -223,14 +212,10 @@ func (b *box) abandon(cause error) error {
 	b.leave()
 	left := errors.Join(b.settle(), b.release())
 	if b.recorded != nil {
-		<-b.recorded // closed, or about to be
+		_ = b.recorded() // first things first
 	}
 	if b.entry != nil {
-		event := b.event("sandbox.refused", nacre.Deny, cause.Error(), nil)
-		_ = b.engine.Audit.Record(context.Background(), event)
+		_ = b.record(context.Background(), "sandbox.refused", nacre.Deny, cause.Error(), nil)
 	}
-	if left != nil {
-		return errors.Join(cause, left)
-	}
-	return cause
+	return errors.Join(cause, left)
 }

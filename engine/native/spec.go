@@ -25,12 +25,15 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 		{Form: blueprint.System, Host: "tmpfs", Path: "/dev", Dir: true, NoExec: true, Closed: true, Text: []byte("mode=0755 size=65536 nr_inodes=64")},
 		{Form: blueprint.System, Host: "devpts", Path: "/dev/pts", Dir: true, NoExec: true, Write: true, Device: true,
 			Text: []byte("newinstance ptmxmode=0666 mode=0620 max=" + maxTerminals)},
-		{Form: blueprint.System, Host: "proc", Path: "/proc", Dir: true, NoExec: true, Write: nested, Masks: listed("proc")},
+		{Form: blueprint.System, Host: "proc", Path: "/proc", Dir: true, NoExec: true, Write: nested},
 		{Form: blueprint.Private, Path: "/home/agent", Dir: true, Write: true, Mode: 0o700},
 		{Form: blueprint.Private, Path: "/tmp", Dir: true, Write: true, Mode: 0o1777},
 		{Form: blueprint.Private, Path: "/var/tmp", Dir: true, Write: true, Mode: 0o1777},
 		{Form: blueprint.Private, Path: "/run", Dir: true, Write: true, Mode: 0o755},
 		{Form: blueprint.Private, Path: "/dev/shm", Dir: true, Write: true, Mode: 0o1777},
+	}
+	for _, name := range listed("proc") {
+		list = append(list, blueprint.Entry{Form: blueprint.Mask, Path: "/proc/" + name, Optional: true})
 	}
 	for _, of := range []struct {
 		form   blueprint.Form
@@ -38,7 +41,7 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 		texts  map[string]string
 	}{{blueprint.Link, "", links}, {blueprint.File, "/etc/", guise.Etc(id, p.Identity.Hostname)}, {blueprint.Cover, "/proc/", guise.Proc(id)}} {
 		for _, name := range slices.Sorted(maps.Keys(of.texts)) {
-			list = append(list, blueprint.Entry{Form: of.form, Path: of.folder + name, NoExec: true, Mode: 0o444, Text: []byte(of.texts[name])})
+			list = append(list, blueprint.Entry{Form: of.form, Path: of.folder + name, NoExec: true, Mode: 0o444, Text: []byte(of.texts[name]), Optional: of.form == blueprint.Cover})
 		}
 	}
 	for _, name := range listed("folders") {
@@ -49,10 +52,6 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 	return list
 }
 
-// inodes bounds the number of private files: one for each 16 KiB of space, as
-// ext4 does, within reason.
-func inodes(disk int64) int64 { return min(max(disk/16384, 4096), 4_000_000) }
-
 // specOf describes a plan's sandbox without the owner's folders, which take descriptors.
 func specOf(p nacre.Plan, id string) blueprint.Spec {
 	nested := hasGroup(p, "nested-sandbox")
@@ -60,10 +59,10 @@ func specOf(p nacre.Plan, id string) blueprint.Spec {
 		Hostname: p.Identity.Hostname,
 		UID:      p.Identity.UID,
 		Disk:     p.Limits.Disk,
-		Inodes:   inodes(p.Limits.Disk),
 		Entries:  ownEntries(p, id, nested),
 		Limits:   rlimits(p),
 		Loopback: p.Loopback,
+		Time:     guise.Clocks(),
 		Nested:   nested,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"os"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,13 +23,15 @@ type view []sight
 // sight is one thing that it shows, and what it hides of that.
 type sight struct {
 	entry blueprint.Entry
-	what  os.FileInfo
+	what  os.FileInfo  // nil for what is laid over another
 	pin   *sandbox.Pin // nil for the system's own, which init opens itself
 }
 
 // same tells whether two views show and hide the same.
 func (v view) same(other view) bool {
-	return slices.EqualFunc(v, other, func(a, b sight) bool { return os.SameFile(a.what, b.what) && reflect.DeepEqual(a.entry, b.entry) })
+	return slices.EqualFunc(v, other, func(a, b sight) bool {
+		return (a.what == nil || os.SameFile(a.what, b.what)) && reflect.DeepEqual(a.entry, b.entry)
+	})
 }
 
 // look finds what the sandbox is to show: of the host's system, and of what is
@@ -61,12 +64,13 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		if err != nil {
 			return v, err
 		}
-		t.Masks, t.Guards = found.Masks, found.Guards
-		what, err := pin.File.Stat()
-		if err != nil {
-			return v, err
+		v = append(v, sight{t, pin.Info, pin})
+		for _, g := range found.Guards {
+			v.over(blueprint.Entry{Form: blueprint.Guard, Path: path.Join(t.Path, g.Path), Write: !g.ReadOnly})
 		}
-		v = append(v, sight{t, what, pin})
+		for _, name := range found.Masks {
+			v.over(blueprint.Entry{Form: blueprint.Mask, Path: path.Join(t.Path, name)})
+		}
 	}
 	return v, nil
 }
@@ -105,21 +109,19 @@ func listed(section string) (names []string) {
 
 // system is what an agent sees of the host's, read-only.
 func (v *view) system() {
-	hidden := slices.DeleteFunc(listed("hidden"), func(name string) bool {
-		_, err := os.Lstat("/usr/" + name)
-		return err != nil
-	})
 	for _, p := range listed("usr") {
-		t := blueprint.Entry{Host: p}
-		if p == "/usr" {
-			t.Masks = hidden
-		}
-		v.offer(t)
+		v.offer(blueprint.Entry{Host: p})
+	}
+	for _, name := range listed("hidden") {
+		v.over(blueprint.Entry{Form: blueprint.Mask, Path: "/usr/" + name, Optional: true})
 	}
 	for _, name := range listed("etc") {
 		v.offer(blueprint.Entry{Host: "/etc/" + name, NoExec: true})
 	}
 }
+
+// over adds what hides or holds something.
+func (v *view) over(e blueprint.Entry) { *v = append(*v, sight{entry: e}) }
 
 // offer adds something of the system's at its own place, if the host has it: a
 // link as a link, the rest as a tree.

@@ -1,7 +1,7 @@
 // Package capture describes the network of a sandbox: a namespace with nothing
 // but loopback, in which every address leads there, every TCP port to one
-// socket, every question for a name to another, and all else nowhere. It makes
-// the kernel's messages; nacre-init sends them.
+// socket, every question for a name to another, and all else nowhere. nacre-init
+// opens the sockets, the supervisor sets up the rest with them from outside.
 package capture
 
 import (
@@ -10,8 +10,6 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
-
-	"nacre/sandbox/blueprint"
 )
 
 // Where the gateway listens inside, above the ports that the kernel gives out by
@@ -28,10 +26,24 @@ func Resolver() netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 0, 1}) }
 // group is the number under which the kernel reports packets that went nowhere.
 const group = 7
 
-// Network describes the namespace. The sockets that init passes out are TCP and
-// DNS for IPv4, the same for IPv6 where this machine has it, and reports.
-func Network(ipv6 bool) (*blueprint.Network, error) {
-	n := &blueprint.Network{}
+// Network is what the namespace is to become. What serves it is TCP and DNS for
+// IPv4, the same for IPv6 where this machine has it, and reports.
+type Network struct {
+	IPv6    bool
+	Talks   []Talk
+	Reports Talk // the last, whose socket goes on receiving
+}
+
+// Talk is messages for one part of the kernel, of which some are acknowledged.
+type Talk struct {
+	Protocol int
+	Messages []byte
+	Acks     int
+}
+
+// New describes the namespace.
+func New(ipv6 bool) (*Network, error) {
+	n := &Network{IPv6: ipv6}
 	for _, six := range []bool{false, true} {
 		if six && !ipv6 {
 			break
@@ -44,10 +56,7 @@ func Network(ipv6 bool) (*blueprint.Network, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.Netlink = append(n.Netlink,
-			blueprint.Netlink{Protocol: unix.NETLINK_ROUTE, Messages: way, Acks: 1},
-			blueprint.Netlink{Protocol: unix.NETLINK_NETFILTER, Messages: rules, Acks: acks})
-		n.Sockets = append(n.Sockets, blueprint.Socket{IPv6: six, Port: TCPPort}, blueprint.Socket{IPv6: six, Port: DNSPort, Datagram: true})
+		n.Talks = append(n.Talks, Talk{unix.NETLINK_ROUTE, way, 1}, Talk{unix.NETLINK_NETFILTER, rules, acks})
 	}
 	var err error
 	n.Reports, err = reports()
@@ -88,7 +97,7 @@ const loopback = 1
 
 // reports asks for copies of the heads of packets that the rules turn away
 // (linux/netfilter/nfnetlink_log.h).
-func reports() (blueprint.Netlink, error) {
+func reports() (Talk, error) {
 	const (
 		configure     = unix.NFNL_SUBSYS_ULOG<<8 | 1
 		command, mode = 1, 2
@@ -99,11 +108,11 @@ func reports() (blueprint.Netlink, error) {
 	header := []byte{unix.AF_UNSPEC, 0, 0, group}
 	binding, err := message(configure, 0, header, func(e *netlink.AttributeEncoder) { e.Bytes(command, []byte{bind}) })
 	if err != nil {
-		return blueprint.Netlink{}, err
+		return Talk{}, err
 	}
 	copying, err := message(configure, 0, header, func(e *netlink.AttributeEncoder) {
 		e.Bytes(mode, append(binary.BigEndian.AppendUint32(nil, head), packets, 0))
 		e.Bytes(threshold, binary.BigEndian.AppendUint32(nil, 1)) // each at once
 	})
-	return blueprint.Netlink{Protocol: unix.NETLINK_NETFILTER, Messages: append(binding, copying...), Acks: 2}, err
+	return Talk{unix.NETLINK_NETFILTER, append(binding, copying...), 2}, err
 }

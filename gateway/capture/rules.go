@@ -14,10 +14,10 @@ func rules(ipv6 bool) (messages []byte, acks int, err error) {
 	var failed error
 	conn, err := nftables.New(nftables.WithTestDial(func(batch []netlink.Message) ([]netlink.Message, error) {
 		if messages != nil || len(batch) == 0 {
-			return nil, nil // asked for the acknowledgements, which are init's to hear
+			return nil, nil // asked for the acknowledgements, which are heard later
 		}
 		for i := range batch {
-			batch[i].Header.Flags &^= netlink.Echo // init hears acknowledgements and nothing else
+			batch[i].Header.Flags &^= netlink.Echo // acknowledgements are heard and nothing else
 			b, err := batch[i].MarshalBinary()
 			if err != nil {
 				failed = err

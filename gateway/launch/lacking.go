@@ -1,19 +1,20 @@
 package launch
 
 import (
-	"fmt"
-	"strings"
+	"errors"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/gateway/capture"
 )
 
 // Lacking says what a machine lacks where a sandbox could not be built because its
 // kernel would not redirect what is sent there; any other error it leaves as it is.
 // There is no other way to capture it all: nothing runs.
 func Lacking(err error) error {
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("network: netlink %d: ", unix.NETLINK_NETFILTER)) && !strings.Contains(err.Error(), "network: reports: ") {
+	var u *capture.Unheard
+	if !errors.As(err, &u) || u.Protocol != unix.NETLINK_NETFILTER {
 		return err
 	}
 	return fault.Wrap(fault.Unsupported, err, "this machine's kernel cannot redirect what a sandbox sends: it lacks a part of nf_tables").

@@ -1,9 +1,9 @@
 package launch
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,31 +13,31 @@ import (
 	"nacre/compile"
 	"nacre/engine/native"
 	"nacre/fault"
-	"nacre/sandbox/blueprint"
+	"nacre/gateway/capture"
 )
 
-// lacking is a machine whose kernel has no nf_tables: the part that the rules are for
-// is one that there never is.
-type lacking struct{ native.Gateways }
+// lacking is a machine on which networks come out otherwise than they are to.
+type lacking struct {
+	native.Gateways
+	change func(*capture.Network)
+}
 
 func (l lacking) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
 	g, err := l.Gateways.Open(p, uid, report)
-	return without{g}, err
+	if err == nil {
+		l.change(g.(*link).network)
+	}
+	return g, err
 }
 
-type without struct{ native.Gateway }
-
-func (w without) Network() *blueprint.Network {
-	n := *w.Gateway.Network()
-	n.Netlink = append([]blueprint.Netlink{}, n.Netlink...)
-	for i := range n.Netlink {
-		if l := &n.Netlink[i]; l.Protocol == unix.NETLINK_NETFILTER {
-			l.Messages = bytes.Clone(l.Messages)
+// withoutTables asks for a part of the kernel that there never is, in place of nf_tables.
+func withoutTables(n *capture.Network) {
+	for _, t := range n.Talks {
+		if t.Protocol == unix.NETLINK_NETFILTER {
 			// struct nfgenmsg of the batch's beginning: its res_id names the part.
-			binary.BigEndian.PutUint16(l.Messages[unix.SizeofNlMsghdr+2:], 11)
+			binary.BigEndian.PutUint16(t.Messages[unix.SizeofNlMsghdr+2:], 11)
 		}
 	}
-	return &n
 }
 
 // TestWithoutNftables: where the kernel cannot redirect, nothing runs, and it is said
@@ -45,7 +45,7 @@ func (w without) Network() *blueprint.Network {
 func TestWithoutNftables(t *testing.T) {
 	w := newWorld(t)
 	w.grant("api.test", listen(t), nil)
-	w.engine.Gateways = lacking{w.launcher}
+	w.engine.Gateways = lacking{w.launcher, withoutTables}
 	w.plan.Command = []string{"true"}
 	w.plan.Digest = compile.Digest(w.plan)
 	_, err := w.engine.Start(context.Background(), w.plan, nacre.Streams{})
@@ -55,5 +55,33 @@ func TestWithoutNftables(t *testing.T) {
 	}
 	if other := fault.New(fault.Usage, "something else"); Lacking(other) != error(other) || Lacking(nil) != nil {
 		t.Error("another error is not left as it is")
+	}
+}
+
+// TestUncaptured: where what is sent does not arrive at the gateway, whatever the
+// kernel said, nothing runs; and it has nowhere else to go.
+func TestUncaptured(t *testing.T) {
+	for _, lost := range []int{unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER} {
+		change := func(n *capture.Network) {
+			n.Talks = slices.DeleteFunc(n.Talks, func(t capture.Talk) bool { return t.Protocol == lost })
+		}
+		w := newWorld(t)
+		w.grant("api.test", listen(t), nil)
+		w.engine.Gateways = lacking{w.launcher, change}
+		w.plan.Command = []string{"true"}
+		w.plan.Digest = compile.Digest(w.plan)
+		_, err := w.engine.Start(context.Background(), w.plan, nacre.Streams{})
+		if fault.KindOf(err) != fault.Tampered || !strings.Contains(err.Error(), "network, TCP to anywhere: expected captured") {
+			t.Errorf("without netlink %d: %v", lost, err)
+		}
+	}
+}
+
+// TestUnsaid: what the plan says of a variable holds, then what was said first.
+func TestUnsaid(t *testing.T) {
+	v := func(name, value string) nacre.Variable { return nacre.Variable{Name: name, Value: value} }
+	got := unsaid([]nacre.Variable{v("A", "plan")}, []nacre.Variable{v("A", "gateway"), v("B", "first"), v("B", "second"), v("C", "")})
+	if want := []nacre.Variable{v("B", "first"), v("C", "")}; !slices.EqualFunc(got, want, func(a, b nacre.Variable) bool { return a.Name == b.Name && a.Value == b.Value }) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -114,7 +114,8 @@ type link struct {
 	process  *spawn.Child
 	control  *wire.Conn
 	report   func(context.Context, nacre.Event) error
-	network  *blueprint.Network
+	network  *capture.Network
+	said     []nacre.Variable // by the plan
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
 	hello    chan wire.Hello
@@ -136,7 +137,7 @@ type link struct {
 // to become.
 func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
 	ipv6 := hasIPv6()
-	network, err := capture.Network(ipv6)
+	network, err := capture.New(ipv6)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 		return nil, err
 	}
 	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, ask: l.Ask, network: network, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, network: network, said: p.Environment, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
@@ -329,8 +330,8 @@ func kindOf(kind string) string {
 // PID is the gateway's process id.
 func (g *link) PID() int { return g.process.PID }
 
-// Network is what has to be set up inside.
-func (g *link) Network() *blueprint.Network { return g.network }
+// Sockets are opened inside.
+func (g *link) Sockets() []blueprint.Socket { return g.network.Sockets() }
 
 // patience is how long a gateway may take to say something.
 const patience = 20 * time.Second
@@ -347,26 +348,48 @@ func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
 			return nil, nil, err
 		}
 		files, list, err := furnish(hello, g.outside)
-		return files, append(list, g.revealed...), err
+		return files, unsaid(g.said, append(list, g.revealed...)), err
 	case <-g.gone:
 	case <-time.After(patience):
 	}
 	return nil, nil, g.lost()
 }
 
-// Serve hands the sockets over that were opened inside, and returns once the
-// gateway answers on them.
-func (g *link) Serve(sockets []*os.File) error {
-	if err := g.control.Send(wire.Message{Sockets: true}, sockets...); err != nil {
-		return errors.Join(g.lost(), err)
+// unsaid are the variables that have no value so far; of several of one name it is
+// the first.
+func unsaid(said, more []nacre.Variable) (list []nacre.Variable) {
+	for _, v := range more {
+		same := func(o nacre.Variable) bool { return o.Name == v.Name }
+		if !slices.ContainsFunc(said, same) && !slices.ContainsFunc(list, same) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// Serve sets up the network inside with the sockets that were opened there, hands
+// them over, and returns once the gateway answers on them.
+func (g *link) Serve(fds []int) ([]nacre.Expectation, error) {
+	var sockets []*os.File
+	for _, fd := range fds {
+		f := os.NewFile(uintptr(fd), "inside")
+		defer f.Close()
+		sockets = append(sockets, f)
+	}
+	serve, found, err := g.network.SetUp(sockets)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.control.Send(wire.Message{Sockets: true}, serve...); err != nil {
+		return nil, errors.Join(g.lost(), err)
 	}
 	select {
 	case <-g.ready:
-		return nil
+		return found, nil
 	case <-g.gone:
 	case <-time.After(patience):
 	}
-	return g.lost()
+	return nil, g.lost()
 }
 
 // Change tells the gateway what its grants are now: of those that it was started

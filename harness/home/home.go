@@ -7,6 +7,7 @@
 package home
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -24,7 +26,13 @@ type Task struct {
 	Kept    string      // the folder with the archive; none: the home vanishes
 	Files   [][2]string // names below the home, and texts; what is there already stays
 	Command []string
+
+	patience time.Duration // how long the command may take to end when asked to; zero: the usual
 }
+
+// patience is how long a command may take to end before it is ended, so that there is
+// time to keep its home.
+const patience = 5 * time.Second
 
 // Parse reads the arguments: --keep FOLDER, files and texts in turn, --, and the
 // command.
@@ -67,7 +75,7 @@ func (t Task) Run(home string) (int, error) {
 	if t.Kept == "" {
 		return 126, syscall.Exec(program, t.Command, os.Environ())
 	}
-	code, err := wait(&exec.Cmd{Path: program, Args: t.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	code, err := wait(&exec.Cmd{Path: program, Args: t.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, cmp.Or(t.patience, patience))
 	return code, errors.Join(err, keep(home, filepath.Join(t.Kept, archive)))
 }
 
@@ -88,8 +96,9 @@ func place(path, text string) error {
 }
 
 // wait runs the command to its end. Signals that are sent to this process are passed
-// on; what is typed on a terminal reaches the command by itself.
-func wait(c *exec.Cmd) (int, error) {
+// on; what is typed on a terminal reaches the command by itself. One that is asked to
+// end and does not is ended.
+func wait(c *exec.Cmd, patience time.Duration) (int, error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
@@ -99,12 +108,18 @@ func wait(c *exec.Cmd) (int, error) {
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
+		var late <-chan time.Time
 		for {
 			select {
 			case s := <-signals:
+				if s == syscall.SIGTERM && late == nil {
+					late = time.After(patience)
+				}
 				if typed := s == syscall.SIGINT || s == syscall.SIGQUIT; !typed || !term.IsTerminal(0) {
 					_ = c.Process.Signal(s) // it may have ended by now
 				}
+			case <-late:
+				_ = c.Process.Kill()
 			case <-ended:
 				return
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain lets the test be the program too.
@@ -15,6 +16,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "start" {
 		t, err := Parse(os.Args[2:])
 		code := 1
+		t.patience, _ = time.ParseDuration(os.Getenv("PATIENCE"))
 		if err == nil {
 			code, err = t.Run(os.Getenv("HOME"))
 		}
@@ -77,32 +79,36 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestSignal: what is sent to it reaches the command, and the home is kept.
+// TestSignal: what is sent to it reaches the command, and the home is kept: also of a
+// command that does not end when asked to.
 func TestSignal(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept := t.TempDir()
-	c := exec.Command(self, "start", "--keep", kept, "--", "sh", "-c", "trap 'echo asked > ~/asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done")
-	c.Env = append(os.Environ(), "HOME="+t.TempDir())
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Wait(); err != nil {
-		t.Error(err)
-	}
-	if out, _ := start(t, "--keep", kept, "--", "sh", "-c", "cat ~/asked"); out != "asked\n" {
-		t.Errorf("%q", out)
+	for script, code := range map[string]int{"trap 'echo asked > ~/asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done": 0,
+		"trap '' TERM; echo asked > ~/asked; echo ready; while :; do sleep 0.1; done": 128 + 9} {
+		kept := t.TempDir()
+		c := exec.Command(self, "start", "--keep", kept, "--", "sh", "-c", script)
+		c.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATIENCE="+map[bool]string{true: "1h", false: "10ms"}[code == 0])
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if _ = c.Wait(); c.ProcessState.ExitCode() != code {
+			t.Errorf("%s: %v", script, c.ProcessState)
+		}
+		if out, _ := start(t, "--keep", kept, "--", "sh", "-c", "cat ~/asked"); out != "asked\n" {
+			t.Errorf("%s: %q", script, out)
+		}
 	}
 }

@@ -43,6 +43,7 @@ type Fetcher struct {
 	budget budget
 	files  int
 	index  map[string]int
+	places map[string]bool // of all packages
 }
 
 // All fetches and unpacks packages, each after its hash was found right. The
@@ -50,7 +51,10 @@ type Fetcher struct {
 func (f *Fetcher) All(ctx context.Context, list []Package) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f.index = map[string]int{}
+	f.index, f.places = map[string]int{}, map[string]bool{}
+	for _, p := range list {
+		f.places[p.Place] = true
+	}
 	f.budget = budget{bytes: maxUnpacked, entries: maxEntries}
 	work := make(chan int)
 	var workers sync.WaitGroup

@@ -1,6 +1,6 @@
 // Package npm reads the lock file of a harness skill, and fetches what it lists:
 // packages of exactly the contents that the lock file has hashes of. Nothing that
-// a package brings is run.
+// a package brings is run here; what scripts made elsewhere is taken in strictly.
 package npm
 
 import (
@@ -152,12 +152,16 @@ func fits(entry map[string]any, on Machine) bool {
 }
 
 // Address is the digest of what a layer of these packages holds: the same
-// packages always have the same.
-func Address(list []Package) string {
+// packages always have the same. Where scripts of some are run, it is that of
+// whose, too, and of the layers that they find.
+func Address(list, scripted []Package, beside []string) string {
 	h := sha256.New()
 	fmt.Fprintln(h, "npm layer 1") // of this way to unpack
 	for _, p := range list {
 		fmt.Fprintf(h, "%q %q %q %x\n", p.Place, p.Name, p.Version, p.SHA512)
+	}
+	for _, p := range scripted {
+		fmt.Fprintf(h, "scripts %q beside %q\n", p.Place, beside)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

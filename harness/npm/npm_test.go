@@ -51,8 +51,24 @@ func TestParse(t *testing.T) {
 	}
 	other := slices.Clone(list)
 	other[0].SHA512 = bytes.Repeat([]byte{1}, 64)
-	if Address(list) == Address(other) || Address(list) != Address(slices.Clone(list)) || Address(list) == Address(list[1:]) {
+	if Address(list, nil, nil) == Address(other, nil, nil) || Address(list, nil, []string{"x"}) != Address(slices.Clone(list), nil, nil) || Address(list, nil, nil) == Address(list[1:], nil, nil) {
 		t.Error("the address is not that of the contents")
+	}
+	seen := map[string]bool{Address(list, nil, nil): true}
+	for _, scripted := range [][]string{{"a"}, {"real"}, {"a", "real"}, {"real", "a"}} {
+		found, err := Scripted(list, scripted)
+		if err != nil || len(found) != len(scripted) {
+			t.Fatalf("%v %v", found, err)
+		}
+		for _, beside := range [][]string{nil, {"x"}, {"y"}, {"x", "y"}} {
+			if seen[Address(list, found, beside)] {
+				t.Errorf("scripts of %q beside %q are in no address", scripted, beside)
+			}
+			seen[Address(list, found, beside)] = true
+		}
+	}
+	if _, err := Scripted(list, []string{"alias"}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -210,6 +226,24 @@ func TestFetchRefuses(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join(dir, index)); err == nil {
 			t.Errorf("%s: there is an index", name)
+		}
+	}
+}
+
+// TestOverlap: what one package's archive brings in another's folder is refused,
+// whichever of both comes first; what it brings along itself is its own.
+func TestOverlap(t *testing.T) {
+	b, hashB := archive(t, file("package/index.js", "b"))
+	for name, refused := range map[string]bool{"package/node_modules/b/index.js": true, "package/node_modules/b/new.js": true, "package/node_modules/b": true, "package/node_modules": true,
+		"package/node_modules/bundled/index.js": false, "package/node_modules/b2": false} {
+		a, hashA := archive(t, file(name, "a"))
+		f, _ := serve(t, map[string][]byte{"/a/-/a-1.0.0.tgz": a, "/b/-/b-1.0.0.tgz": b})
+		err := f.All(t.Context(), []Package{{Place: "node_modules/a", Name: "a", Version: "1.0.0", SHA512: hashA}, {Place: "node_modules/a/node_modules/b", Name: "b", Version: "1.0.0", SHA512: hashB}})
+		if err == nil {
+			err = Place(f.Folder)
+		}
+		if refused != (err != nil) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

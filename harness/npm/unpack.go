@@ -42,10 +42,24 @@ func (f *Fetcher) unpack(archive io.Reader, place string) error {
 		if name == "" {
 			continue
 		}
+		if whose := owner(f.places, path.Join(place, name)); whose != place && h.Typeflag != tar.TypeDir {
+			return fmt.Errorf("its archive has %.80q, which belongs to another package, %s", h.Name, whose)
+		}
 		if err := f.entry(h, t, path.Join(place, name)); err != nil {
 			return err
 		}
 	}
+}
+
+// owner is the place of the package that a file belongs to: the innermost one. What
+// is itself a place belongs to that package too.
+func owner(places map[string]bool, name string) string {
+	for ; name != "."; name = path.Dir(name) {
+		if places[name] {
+			return name
+		}
+	}
+	return ""
 }
 
 // inside is an entry's name without its first folder; empty for that itself.

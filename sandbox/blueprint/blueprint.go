@@ -4,7 +4,6 @@
 package blueprint
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -16,7 +15,7 @@ const Version = 1
 // The descriptors that init is started with.
 const (
 	ControlFD = 3 // sequenced-packet socket to the supervisor
-	SpecFD    = 4 // sealed memory file holding the Spec
+	SpecFD    = 4 // pipe with the Spec
 	FirstFD   = 5 // the first of the trees' descriptors
 )
 
@@ -48,15 +47,15 @@ type Spec struct {
 	Regroup  bool
 	Overlay  bool    // the root is an image: the tree that has no path inside
 	Entries  []Entry // what is in the root, in the order in which it is made
-	Disk     int64   // bytes and
-	Inodes   int64   // files of all private folders together
+	Disk     int64   // bytes of all private folders together
 	Limits   []Rlimit
 	Loopback bool
-	Network  *Network // nil: nothing but loopback
-	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own
+	Sockets  []Socket // to be passed out; none: nothing but loopback
+	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own, where the kernel has no others
 	Landlock Landlock
 	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
-	Seccomp  []byte `json:"-"` // the assembled filter, in the machine's byte order; encoded behind the rest
+	Seccomp  []byte // the assembled filter, in the machine's byte order
+	Silent   []byte // the same without reports, for where there can be none
 }
 
 // Form is what an entry is.
@@ -67,7 +66,9 @@ const (
 	Folder  Form = "folder"  // an empty one
 	Link    Form = "link"    // a symbolic link to Text, unless an image brought its own
 	File    Form = "file"    // holds Text; that of an image is replaced
-	Cover   Form = "cover"   // a file with Text laid over what is there, if it is
+	Cover   Form = "cover"   // a file with Text laid over what is there
+	Guard   Form = "guard"   // what is there laid over itself: it can be neither renamed nor removed
+	Mask    Form = "mask"    // what nobody can read laid over what is there
 	Private Form = "private" // a writable folder; all of them share one sized file system
 	System  Form = "system"  // a new file system of the kernel's: its kind is Host, its options Text
 	Tree    Form = "tree"    // a folder or file of the host
@@ -84,15 +85,14 @@ type Entry struct {
 	// FD is the descriptor of a tree that was checked. Detached, it is the mount
 	// itself; otherwise init walks Host again and refuses unless it arrives at the
 	// very same inode. Zero means a path of the system's own, such as /usr.
-	FD       int      `json:",omitempty"`
-	Detached bool     `json:",omitempty"`
-	Dir      bool     `json:",omitempty"` // a mount on a folder
-	Write    bool     `json:",omitempty"`
-	NoExec   bool     `json:",omitempty"`
-	Device   bool     `json:",omitempty"` // device nodes: readable and writable, nothing else
-	Closed   bool     `json:",omitempty"` // no rule of Landlock opens it
-	Masks    []string `json:",omitempty"` // relative paths to make unreadable; in a System's, where they exist
-	Guards   []Guard  `json:",omitempty"` // what to make mounts of their own, before the masks
+	FD       int  `json:",omitempty"`
+	Detached bool `json:",omitempty"`
+	Dir      bool `json:",omitempty"` // a mount on a folder
+	Write    bool `json:",omitempty"`
+	NoExec   bool `json:",omitempty"`
+	Device   bool `json:",omitempty"` // device nodes: readable and writable, nothing else
+	Closed   bool `json:",omitempty"` // no rule of Landlock opens it
+	Optional bool `json:",omitempty"` // left out where there is nothing to lay it over
 }
 
 // Mounted tells whether an entry is a mount of its own.
@@ -100,17 +100,20 @@ func (e Entry) Mounted() bool {
 	return e.Path != "" && (e.Form == Private || e.Form == System || e.Form == Tree)
 }
 
-// Guard is what is in a tree and becomes a mount of its own.
-type Guard struct {
-	Path     string
-	ReadOnly bool
-}
+// Over tells whether an entry is laid over what is there.
+func (e Entry) Over() bool { return e.Form == Cover || e.Form == Guard || e.Form == Mask }
 
 // Rlimit is one resource limit (getrlimit(2)); soft and hard are the same.
 type Rlimit struct {
 	Resource int
 	Value    uint64
 }
+
+// Socket is one that init opens in the sandbox's own network namespace and passes
+// out, before there is an agent. With it the network is set up from outside: that
+// namespace, which has nothing but a loopback, and no other, since the kernel wants
+// the rights to it of who opened the socket, too.
+type Socket struct{ Domain, Type, Protocol int }
 
 // Landlock says which Landlock ABI the kernel has; zero switches it off.
 type Landlock struct {
@@ -122,7 +125,6 @@ type Landlock struct {
 func (s Spec) Encode() ([]byte, error) {
 	s.Version = Version
 	b, err := json.Marshal(s)
-	b = append(b, s.Seccomp...)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
 	}
@@ -132,11 +134,9 @@ func (s Spec) Encode() ([]byte, error) {
 // Decode reads a spec.
 func Decode(b []byte) (Spec, error) {
 	var s Spec
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&s); err != nil {
+	if err := json.Unmarshal(b, &s); err != nil {
 		return Spec{}, err
 	}
-	s.Seccomp = b[d.InputOffset():]
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}

@@ -19,7 +19,7 @@ type Kind string
 // From init to the supervisor.
 const (
 	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
-	Captured Kind = "captured" // carries what Spec.Network opened: Facts
+	Opened   Kind = "opened"   // carries Spec.Sockets
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
 	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none; Filter, Keyring
 	Confined Kind = "confined" // every layer is on: Facts
@@ -82,7 +82,7 @@ func Send(fd int, m Message, fds ...int) error {
 }
 
 // maxFDs is how many descriptors a message can carry.
-const maxFDs = 8
+const maxFDs = 16
 
 // Receive reads one message. The peer may be hostile: size, descriptors and
 // keys are bounded and checked, and descriptors arrive close-on-exec.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,27 +17,32 @@ import (
 // breakMounts adds the faults of what is mounted.
 func (b *builder) breakMounts(list map[string]breach) {
 	at := func(name, step string, do func() error) { list[name] = breach{step, do, false} }
-	proc := func(e *blueprint.Entry) bool { return e.Path == "/proc" }
 	cover := func(e *blueprint.Entry) bool { return e.Form == blueprint.Cover }
 	nothing := func(e *blueprint.Entry) { e.Form, e.Path = blueprint.Folder, "/run" }
-	masked := func(e *blueprint.Entry) bool { return e.FD != 0 && e.Write && len(e.Masks) > 0 }
-	guarded := func(e *blueprint.Entry) bool { return e.FD != 0 && e.Write && len(e.Guards) > 0 }
+	masked := func(e *blueprint.Entry) bool { return e.Form == blueprint.Mask && !e.Optional }
+	guarded := func(e *blueprint.Entry) bool { return e.Form == blueprint.Guard && !e.Write }
+	keys := func(e *blueprint.Entry) bool { return e.Form == blueprint.Mask && e.Path == "/proc/keys" }
 	for name, change := range map[string]struct {
 		fits   func(*blueprint.Entry) bool
 		change func(*blueprint.Entry)
 	}{
-		"mask of proc": {proc, func(e *blueprint.Entry) {
-			e.Masks = slices.DeleteFunc(e.Masks, func(name string) bool { return name == "keys" })
-		}},
+		"mask of proc":     {keys, nothing},
 		"file of proc":     {cover, nothing},
-		"proc unmasked":    {proc, func(e *blueprint.Entry) { e.Masks = nil }},
-		"mask of a folder": {masked, func(e *blueprint.Entry) { e.Masks = nil }},
-		"guard":            {guarded, func(e *blueprint.Entry) { e.Guards = nil }},
-		"guard writable":   {guarded, func(e *blueprint.Entry) { e.Guards[len(e.Guards)-1].ReadOnly = false }},
+		"mask of a folder": {masked, nothing},
+		"guard":            {guarded, nothing},
+		"guard writable":   {guarded, func(e *blueprint.Entry) { e.Write = true }},
 		"tree missing":     {func(e *blueprint.Entry) bool { return e.Path == "/usr" }, nothing},
 	} {
 		at(name, "folders and files", func() error { return b.entry(change.fits, change.change) })
 	}
+	at("proc unmasked", "folders and files", func() error {
+		for i := range b.spec.Entries {
+			if e := &b.spec.Entries[i]; e.Form == blueprint.Mask && strings.HasPrefix(e.Path, "/proc/") {
+				nothing(e)
+			}
+		}
+		return nil
+	})
 	at("tree writable", "mounts", func() error {
 		return b.entry(func(e *blueprint.Entry) bool { return e.Path == "/usr" }, func(e *blueprint.Entry) { e.Write = true })
 	})

@@ -89,8 +89,7 @@ type builder struct {
 	self    int   // a read-only mount of this program
 	mounts  []int // detached mounts, one for each of spec.Entries that is a tree or a system
 	base    int   // the new root, where no image is
-	private int   // the file system of all private folders
-	blank   int   // file system with an unreadable file and folder
+	private int   // the file system of all private folders, and of what masks
 	ruleset int
 }
 
@@ -103,18 +102,12 @@ func (b *builder) descriptors() error {
 }
 
 // read reads the spec.
-func (b *builder) read() error {
-	var st unix.Stat_t
-	if err := unix.Fstat(blueprint.SpecFD, &st); err != nil {
-		return err
-	}
-	if st.Size > blueprint.MaxSpec {
-		return fmt.Errorf("of %d bytes is over %d", st.Size, blueprint.MaxSpec)
-	}
-	text := make([]byte, st.Size)
-	n, err := unix.Pread(blueprint.SpecFD, text, 0)
-	if err != nil || n != len(text) {
-		return fmt.Errorf("read %d of %d bytes: %v", n, len(text), err)
+func (b *builder) read() (err error) {
+	var text []byte
+	for n, part := 1, make([]byte, 64<<10); n > 0 && len(text) <= blueprint.MaxSpec; text = append(text, part[:n]...) {
+		if n, err = unix.Read(blueprint.SpecFD, part); err != nil {
+			return err
+		}
 	}
 	b.spec, err = blueprint.Decode(text)
 	return err

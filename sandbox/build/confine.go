@@ -3,6 +3,9 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +29,51 @@ func (b *builder) loopback() error {
 	}
 	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+}
+
+// network opens sockets in the sandbox's namespace and passes them out.
+func (b *builder) network() error {
+	if len(b.spec.Sockets) == 0 {
+		return nil
+	}
+	var fds []int
+	for _, s := range b.spec.Sockets {
+		fd, err := unix.Socket(s.Domain, s.Type|unix.SOCK_CLOEXEC, s.Protocol)
+		if err != nil {
+			return fmt.Errorf("%+v: %w", s, err)
+		}
+		fds = append(fds, fd)
+	}
+	err := blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Opened}, fds...)
+	blueprint.CloseAll(fds)
+	return err
+}
+
+// bounds forbids further user namespaces, and leaves the owner most of the inotify
+// instances and watches: they are counted for whoever made the user namespace too,
+// so that a sandbox without a bound of its own could use up those of the owner's
+// session, or of root's services. It needs the capabilities that are about to be
+// dropped.
+func (b *builder) bounds() error {
+	if !b.spec.Nested {
+		if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+			return err
+		}
+	}
+	for _, kind := range []string{"instances", "watches"} {
+		text, err := os.ReadFile("/proc/sys/fs/inotify/max_user_" + kind)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without inotify
+		}
+		n, atoi := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err := errors.Join(err, atoi); err != nil {
+			return err
+		}
+		if err := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(strconv.Itoa(n/4)), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *builder) limits() error {
@@ -68,43 +116,40 @@ func emptyBoundingSet() error {
 // What is loaded is told, beside what cannot be asked for under it.
 // Its listener goes to the supervisor and, being close-on-exec, no further.
 func (b *builder) enforceSeccomp() error {
-	keyring, _ := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
-	const instruction = 8 // sizeof(struct sock_filter)
-	code := b.spec.Seccomp
-	if len(code) == 0 || len(code)%instruction != 0 {
-		return fmt.Errorf("filter of %d bytes", len(code))
+	m := blueprint.Message{Kind: blueprint.Listener}
+	m.Keyring, _ = unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	for _, way := range []struct {
+		filter []byte
+		flags  uintptr
+	}{
+		// From Linux 5.19 only what kills its caller interrupts a call once received.
+		{b.spec.Seccomp, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+		{b.spec.Seccomp, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER},
+		{b.spec.Silent, 0}, // an old kernel, or a filter around us has the one listener that there can be
+	} {
+		listener, err := load(way.filter, way.flags)
+		switch m.Filter = way.filter; {
+		case err != nil:
+			m.Error = err.Error()
+		case way.flags == 0:
+			return blueprint.Send(blueprint.ControlFD, m)
+		default:
+			m.Error = ""
+			return blueprint.Send(blueprint.ControlFD, m, listener)
+		}
 	}
-	program := unsafe.Slice((*unix.SockFilter)(unsafe.Pointer(&code[0])), len(code)/instruction)
-	// From Linux 5.19 only what kills its caller interrupts a call once received.
-	listener, err := load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	if errors.Is(err, unix.EINVAL) {
-		listener, err = load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-	}
-	if err == nil {
-		return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Filter: code, Keyring: keyring}, listener)
-	}
-	// An old kernel, or a filter around us has the one listener that there can be.
-	silence(program)
-	if _, err := load(program, 0); err != nil {
-		return err
-	}
-	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Listener, Error: err.Error(), Filter: code, Keyring: keyring})
+	return errors.New(m.Error)
 }
 
-func load(program []unix.SockFilter, flags uintptr) (int, error) {
-	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+func load(code []byte, flags uintptr) (int, error) {
+	const instruction = 8 // sizeof(struct sock_filter)
+	if len(code) == 0 || len(code)%instruction != 0 {
+		return -1, fmt.Errorf("filter of %d bytes", len(code))
+	}
+	prog := unix.SockFprog{Len: uint16(len(code) / instruction), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
 	fd, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	if e != 0 {
 		return -1, e
 	}
 	return int(fd), nil
-}
-
-// silence turns reported denials into plain ones of the same errno.
-func silence(program []unix.SockFilter) {
-	for i, op := range program {
-		if op.Code == unix.BPF_RET && op.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
-			program[i].K = unix.SECCOMP_RET_ERRNO | op.K&unix.SECCOMP_RET_DATA
-		}
-	}
 }

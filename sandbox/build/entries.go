@@ -73,15 +73,24 @@ func detach(e blueprint.Entry) (mount int, err error) {
 	return clone(fd, "", unix.AT_EMPTY_PATH|recursive, attr(e))
 }
 
-// furnish makes and hangs all entries. What private folders and masks are made
-// of hangs at hidden places meanwhile: kernels before 6.15 clone only what is
-// attached.
+// blank names what is laid over a file, and over a folder, that nobody may read:
+// read-only, so that even its owner cannot change its mode.
+var blank = map[bool]string{false: "file", true: "folder"}
+
+// furnish makes and hangs all entries. The file system that private folders and
+// masks are parts of hangs at a hidden place meanwhile: kernels before 6.15 clone
+// only what is attached.
 func (b *builder) furnish() (err error) {
-	if b.private, err = hung(privatePlace, sealed, "mode=0700 "+b.size()); err != nil {
+	if b.private, err = newFS("tmpfs", sealed, "mode=0700 "+b.size()); err != nil {
 		return fmt.Errorf("tmpfs of %d bytes: %w", b.spec.Disk, err)
 	}
-	if err := b.blanks(); err != nil {
-		return fmt.Errorf("masks: %w", err)
+	err = inOrder(
+		step{"private places", func() error { return hang(b.private, privatePlace) }},
+		step{"mask of a file", func() error { return unix.Mknodat(b.private, blank[false], unix.S_IFREG, 0) }},
+		step{"mask of a folder", func() error { return unix.Mkdirat(b.private, blank[true], 0) }},
+	)
+	if err != nil {
+		return err
 	}
 	for i, e := range b.spec.Entries {
 		if e.Path == "" {
@@ -93,7 +102,6 @@ func (b *builder) furnish() (err error) {
 	}
 	return inOrder(
 		step{"private places", func() error { return unhang(privatePlace) }},
-		step{"masks", func() error { return unhang(blankPlace) }},
 		// Open by mode and mount, but by no Landlock rule: what the confined process
 		// finds here proves that Landlock is on. A read-only mount leaves pipes alone.
 		step{"probe", func() error { return unix.Mknod(blueprint.LandlockProbe, unix.S_IFIFO|0o600, 0) }},
@@ -102,6 +110,9 @@ func (b *builder) furnish() (err error) {
 
 // put makes or hangs one entry.
 func (b *builder) put(i int, e blueprint.Entry) error {
+	if e.Over() {
+		return b.lay(e)
+	}
 	dir, err := folder(path.Dir(e.Path))
 	if err != nil {
 		return err
@@ -117,9 +128,6 @@ func (b *builder) put(i int, e blueprint.Entry) error {
 		return nil // an image brought its own
 	}
 	at, err := spot(dir, e)
-	if e.Form == blueprint.Cover && errors.Is(err, unix.ENOENT) {
-		return nil // this kernel has no such file
-	}
 	if err != nil {
 		return err
 	}
@@ -127,15 +135,10 @@ func (b *builder) put(i int, e blueprint.Entry) error {
 	switch e.Form {
 	case blueprint.Folder:
 		return nil
-	case blueprint.Cover:
-		return cover(e, at)
 	case blueprint.Private:
 		return b.part(strconv.Itoa(i), e, at)
 	case blueprint.System, blueprint.Tree:
-		if err := attach(b.mounts[i], at); err != nil {
-			return err
-		}
-		return b.hide(b.mounts[i], e)
+		return attach(b.mounts[i], at)
 	}
 	return errors.New("no such form")
 }
@@ -190,6 +193,30 @@ func write(dir int, e blueprint.Entry) error {
 	return err
 }
 
+// lay lays an entry over what was found there before.
+func (b *builder) lay(e blueprint.Entry) error {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
+	at, err := unix.Openat2(unix.AT_FDCWD, "."+e.Path, &how)
+	if e.Optional && errors.Is(err, unix.ENOENT) {
+		return nil // what a kernel or a system does not have
+	}
+	if err != nil {
+		return fmt.Errorf("the folder changed while it was read: %w", err)
+	}
+	defer unix.Close(at)
+	switch e.Form {
+	case blueprint.Cover:
+		return cover(e, at)
+	case blueprint.Guard:
+		return graft(at, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, map[bool]int{false: unix.MOUNT_ATTR_RDONLY}[e.Write], at)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil {
+		return err
+	}
+	return graft(b.private, blank[st.Mode&unix.S_IFMT == unix.S_IFDIR], 0, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC, at)
+}
+
 // cover lays a new file, which has no name any more, over an open one.
 func cover(e blueprint.Entry, at int) error {
 	const temp = "/.nacre-cover"
@@ -208,45 +235,4 @@ func (b *builder) part(name string, e blueprint.Entry, at int) error {
 		step{"mode", func() error { return unix.Fchmodat(b.private, name, e.Mode, 0) }}, // past the umask
 		step{"hang", func() error { return graft(b.private, name, 0, 0, at) }},
 	)
-}
-
-// hide lays guards and masks over what is in a mount. A guard is the entry
-// itself, as a mount that cannot be renamed.
-func (b *builder) hide(mount int, e blueprint.Entry) error {
-	for _, g := range e.Guards {
-		at, _, err := found(mount, g.Path)
-		if err == nil {
-			readOnly := map[bool]int{true: unix.MOUNT_ATTR_RDONLY}[g.ReadOnly]
-			err = graft(at, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, readOnly, at)
-			unix.Close(at)
-		}
-		if err != nil {
-			return fmt.Errorf("guard %s: %w", g.Path, err)
-		}
-	}
-	for _, name := range e.Masks {
-		at, dir, err := found(mount, name)
-		if e.Form == blueprint.System && errors.Is(err, unix.ENOENT) {
-			continue // what a kernel does not have needs no mask
-		}
-		if err == nil {
-			err = graft(b.blank, blank[dir], 0, 0, at)
-			unix.Close(at)
-		}
-		if err != nil {
-			return fmt.Errorf("mask %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// found opens what was found in a mount while it was scanned.
-func found(mount int, name string) (at int, dir bool, err error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
-	if at, err = unix.Openat2(mount, name, &how); err != nil {
-		return -1, false, fmt.Errorf("the folder changed while it was read: %w", err)
-	}
-	var st unix.Stat_t
-	err = unix.Fstat(at, &st)
-	return at, st.Mode&unix.S_IFMT == unix.S_IFDIR, err
 }

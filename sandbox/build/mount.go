@@ -17,11 +17,8 @@ const (
 	sealed    = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 )
 
-// Where scaffolding hangs while the sandbox is built.
-const (
-	blankPlace   = "/.nacre-blank"
-	privatePlace = "/.nacre-private"
-)
+// privatePlace is where scaffolding hangs while the sandbox is built.
+const privatePlace = "/.nacre-private"
 
 // openBeneathRoot relies on the root being the current folder, from collect on.
 func openBeneathRoot(path string) (int, error) {
@@ -75,15 +72,6 @@ func newFS(kind string, attr int, options string) (int, error) {
 		return -1, err
 	}
 	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attr)
-}
-
-// hung is a new tmpfs that hangs on a new folder.
-func hung(place string, attr int, options string) (int, error) {
-	fs, err := newFS("tmpfs", attr, options)
-	if err == nil {
-		err = hang(fs, place)
-	}
-	return fs, err
 }
 
 // hang hangs a mount on a new folder of our own.
@@ -140,26 +128,10 @@ func (b *builder) root() (err error) {
 	return b.overlay()
 }
 
-// blank names the blanks: what is laid over a file, and over a folder, that
-// nobody may read.
-var blank = map[bool]string{false: "file", true: "folder"}
-
-// blanks makes them. They live on a file system of their own that is read-only,
-// so that even its owner cannot change their mode.
-func (b *builder) blanks() (err error) {
-	if b.blank, err = hung(blankPlace, sealed|unix.MOUNT_ATTR_NOEXEC, "mode=0700 size=4096 nr_inodes=4"); err != nil {
-		return err
-	}
-	return inOrder(
-		step{"file", func() error { return unix.Mknodat(b.blank, blank[false], unix.S_IFREG, 0) }},
-		step{"folder", func() error { return unix.Mkdirat(b.blank, blank[true], 0) }},
-		step{"read-only", func() error { return setattr(b.blank, unix.MOUNT_ATTR_RDONLY, false) }},
-	)
-}
-
-// size bounds what can be written.
+// size bounds what can be written: bytes, and a file for each 16 KiB of them, as
+// ext4 has, within reason.
 func (b *builder) size() string {
-	return fmt.Sprintf("size=%d nr_inodes=%d", b.spec.Disk, b.spec.Inodes)
+	return fmt.Sprintf("size=%d nr_inodes=%d", b.spec.Disk, min(max(b.spec.Disk/16384, 4096), 4_000_000))
 }
 
 // overlay makes an image the root: its folder below, a private layer above.

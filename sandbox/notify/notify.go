@@ -5,6 +5,7 @@
 package notify
 
 import (
+	"os"
 	"runtime"
 	"strconv"
 	"unsafe"
@@ -112,10 +113,6 @@ const maxProgram = 256
 // program is what a process executes. Its command line would be what it says
 // itself, and reading that waits for its memory.
 func program(pid uint32) string {
-	b := make([]byte, maxProgram)
-	n, err := unix.Readlink("/proc/"+strconv.Itoa(int(pid))+"/exe", b)
-	if err != nil {
-		return ""
-	}
-	return string(b[:n])
+	name, _ := os.Readlink("/proc/" + strconv.Itoa(int(pid)) + "/exe") // gone, or nobody's to see
+	return name[:min(len(name), maxProgram)]
 }

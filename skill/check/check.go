@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"nacre/fault"
+	"nacre/harness"
 	"nacre/skill"
 )
 
@@ -49,6 +50,7 @@ const (
 	Unread     = "unread"      // what was not looked into
 	Typosquat  = "typosquat"   // a name like another's
 	Tools      = "tools"       // tools that its author would allow
+	Scripts    = "scripts"     // packages' scripts that are run as they are installed
 	Size       = "size"        // more than a skill needs
 )
 
@@ -126,6 +128,11 @@ func (l *look) whole() {
 	s := l.skill
 	if s.AllowedTools != "" {
 		l.add(Note, Tools, skill.Main, "its author would allow an agent these tools unasked: %s; nothing is granted by that", s.AllowedTools)
+	}
+	if s.Kind == skill.Harness {
+		for _, one := range harness.Scripts(s.Definition) {
+			l.add(High, Scripts, harness.File, "the scripts of the package %s are run as it is installed", one)
+		}
 	}
 	if s.Total > 8<<20 || len(s.Files) > 500 {
 		l.add(Note, Size, "", "it holds %d files and %d KiB", len(s.Files), s.Total>>10)

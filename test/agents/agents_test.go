@@ -73,6 +73,7 @@ type run struct {
 	world *outside.World
 
 	environment []string
+	registry    string // npm's, where the agent comes from
 	cmd         *exec.Cmd
 	out         string
 	took        time.Duration

@@ -42,7 +42,8 @@ func (r *run) install() {
 	// The record of what was installed outlives this owner too.
 	kept, records := filepath.Join(cache, "records"), filepath.Join(r.home, ".local/state/nacre/layers")
 	r.carry(kept, records)
-	r.world.Installs(registry.Hostname() + ":443")
+	r.registry = registry.Hostname() + ":443"
+	r.world.Installs(r.registry)
 	defer r.world.Installs("")
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer cancel()

@@ -55,10 +55,16 @@ done
 // archive is the package's, and its integrity.
 func archive(t *testing.T) ([]byte, string) {
 	t.Helper()
+	return pack(t, tiny)
+}
+
+// pack makes an archive of a package, and its integrity.
+func pack(t *testing.T, files map[string]string) ([]byte, string) {
+	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	for name, text := range tiny {
+	for name, text := range files {
 		mode := int64(0o644)
 		if strings.HasPrefix(name, "package/bin/") {
 			mode = 0o755
@@ -112,13 +118,9 @@ func prepareTiny(t *testing.T, content []byte, integrity string) (*run, *registr
 	t.Helper()
 	programs.Needs(t, "curl", "git")
 	g := newRegistry(t, content)
-	r := &run{t: t, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text(), model: &fakemodel.Server{}}
-	r.owner("anthropic")
-	r.environment = []string{"npm_config_registry=" + g.URL}
-	r.with = filepath.Join(r.home, "skills/tiny")
+	r := tinyOwner(t, g)
 	const models = "models:\n  - {provider: anthropic, models: [\"claude-*\"], requests: 10}\n"
 	r.write("policy/policy.yaml", r.read("policy/policy.yaml")+models)
-	r.write("skills/tiny/SKILL.md", "---\nname: tiny\ndescription: Runs the tiny agent.\n---\n")
 	r.write("skills/tiny/capabilities.yaml", "version: 1\nname: tiny\n"+models)
 	r.write("skills/tiny/lock.json", `{"lockfileVersion": 3, "packages": {"": {}, "node_modules/tiny": {"version": "1.0.0", "integrity": "`+integrity+`", "hasInstallScript": true}}}`)
 	r.write("skills/tiny/harness.yaml", `version: 1
@@ -131,6 +133,17 @@ environment: {TINY_MODEL: "{model}"}
 home: {.tiny/settings: "made at home"}
 `)
 	return r, g
+}
+
+// tinyOwner is the owner, with a skill that is called tiny.
+func tinyOwner(t *testing.T, g *registry) *run {
+	t.Helper()
+	r := &run{t: t, home: programs.Home(t), key: "sk-ant-api03-" + rand.Text(), model: &fakemodel.Server{}}
+	r.owner("anthropic")
+	r.environment = []string{"npm_config_registry=" + g.URL}
+	r.with = filepath.Join(r.home, "skills/tiny")
+	r.write("skills/tiny/SKILL.md", "---\nname: tiny\ndescription: Runs the tiny agent.\n---\n")
+	return r
 }
 
 // nacreRun is a run of the tiny agent; it returns what was printed.
