@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nacre/fault"
-	"nacre/gateway/model"
 	"nacre/grant"
 	"nacre/harness"
 	"nacre/manifest"
@@ -88,7 +87,11 @@ type harnessLine struct {
 }
 
 func (app *App) listHarnesses(asJSON bool) error {
-	known, err := model.Providers()
+	who, err := app.owner()
+	if err != nil {
+		return err
+	}
+	known, err := who.providers()
 	if err != nil {
 		return err
 	}
