@@ -74,10 +74,11 @@ lint: ## format, vet, staticcheck, shellcheck, and the tree's own rules
 	@scripts/need build lint
 	scripts/lint
 
-cross: ## builds and vets for the other architecture; make release does so with nacre-assistant
+cross: ## builds and vets for the other architecture; of nacre-assistant, whose libraries take minutes, the types
 	@scripts/need build
 	GOARCH=arm64 $(build) -o /dev/null $(programs:%=./cmd/%)
 	GOARCH=arm64 $(GO) vet ./...
+	$(GO) run -buildvcs=false ./test/types -C cmd/nacre-assistant -arch arm64
 
 demo: ## an honest agent, then the same one hijacked
 	@scripts/need build demo

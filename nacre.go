@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -26,17 +25,16 @@ const (
 	Allow
 )
 
-var effects = words{"deny", "ask", "allow"}
+var effects = map[Effect]string{Deny: "deny", Ask: "ask", Allow: "allow"}
 
-func (e Effect) String() string { return effects.of(uint8(e)) }
+func (e Effect) String() string { return cmp.Or(effects[e], effects[Deny]) }
 
 // MarshalText writes the effect as its word.
 func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText reads an effect; an unknown word is an error and denies.
-func (e *Effect) UnmarshalText(b []byte) error {
-	n, err := effects.number(string(b), "effect is one of allow, ask, deny")
-	*e = Effect(n)
+func (e *Effect) UnmarshalText(b []byte) (err error) {
+	*e, err = value(effects, string(b), "effect is one of allow, ask, deny")
 	return err
 }
 
@@ -51,39 +49,28 @@ const (
 	Write
 )
 
-var accesses = words{"none", "read", "stage", "write"}
+var accesses = map[Access]string{NoAccess: "none", Read: "read", Stage: "stage", Write: "write"}
 
-func (a Access) String() string { return accesses.of(uint8(a)) }
+func (a Access) String() string { return cmp.Or(accesses[a], accesses[NoAccess]) }
 
 // MarshalText writes the access as its word.
 func (a Access) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText reads an access; an unknown word is an error and denies.
-func (a *Access) UnmarshalText(b []byte) error {
-	n, err := accesses.number(string(b), "access is one of read, write")
-	*a = Access(n)
+func (a *Access) UnmarshalText(b []byte) (err error) {
+	*a, err = value(accesses, string(b), "access is one of read, write")
 	return err
 }
 
-// words are how the values of a type are written, from its zero value.
-type words []string
-
-// of is the word of a value; one that is none is written as the zero value.
-func (w words) of(n uint8) string {
-	if int(n) < len(w) {
-		return w[n]
-	}
-	return w[0]
-}
-
-// number is the value of a word; of an unknown one it is zero, with an error
+// value is what a word stands for; of an unknown one it is zero, with an error
 // that says what is expected.
-func (w words) number(word, expected string) (uint8, error) {
-	n := slices.Index(w, word)
-	if n < 0 {
-		return 0, fmt.Errorf("%s; not %q", expected, word)
+func value[T comparable](words map[T]string, word, expected string) (zero T, err error) {
+	for v, w := range words {
+		if w == word {
+			return v, nil
+		}
 	}
-	return uint8(n), nil
+	return zero, fmt.Errorf("%s; not %q", expected, word)
 }
 
 // Capability is one kind of thing that an agent can ask for.
@@ -199,22 +186,23 @@ type FileGrant struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
-// NetworkGrant is a destination that the gateway may dial for the agent.
+// NetworkGrant is a destination that the gateway may dial for the agent. The
+// grammar of manifests and policies is made of the same fields.
 type NetworkGrant struct {
 	Grant
-	Host    string   `json:"host"`
-	As      string   `json:"as,omitempty"` // its name inside, where Host is an address
-	Ports   []int    `json:"ports"`
-	Scheme  string   `json:"scheme,omitempty"` // https, http, ssh, tcp
-	TLS     string   `json:"tls,omitempty"`    // opaque: passed on unread
-	Methods []string `json:"methods,omitempty"`
-	Paths   []string `json:"paths,omitempty"`
-	Upgrade []string `json:"upgrade,omitempty"` // protocols that a request may change to
-	Push    []string `json:"push,omitempty"`    // git refs that may be pushed to
+	Host    string   `json:"host" yaml:"host,scalar" about:"a name, *.name for one label, or an address"`
+	As      string   `json:"as,omitempty" yaml:"as" about:"where host is an address: its name inside, such as db.internal"`
+	Ports   []int    `json:"ports" yaml:"ports,some" about:"default: 443 for https, 80 for http, 22 for ssh; tcp must say"`
+	Scheme  string   `json:"scheme,omitempty" yaml:"scheme" oneof:"https http ssh tcp" about:"default: https; ssh: git alone"`
+	TLS     string   `json:"tls,omitempty" yaml:"tls" oneof:"opaque" about:"opaque: https is passed on unread, without methods, paths and secrets"`
+	Methods []string `json:"methods,omitempty" yaml:"methods,some" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods; FETCH and PUSH are git's"`
+	Paths   []string `json:"paths,omitempty" yaml:"paths,some" about:"such as /repos/** or /users/*/keys; default: /**"`
+	Upgrade []string `json:"upgrade,omitempty" yaml:"upgrade,some" oneof:"websocket" about:"protocols that a request may change to"`
+	Push    []string `json:"push,omitempty" yaml:"push,some" match:"^refs/[A-Za-z0-9._/*-]{1,200}$" about:"git refs that may be pushed to, such as refs/heads/agent/*"`
 
-	Bytes       int64 `json:"bytes,omitempty"`       // the most sent there in one run
-	Rate        int64 `json:"rate,omitempty"`        // the most requests in a minute
-	Connections int64 `json:"connections,omitempty"` // the most at once
+	Bytes       int64 `json:"bytes,omitempty" yaml:"bytes" match:"^[0-9]+$" about:"the most bytes sent there in one run"`
+	Rate        int64 `json:"rate,omitempty" yaml:"rate" match:"^[0-9]+$" about:"the most requests in a minute; default: 12000"`
+	Connections int64 `json:"connections,omitempty" yaml:"connections" match:"^[0-9]+$" about:"the most connections, or requests, at once; default: 1024"`
 }
 
 // NamedGrant is a grant of something by its name: groups of system calls, and

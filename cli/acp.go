@@ -2,13 +2,9 @@ package cli
 
 import (
 	"context"
-	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"nacre"
-	"nacre/acp"
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/harness"
@@ -36,7 +32,7 @@ writes no files for it, runs nothing, and starts no tool servers.`,
   nacre acp --with command --files ~/project:write -- my-acp-agent --stdio`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	o.flags(cmd)
+	o.flags(app, cmd)
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
@@ -76,7 +72,7 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	o.app.warn(p.Warnings)
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true, keeping: o.with.kept != ""}
 	now.start(c, p)
-	return o.converse(ctx, s, folders)
+	return converse(ctx, s, folders)
 }
 
 // samePaths has what the owner grants appear where it is on the host, so that the
@@ -96,60 +92,4 @@ func (o *acpOptions) samePaths(who owner, c grant.Input) (folders []string, err 
 		folders = append(folders, f.At)
 	}
 	return folders, nil
-}
-
-// parting is how long an agent may take to end once its editor has left.
-const parting = 5 * time.Second
-
-// converse runs the session with a bridge at its streams. It ends when the agent
-// does, or when either side says what is not to be borne.
-func (o *acpOptions) converse(ctx context.Context, s *session, folders []string) error {
-	toAgent, fromEditor := io.Pipe()
-	toBridge, fromAgent := io.Pipe()
-	b := &acp.Bridge{Editor: o.app.Out, Agent: fromEditor, Folders: folders, Told: func(what string) { o.app.note("%s", what) }}
-	s.given = &nacre.Streams{In: toAgent, Out: fromAgent, Err: o.app.Err}
-	stop := func(grace time.Duration) {
-		<-s.ready
-		if s.box != nil {
-			_ = s.stoppable().Stop(grace)
-		}
-	}
-	s.ready = make(chan struct{})
-	failed := make(chan error, 2)
-	heard, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(heard)
-		if err := b.FromAgent(toBridge); err != nil {
-			failed <- fault.Wrap(fault.Invalid, err, "the agent's side of the conversation")
-			toBridge.CloseWithError(err)
-			stop(0)
-		}
-	}()
-	go func() {
-		err := b.FromEditor(o.app.In)
-		fromEditor.Close()
-		if err != nil {
-			failed <- err
-			stop(0)
-			return
-		}
-		select {
-		case <-ended:
-		case <-time.After(parting): // its input is at its end
-			stop(parting)
-		}
-	}()
-	exit, err := s.run(ctx)
-	close(ended)
-	fromAgent.Close()
-	<-heard
-	select {
-	case e := <-failed:
-		err = e
-	default:
-	}
-	if err != nil {
-		return err
-	}
-	return statusCode(exit)
 }

@@ -118,11 +118,12 @@ func (a *asking) Answer(number int, allow bool) error {
 }
 
 // grant is what an answer of yes comes to: a word of the owner's, like one on the
-// command line, below the policies' denials and the administrator's ceiling.
+// command line, below the policies' denials and the administrator's ceiling, with the
+// amounts of the rules that allow it.
 func (a *asking) grant(o open, allow bool) (n nacre.NetworkGrant, refused error) {
-	asked := manifest.Network{Host: o.intent.Host, Ports: []int{o.intent.Port}, Scheme: o.intent.Scheme, Methods: []string{o.intent.Method}, Paths: []string{"/**"},
-		Push: append([]string(nil), o.intent.Refs...), Upgrade: upgrades(o.intent), Origin: commandLine}
-	n = nacre.NetworkGrant{Host: asked.Host, Ports: asked.Ports, Scheme: asked.Scheme, Methods: asked.Methods, Paths: asked.Paths, Push: asked.Push, Upgrade: asked.Upgrade}
+	n = nacre.NetworkGrant{Host: o.intent.Host, Ports: []int{o.intent.Port}, Scheme: o.intent.Scheme, Methods: []string{o.intent.Method}, Paths: []string{"/**"},
+		Push: append([]string(nil), o.intent.Refs...), Upgrade: upgrades(o.intent)}
+	asked := manifest.Network{NetworkGrant: n, Origin: commandLine}
 	if !allow {
 		return n, nil
 	}
@@ -132,9 +133,11 @@ func (a *asking) grant(o open, allow bool) (n nacre.NetworkGrant, refused error)
 	if err != nil {
 		return n, err
 	}
-	if d, _ := auth.Named(manifest.Entry(nacre.CapNetwork, asked)); d.Effect != nacre.Allow {
+	d, granted := auth.Named(manifest.Entry(nacre.CapNetwork, asked))
+	if d.Effect != nacre.Allow {
 		return n, fault.New(fault.Denied, "%s", d.Reason)
 	}
+	n.Bytes, n.Rate, n.Connections = granted.Amounts["bytes"], granted.Amounts["rate"], granted.Amounts["connections"]
 	return n, nil
 }
 

@@ -70,6 +70,7 @@ func (o *auditOptions) filterFlags(c *cobra.Command) {
 	f.StringVar(&o.since, "since", "", "only records from this `TIME` on: 2026-03-01, 2026-03-01T12:00, or 24h or 30d ago")
 	f.StringVar(&o.folder, "dir", "", "the record in another `FOLDER`")
 	f.StringVar(&o.until, "until", "", "only records before this `TIME`")
+	_ = c.RegisterFlagCompletionFunc("sandbox", o.app.completeRunning) // it fails only for a flag that there is not
 }
 
 // setFilter reads what the flags say.

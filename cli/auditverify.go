@@ -107,6 +107,9 @@ func (o *auditOptions) verify() error {
 		report, err = auditlog.Verify(dir, against)
 		return err
 	})
+	if fault.KindOf(err) == fault.Tampered { // whose hint is this very command
+		err = fault.New(fault.Tampered, "%v", err).WithHint("find out who changed it; to begin anew, move the folder aside and keep it")
+	}
 	if o.asJSON {
 		if e := o.app.printJSON(report); e != nil {
 			return e

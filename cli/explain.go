@@ -42,10 +42,10 @@ the one that a run is decided by. Ends with 0 if it is allowed, 1 if not.`,
   nacre explain agent.yaml tools 'github/create_issue repo=acme/site'
   nacre explain --files . files .git/config write
   nacre explain environment TERM`,
-		Args: takes(2, 4, "[agent.yaml] CAPABILITY SUBJECT [read|write]"),
+		Args: takes(2, 4, "[agent.yaml] CAPABILITY SUBJECT [read|write]"), ValidArgsFunction: cobra.FixedCompletions(texts(explained), cobra.ShellCompDirectiveDefault),
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
-	o.flags(cmd)
+	o.flags(app, cmd)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the decision as JSON")
 	cmd.Flags().BoolVar(&o.inside, "inside", false, "the path is one inside the sandbox, not the host's")
 	return cmd
@@ -97,10 +97,7 @@ func noCapability(args []string) error {
 	if _, err := os.Stat(args[0]); err == nil || strings.HasSuffix(args[0], ".yaml") {
 		args = args[1:]
 	}
-	var known []string
-	for _, c := range explained {
-		known = append(known, string(c))
-	}
+	known := texts(explained)
 	f := fault.New(fault.Usage, "nacre explain: there is no capability %q", args[0])
 	if near := remedy.Near(args[0], known); near != "" {
 		return f.WithHint("did you mean %q?", near)
@@ -134,4 +131,12 @@ func (o *explainOptions) query(who owner, args []string) (q explain.Query, err e
 			WithHint("such as memory=4GiB")
 	}
 	return q, nil
+}
+
+// texts are names, as texts.
+func texts[T ~string](list []T) (texts []string) {
+	for _, t := range list {
+		texts = append(texts, string(t))
+	}
+	return texts
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -20,17 +19,24 @@ import (
 // newHarness lists and shows what --with takes.
 func newHarness(app *App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "harness",
-		Short: "Show which agents nacre run --with knows how to run",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+		Use:     "harness",
+		Short:   "Show which agents nacre run --with knows how to run",
+		Example: "  nacre harness list\n  nacre harness show codex",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
 	}
-	cmd.AddCommand(&cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the harnesses that come with Nacre", Args: takes(0, 0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error { return app.listHarnesses() }},
-		&cobra.Command{Use: "show NAME", Short: "Show how a harness runs its agent, and what it asks for", Args: takes(1, 1, "one NAME or folder"),
-			ValidArgs: harness.BuiltIn(skills.Files),
-			RunE:      func(_ *cobra.Command, args []string) error { return app.showHarness(args[0]) }},
-		newHarnessInstall(app))
+	var asJSON bool
+	list := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the harnesses that come with Nacre", Args: takes(0, 0, "no arguments"),
+		Example: "  nacre harness list\n  nacre harness list --json",
+		RunE:    func(*cobra.Command, []string) error { return app.listHarnesses(asJSON) }}
+	show := &cobra.Command{Use: "show NAME", Short: "Show how a harness runs its agent, and what it asks for", Args: takes(1, 1, "one NAME or folder"),
+		Example:   "  nacre harness show codex\n  nacre harness show ./my-harness",
+		ValidArgs: harness.BuiltIn(skills.Files),
+		RunE:      func(_ *cobra.Command, args []string) error { return app.showHarness(args[0], asJSON) }}
+	for _, c := range []*cobra.Command{list, show} {
+		c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	}
+	cmd.AddCommand(list, show, newHarnessInstall(app))
 	return cmd
 }
 
@@ -38,6 +44,7 @@ func newHarness(app *App) *cobra.Command {
 func newHarnessInstall(app *App) *cobra.Command {
 	in := &input{}
 	cmd := &cobra.Command{Use: "install NAME", Short: "Install a harness's agent now, in a sandbox; a first run would", Args: takes(1, 1, "one NAME or folder"),
+		Example:   "  nacre harness install claude-code",
 		ValidArgs: harness.BuiltIn(skills.Files),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			who, err := app.owner()
@@ -66,38 +73,52 @@ func newHarnessInstall(app *App) *cobra.Command {
 func (app *App) withoutName(cmd *cobra.Command, err error) error {
 	var missing *pflag.ValueRequiredError
 	if errors.As(err, &missing) && missing.GetFlag().Name == "with" {
-		return app.listHarnesses()
+		return app.listHarnesses(false)
 	}
 	return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
 }
 
-func (app *App) listHarnesses() error {
+// harnessLine is one harness, as it is listed.
+type harnessLine struct {
+	Name        string   `json:"name"`
+	Ways        []string `json:"ways"`
+	Providers   []string `json:"providers"` // of models
+	Keys        []string `json:"keys"`      // what has to be kept before
+	Description string   `json:"description"`
+}
+
+func (app *App) listHarnesses(asJSON bool) error {
 	known, err := model.Providers()
 	if err != nil {
 		return err
 	}
+	var lines []harnessLine
 	t := table{heading: []string{"HARNESS", "WAYS", "MODELS", "KEY", "DESCRIPTION"}}
 	for _, name := range harness.BuiltIn(skills.Files) {
 		h, err := harness.Find(skills.Files, name)
 		if err != nil {
 			return err
 		}
-		providers, keys := []string{}, []string{}
+		l := harnessLine{Name: name, Ways: h.Ways(), Providers: []string{}, Keys: []string{}}
 		if c := h.Skill.Capabilities; c != nil {
 			for _, m := range c.Models {
-				providers = append(providers, m.Provider)
+				l.Providers = append(l.Providers, m.Provider)
 				if known[m.Provider].Slot != "" { // a model on this machine has no key
-					keys = append(keys, "nacre secret set "+m.Provider)
+					l.Keys = append(l.Keys, "nacre secret set "+m.Provider)
 				}
 			}
 		}
-		about, _, _ := strings.Cut(h.Skill.Description, ". ")
-		t.add(name, strings.Join(h.Ways(), ", "), strings.Join(providers, ", "), strings.Join(keys, ", "), about)
+		l.Description, _, _ = strings.Cut(h.Skill.Description, ". ")
+		t.add(name, strings.Join(l.Ways, ", "), strings.Join(l.Providers, ", "), strings.Join(l.Keys, ", "), l.Description)
+		lines = append(lines, l)
+	}
+	if asJSON {
+		return app.printJSON(lines)
 	}
 	return t.print(app)
 }
 
-func (app *App) showHarness(name string) error {
+func (app *App) showHarness(name string, asJSON bool) error {
 	who, err := app.owner()
 	if err != nil {
 		return err
@@ -133,13 +154,16 @@ func (app *App) showHarness(name string) error {
 	}
 	if c := h.Skill.Capabilities; c != nil {
 		for _, n := range manifest.Entries(c.Capabilities) {
-			t.add("asks for", fmt.Sprint(n.Capability, " ", n.Name, " ", n.Detail()))
+			t.add("asks for", askLine(n))
 		}
 		for _, l := range c.Limits.Each() {
 			if l.N > 0 {
-				t.add("asks for", "limits "+l.Name+" "+l.Format(l.N))
+				t.add("asks for", "limits: "+l.Name+": "+l.Format(l.N))
 			}
 		}
+	}
+	if asJSON {
+		return app.printJSON(t.pairs())
 	}
 	return t.print(app)
 }

@@ -23,7 +23,7 @@ type input struct {
 	with with
 }
 
-func (in *input) flags(cmd *cobra.Command) {
+func (in *input) flags(app *App, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&in.agent, "agent", "", "the agent's manifest, such as agent.yaml")
 	f.StringVar(&in.tool, "tool", "", "the tool server that a `SKILL` is, by its name or its folder, in place of a manifest")
@@ -37,6 +37,9 @@ func (in *input) flags(cmd *cobra.Command) {
 	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
 	f.StringVar(&in.name, "name", "", "the sandbox's name")
 	in.completions(cmd, "accept", "limit", "image")
+	for _, flag := range []string{"skill", "tool"} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, app.skillNames) // it fails only for a flag that there is not
+	}
 }
 
 // completions are what the shell offers for the flags; files otherwise.
@@ -115,7 +118,7 @@ func (in *input) manifest(app *App, o owner, c *grant.Input) error {
 		if err != nil {
 			return err
 		}
-		c.Manifest, c.ManifestPath, c.Digest = source.Manifest, source.Path, source.Digest
+		c.Manifest, c.Subject.Path, c.Subject.Digest = source.Manifest, source.Path, source.Digest
 	}
 	if in.image == "" && in.workdir == "" {
 		return nil

@@ -65,15 +65,12 @@ func (in *input) facts(app *App, o owner, c *grant.Input) error {
 		name, value, _ := strings.Cut(pair, "=")
 		c.Owner.Environment[name] = value
 	}
-	c.Owner.Groups = map[string]string{}
-	for _, g := range seccomp.Groups() {
-		c.Owner.Groups[g.Name] = g.Warning
-	}
+	c.Owner.Groups = seccomp.Groups()
 	files := c.Files
 	base := o.cwd
 	if c.Manifest != nil {
 		files = slices.Concat(c.Manifest.Files, c.Files)
-		base = filepath.Dir(c.ManifestPath)
+		base = filepath.Dir(c.Subject.Path)
 	}
 	for i, f := range files {
 		if c.Manifest == nil || i >= len(c.Manifest.Files) {

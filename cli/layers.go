@@ -84,7 +84,7 @@ func (w *with) fetch(ctx context.Context, app *App, who owner, c grant.Input, l 
 	m := &manifest.Manifest{Version: 1, Name: "installer", Loopback: true, Origin: own, Workdir: fetched,
 		Command: []string{agentStarter, "fetch", fetchedLock, from, fetched}}
 	m.Network = registry
-	f := grant.Input{Input: compile.Input{Manifest: m, Policy: c.Policy, Ceiling: c.Ceiling, Owner: c.Owner, Lock: "built-in/installer"}, Accept: c.Accept}
+	f := grant.Input{Input: compile.Input{Manifest: m, Policy: c.Policy, Ceiling: c.Ceiling, Owner: c.Owner, Subject: nacre.Subject{Lock: "built-in/installer"}}, Accept: c.Accept}
 	f.Owner.PlainFiles = nil
 	f.Granted.Network = registry
 	for at, file := range map[string]manifest.File{agentStarter: {Path: program, Access: nacre.Read}, fetchedLock: {Path: lock, Access: nacre.Read}, fetched: {Path: folder, Access: nacre.Write}} {
@@ -118,7 +118,7 @@ func (app *App) registry() (address string, n []manifest.Network, err error) {
 		if err != nil || u.Hostname() == "" || u.User != nil {
 			return "", nil, fault.New(fault.Usage, "$%s: expected the address of a registry, found %q", name, address)
 		}
-		e := manifest.Network{Host: u.Hostname(), Scheme: u.Scheme, Origin: own}
+		e := manifest.Network{NetworkGrant: nacre.NetworkGrant{Host: u.Hostname(), Scheme: u.Scheme}, Origin: own}
 		if port, err := strconv.Atoi(u.Port()); err == nil {
 			e.Ports = []int{port}
 		}

@@ -87,7 +87,7 @@ func (l *live) compiled(in grant.Input) (nacre.Plan, error) {
 		if err := l.in.manifest(l.app, l.owner, &in); err != nil {
 			return nacre.Plan{}, err
 		}
-		if in.ManifestPath != l.asked.ManifestPath { // who can change the link may be the agent
+		if in.Subject.Path != l.asked.Subject.Path { // who can change the link may be the agent
 			return nacre.Plan{}, fault.New(fault.Denied, "%s leads to another file than at the start", l.in.agent)
 		}
 	}
@@ -116,7 +116,7 @@ func permitted[T any](auth *policy.Authority, c nacre.Capability, list []T) (all
 // the start counts.
 func (l *live) writable() bool {
 	return slices.ContainsFunc(l.plan.Files, func(f nacre.FileGrant) bool {
-		return f.Access > nacre.Read && policy.Within(f.Host, l.asked.ManifestPath)
+		return f.Access > nacre.Read && policy.Within(f.Host, l.asked.Subject.Path)
 	})
 }
 

@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 		"nacre":   func() { os.Exit(nacreMain(os.Args[1:])) },
 		"sandbox": func() { os.Exit(nacreMain(sandboxArgs())) },
 		"learn":   func() { os.Exit(nacreMain(append(append([]string{"learn"}, accepts()...), os.Args[1:]...))) },
+		"acp":     func() { os.Exit(nacreMain(append(append([]string{"acp"}, accepts()...), os.Args[1:]...))) },
 	})
 }
 

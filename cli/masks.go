@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ func (m *maskNews) tell(app *App) {
 			app.note("and %d more; nacre audit shows them", len(m.list)-i)
 			return
 		case e.Kind == "mask.unwatched":
-			app.note("from some point on, new blocked names were not masked: %s", e.Reason)
+			app.note("from %s on, new blocked names were not masked: %s", cmp.Or(e.Detail["since"], "some point"), e.Reason)
 		default:
 			app.note("%s", e.Reason)
 		}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -66,11 +68,22 @@ func counted(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
+// shortTime is a time without the parts that are nothing: 1h, not 1h0m0s.
+func shortTime(d time.Duration) string {
+	s := d.String()
+	for _, nothing := range []struct{ unit, part string }{{"m", "0s"}, {"h", "0m"}} {
+		if strings.HasSuffix(s, nothing.unit+nothing.part) {
+			s = strings.TrimSuffix(s, nothing.part)
+		}
+	}
+	return s
+}
+
 // whyEnded says in words why a run ended where that was not its own doing.
 func whyEnded(e nacre.Exit, l nacre.Limits) string {
 	switch e.Reason {
 	case "timeout":
-		return fmt.Sprintf("ended: its time of %v is over (timeout)", l.Time)
+		return fmt.Sprintf("ended: its time of %s is over (timeout)", shortTime(l.Time))
 	case "output-limit":
 		return fmt.Sprintf("ended: it wrote more than %s (output-limit)", formatSize(l.Output))
 	case "memory-limit":

@@ -48,8 +48,7 @@ end with 1 if anything is added.`,
   nacre plan --running k3x9a2bc`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
 	}
-	o.flags(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("skill", app.skillNames) // it fails only for a flag that there is not
+	o.flags(app, cmd)
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)

@@ -44,7 +44,7 @@ Sandboxes that run reach what is added to network, where their manifest declares
   nacre policy allow syscalls debug
   nacre policy allow limits memory=8GiB
   nacre policy allow 'files: {unblocked: [.npmrc]}'`,
-		Args: takes(1, 2, "CAPABILITY WHAT, or one line of a policy"),
+		Args: takes(1, 2, "CAPABILITY WHAT, or one line of a policy"), ValidArgsFunction: onlyFirst(cobra.FixedCompletions(append([]string{"files", "network", "limits"}, lists...), cobra.ShellCompDirectiveNoFileComp)),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	cmd.Flags().StringVar(&o.agent, "agent", "", "for the agent of this manifest only")

@@ -49,8 +49,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 		Args: bareTTY,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	o.flags(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("skill", app.skillNames) // it fails only for a flag that there is not
+	o.flags(app, cmd)
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	f := cmd.Flags()

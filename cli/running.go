@@ -85,7 +85,7 @@ func formatSize(n int64) string {
 }
 
 // since is how long ago something was, for people.
-func since(t time.Time) string { return time.Since(t).Round(time.Second).String() }
+func since(t time.Time) string { return shortTime(time.Since(t).Round(time.Second)) }
 
 // usageRow is one line of nacre stats.
 type usageRow struct {

@@ -93,7 +93,7 @@ func (w *with) scriptPlan(app *App, c grant.Input, l installed, folder string, p
 	own := nacre.Origin{File: nacre.OriginBuiltIn}
 	m := &manifest.Manifest{Version: 1, Name: "installer", Loopback: true, Origin: own, Workdir: compile.Home, Image: c.Manifest.Image,
 		Command: []string{agentStarter, "scripts", l.At, p.Place}}
-	f := grant.Input{Input: compile.Input{Manifest: m, Policy: c.Policy, Ceiling: c.Ceiling, Owner: c.Owner, Lock: c.Lock, Digest: c.Digest}, Accept: c.Accept}
+	f := grant.Input{Input: compile.Input{Manifest: m, Policy: c.Policy, Ceiling: c.Ceiling, Owner: c.Owner, Subject: nacre.Subject{Lock: c.Subject.Lock, Digest: c.Subject.Digest}}, Accept: c.Accept}
 	f.Owner.PlainFiles = nil
 	f.Granted.Images = c.Granted.Images
 	f.Files = []manifest.File{{Path: program, At: agentStarter}, {Path: folder, At: l.At}}

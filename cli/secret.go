@@ -23,8 +23,9 @@ func newSecret(app *App) *cobra.Command {
 		Short: "Keep secrets that agents use without ever having them",
 		Long: `Keep secrets outside every sandbox. A gateway puts them into the requests that
 a plan allows; the agent gets no value. No command prints one.`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+		Example: "  nacre secret set github-token\n  nacre secret list",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
 	}
 	cmd.AddCommand(newSecretSet(app, false), newSecretSet(app, true), newSecretList(app), newSecretRemove(app))
 	return cmd
@@ -40,6 +41,24 @@ func (app *App) vault(o owner) *vault.Vault {
 		}
 	}
 	return v
+}
+
+// secretNames completes the names of secrets, of a vault that opens by itself.
+func (app *App) secretNames(*cobra.Command, []string, string) (names []string, how cobra.ShellCompDirective) {
+	who, err := app.owner()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	v := app.vault(who)
+	v.Passphrase = nil
+	lines, err := v.List()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	for _, l := range lines {
+		names = append(names, l.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 type secretOptions struct {
@@ -65,7 +84,7 @@ func newSecretSet(app *App, rotate bool) *cobra.Command {
 	}
 	if rotate {
 		cmd.Use, cmd.Short = "rotate [flags] NAME", "Replace a secret by a new value"
-		cmd.Example = "  nacre secret rotate github-token"
+		cmd.Example, cmd.ValidArgsFunction = "  nacre secret rotate github-token", onlyFirst(app.secretNames)
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.env, "env", "", "it is in this `VARIABLE` of yours, when a run needs it")
@@ -115,6 +134,7 @@ func newSecretList(app *App) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List secrets by name, and where they are; no values",
+		Example: "  nacre secret list\n  nacre secret list --json",
 		Args:    takes(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			who, err := app.owner()
@@ -144,7 +164,7 @@ func newSecretRemove(app *App) *cobra.Command {
 		Use:     "rm NAME...",
 		Short:   "Forget secrets",
 		Example: "  nacre secret rm github-token",
-		Args:    takes(1, -1, "at least one NAME"),
+		Args:    takes(1, -1, "at least one NAME"), ValidArgsFunction: app.secretNames,
 		RunE: func(_ *cobra.Command, names []string) error {
 			who, err := app.owner()
 			if err != nil {

@@ -45,6 +45,7 @@ type session struct {
 	log      *runLog
 	masks    *maskNews
 	turned   *turnedAway
+	cancel   context.CancelFunc // of the start
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
 }
@@ -70,6 +71,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	s.hear(engine)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.cancel = cancel
 	s.log = newRunLog(s.owner.logDir())
 	if s.ready == nil {
 		s.ready = make(chan struct{})
@@ -149,6 +151,14 @@ func notStarted(err error, p nacre.Plan) error {
 // hold no more memory than watching takes.
 const settling = time.Second
 
+// stop ends the sandbox, if there is one; before that is known, it waits.
+func (s *session) stop(grace time.Duration) {
+	<-s.ready
+	if s.box != nil {
+		_ = s.stoppable().Stop(grace)
+	}
+}
+
 func (s *session) close() {
 	if s.listener != nil {
 		s.listener.Close()
@@ -227,11 +237,6 @@ func (s *session) attach(ctx context.Context, master *os.File, capped func(io.Wr
 	_ = terminal.Attach(ctx, terminal.Options{
 		Terminal: s.app.In, Out: s.app.Out, Master: master,
 		Limit: func(w io.Writer) io.Writer { return capped(io.MultiWriter(w, s.log)) },
-		Kill: func() {
-			<-s.ready
-			if s.box != nil {
-				_ = s.stoppable().Stop(0)
-			}
-		},
+		Kill:  func() { s.stop(0) },
 	})
 }

@@ -28,8 +28,9 @@ func newSkill(app *App) *cobra.Command {
 pinned by the digest of its whole folder in nacre.lock, beside your policy; one
 that has changed since then is refused wherever it is used. A skill grants
 nothing: what it asks for counts as far as your policy allows it.`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
+		Example: "  nacre skill add ./greet\n  nacre skill list",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
 	}
 	cmd.AddCommand(newSkillAdd(app), newSkillList(app), newSkillShow(app), newSkillRemove(app), newSkillVerify(app),
 		newSkillPack(app), newSkillNew(app), newSkillSign(app), newSkillUpdate(app), newSkillImport(app))
@@ -82,8 +83,9 @@ func newSkillList(app *App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List skills, and whether each is what was locked",
-		Args: takes(0, 0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error { return app.listSkills(asJSON) },
+		Example: "  nacre skill list\n  nacre skill list --json",
+		Args:    takes(0, 0, "no arguments"),
+		RunE:    func(*cobra.Command, []string) error { return app.listSkills(asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -106,7 +108,7 @@ func (app *App) listSkills(asJSON bool) error {
 	lines := []skillLine{}
 	for _, e := range l.Skills {
 		state := "ok"
-		if _, err := s.Verify(e); err != nil {
+		if _, _, err := verified(s, e); err != nil {
 			state = string(fault.KindOf(err))
 		}
 		lines = append(lines, skillLine{e.Name, e.Kind, state, e.Digest, e.Source})
@@ -187,7 +189,7 @@ func (app *App) verifySkills(s *shelf.Shelf, l *lock.File, names []string) error
 			continue
 		}
 		said := "ok " + e.Digest
-		if _, err := s.Verify(e); err != nil {
+		if _, _, err := verified(s, e); err != nil {
 			good, said = false, err.Error()
 		}
 		if _, err := fmt.Fprintf(app.Out, "%s: %s\n", e.Name, oneLine(said)); err != nil {

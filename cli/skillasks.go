@@ -27,10 +27,7 @@ func declared(s *skill.Skill) (nacre.Plan, []nacre.Decision, error) {
 	if len(m.Command) == 0 {
 		m.Command = []string{"skill"}
 	}
-	in := compile.Input{Manifest: &m, ManifestPath: "/skill/" + skill.CapabilitiesFile, Owner: compile.Owner{Home: "/home/owner", Cwd: "/", Groups: map[string]string{}}}
-	for _, g := range seccomp.Groups() {
-		in.Owner.Groups[g.Name] = g.Warning
-	}
+	in := compile.Input{Manifest: &m, Subject: nacre.Subject{Path: "/skill/" + skill.CapabilitiesFile}, Owner: compile.Owner{Home: "/home/owner", Cwd: "/", Groups: seccomp.Groups()}}
 	in.Granted.Capabilities = m.Capabilities
 	if m.Image.Value != "" {
 		in.Granted.Images = []strict.Text{m.Image}

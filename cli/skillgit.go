@@ -28,7 +28,7 @@ type gitSource struct {
 const gitScheme = "git+https:"
 
 var (
-	gitRef  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$`)
+	gitRef  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
 	gitPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 )
 
@@ -48,7 +48,7 @@ func parseGit(written string) (g gitSource, err error) {
 			return g, fault.New(fault.Usage, "SOURCE: %q is no port", u.Port())
 		}
 	}
-	if !gitRef.MatchString(g.ref) || strings.Contains(g.ref, "..") {
+	if len(g.ref) > 201 || !gitRef.MatchString(g.ref) || strings.Contains(g.ref, "..") {
 		return g, fault.New(fault.Usage, "SOURCE: %.80q is no branch, tag or commit", g.ref)
 	}
 	u.Fragment = ""
@@ -108,7 +108,8 @@ func (g gitSource) input(app *App, who owner, accept []string) (grant.Input, err
 	if err != nil {
 		return c, err
 	}
-	n := manifest.Network{Host: g.host, Ports: []int{g.port}, Methods: []string{"FETCH"}, Paths: []string{g.path + "/**"}, Origin: commandLine}
+	n := manifest.Network{Origin: commandLine, NetworkGrant: nacre.NetworkGrant{
+		Host: g.host, Ports: []int{g.port}, Methods: []string{"FETCH"}, Paths: []string{g.path + "/**"}}}
 	if c.Policy != nil { // a name of the owner's own for an address
 		for _, rule := range c.Policy.Network {
 			if rule.As == g.host {

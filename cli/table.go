@@ -45,6 +45,20 @@ func (t *table) print(app *App) error {
 	return w.Flush()
 }
 
+// pair is a row of two, for programs.
+type pair struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// pairs are the rows of a table that says one thing of each name, or several.
+func (t *table) pairs() (list []pair) {
+	for _, r := range t.rows {
+		list = append(list, pair{r[0], r[1]})
+	}
+	return list
+}
+
 // printJSON writes a value for programs.
 func (app *App) printJSON(v any) error {
 	e := json.NewEncoder(app.Out)

@@ -25,6 +25,10 @@ import (
 // server is what a plan for a tool server is made of: its skill asks, and has its own
 // folder to read.
 func (in *input) server(app *App, o owner, c *grant.Input) error {
+	if in.with.skill != "" {
+		return fault.New(fault.Usage, "--tool runs a tool server by itself, and --with an agent").
+			WithHint("an agent's harness asks for the tools that it gets: docs/AGENTS.md, Tools for an agent")
+	}
 	if in.agent != "" || len(c.Command) > 0 {
 		return fault.New(fault.Usage, "--tool says by itself what runs: there is no --agent and no command with it")
 	}
@@ -43,9 +47,9 @@ func (in *input) server(app *App, o owner, c *grant.Input) error {
 	if c.Manifest, err = toolserver.Manifest(s, t); err != nil {
 		return err
 	}
-	c.ManifestPath, c.Lock = filepath.Join(folder, skill.CapabilitiesFile), lock
+	c.Subject.Path, c.Subject.Lock = filepath.Join(folder, skill.CapabilitiesFile), lock
 	if lock != "" {
-		c.Skill, c.Digest = []string{lock}, s.Digest
+		c.Skill, c.Subject.Digest = []string{lock}, s.Digest
 	} else { // which may change while it runs: no rule binds to what it was
 		c.Files = append(c.Files, readable(folder, toolserver.Inside(s.Name), "the skill's own folder"))
 	}
@@ -116,31 +120,33 @@ func (l *live) serve(e *native.Engine) {
 const farewell = time.Second
 
 // untilLeft is the input of a server, at whose end the sandbox is ended too. Whoever
-// leaves a socket is noticed also where the server does not read.
+// leaves a socket is noticed also where the server does not read, and while it starts.
 func (s *session) untilLeft() io.Reader {
 	left := sync.OnceFunc(s.left)
 	if st, err := s.app.In.Stat(); err == nil && st.Mode()&os.ModeSocket != 0 {
 		go func() {
-			fds := []unix.PollFd{{Fd: int32(s.app.In.Fd())}} // that nobody is at the other end is told unasked
-			for {
-				if _, err := unix.Poll(fds, -1); err != unix.EINTR {
-					left()
-					return
-				}
-			}
+			abandoned(s.app.In, 0) // who only says nothing more may still hear
+			s.cancel()
+			left()
 		}()
 	}
 	return &lastReader{s.app.In, left}
 }
 
+// abandoned returns once nobody is at the other end of a pipe or a socket any more,
+// which is told also while what was said there is not read.
+func abandoned(f *os.File, events int16) {
+	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: events}}
+	for err := error(unix.EINTR); err == unix.EINTR; {
+		_, err = unix.Poll(fds, -1)
+	}
+}
+
 // left ends a server that nobody speaks with any more.
 func (s *session) left() {
 	<-s.ready
-	if s.box == nil {
-		return
-	}
 	time.Sleep(farewell)
-	_ = s.box.Stop(farewell)
+	s.stop(farewell)
 }
 
 // lastReader says when there is nothing more to read.

@@ -90,7 +90,7 @@ func (w *with) find(app *App, o owner, c *grant.Input) (err error) {
 			if err != nil {
 				return err
 			}
-			c.Lock = e.Name
+			c.Subject.Lock = e.Name
 			w.allowed = w.allowed || slices.Contains(e.Accepted, check.Scripts)
 			return w.read(owned.Folder(e))
 		}
@@ -155,9 +155,9 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	if in.image != "" {
 		m.Image = c.Manifest.Image
 	}
-	c.Manifest, c.Command, c.Digest = m, nil, w.harness.Skill.Digest
+	c.Manifest, c.Command, c.Subject.Digest = m, nil, w.harness.Skill.Digest
 	if w.builtIn {
-		c.Lock = "built-in/" + m.Name
+		c.Subject.Lock = "built-in/" + m.Name
 		w.harness.Grant(&c.Granted)
 		m.Limits = manifest.Limits{}
 		c.Limits = limitsOr(c.Limits, w.harness.Limits())

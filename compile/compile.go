@@ -29,26 +29,17 @@ const (
 
 // Input is all that a plan is made of.
 type Input struct {
-	Manifest     *manifest.Manifest // what is asked for
-	ManifestPath string             // absolute
-	Digest       string             // of the manifest's bytes: sha256:…
-	Lock         string             // its entry in nacre.lock, if any
-	Skills       map[string]string  // the folders of the owner's skills, each as its entry says
-	Policy       *policy.Policy     // nil allows nothing
-	Ceiling      *policy.Policy     // nil: none
-	Granted      policy.Rules       // what the owner grants besides, below the policy's denials and the ceiling
-	Owner        Owner
+	Manifest *manifest.Manifest // what is asked for
+	Subject  nacre.Subject      // whose it is; the path is absolute
+	Skills   map[string]string  // the folders of the owner's skills, each as its entry says
+	Policy   *policy.Policy     // nil allows nothing
+	Ceiling  *policy.Policy     // nil: none
+	Granted  policy.Rules       // what the owner grants besides, below the policy's denials and the ceiling
+	Owner    Owner
 }
 
 // Owner is what must be known of the owner and the machine.
-type Owner struct {
-	Home, Cwd   string            // absolute
-	Environment map[string]string // the owner's own; only what is offered is taken
-	Policies    []string          // the paths of the policies
-	Own         []string          // Nacre's configuration, state and binaries
-	PlainFiles  []string          // granted host paths known to be no folders
-	Groups      map[string]string // the groups of system calls, each with its warning
-}
+type Owner = policy.Owner
 
 // Refusal is the cause of a Denied fault: every decision that denied, and the
 // entry that was asked for, as written.
@@ -59,32 +50,33 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprint(r.Decisions) }
 
-// compiler is one compilation under way.
+// compiler is one compilation under way. It keeps what was denied and the first
+// error: with either there is no plan.
 type compiler struct {
 	Input
 	auth    *policy.Authority
 	plan    nacre.Plan
 	count   map[nacre.Capability]int
 	refusal Refusal
+	err     error
 }
 
 // Compile makes the plan, or says everything that the policy does not allow.
 func Compile(in Input) (nacre.Plan, error) {
-	if in.Manifest == nil {
-		in.Manifest = &manifest.Manifest{} // whose name is refused
-	}
+	in.Manifest = cmp.Or(in.Manifest, &manifest.Manifest{}) // whose name is refused
 	auth, err := Authority(in)
 	if err != nil {
 		return nacre.Plan{}, err
 	}
 	c := &compiler{Input: in, auth: auth, count: map[nacre.Capability]int{}}
-	for _, step := range []func() error{c.identity, c.image, c.files, c.workdir, c.environment, c.named, c.limits, c.tiers} {
-		if err := step(); err != nil {
-			return nacre.Plan{}, err
-		}
+	for _, step := range []func(){c.identity, c.image, c.files, c.workdir, c.environment, c.named, c.limits, c.tiers} {
+		step()
 	}
 	if len(c.refusal.Decisions) > 0 {
-		return nacre.Plan{}, fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", in.Manifest.Origin.File)
+		c.fail(fault.Wrap(fault.Denied, &c.refusal, "%s: the policy does not allow", in.Manifest.Origin.File))
+	}
+	if c.err != nil {
+		return nacre.Plan{}, c.err
 	}
 	c.plan.Digest = Digest(c.plan)
 	return c.plan, nil
@@ -92,9 +84,7 @@ func Compile(in Input) (nacre.Plan, error) {
 
 // Authority makes the evaluator of an input.
 func Authority(in Input) (*policy.Authority, error) {
-	facts := policy.Facts{Home: in.Owner.Home, Policies: in.Owner.Policies, Own: in.Owner.Own,
-		Subject: nacre.Subject{Digest: in.Digest, Path: in.ManifestPath, Lock: in.Lock}}
-	return policy.New(facts, in.Policy, in.Ceiling, in.Granted)
+	return policy.New(in.Owner, in.Subject, in.Policy, in.Ceiling, in.Granted)
 }
 
 // grant numbers an allowed grant, or notes a denial of what was asked.
@@ -109,6 +99,14 @@ func (c *compiler) grant(d nacre.Decision, asked any, summary, why string, decla
 	}
 	return nacre.Grant{ID: fmt.Sprintf("%s.%d", d.Capability, c.count[d.Capability]), Capability: d.Capability,
 		Summary: summary, Reason: cmp.Or(d.Reason, why, "declared, and allowed by the policy"), Declared: declared, Allowed: d.Origin}, true
+}
+
+func (c *compiler) fail(err error) { c.err = cmp.Or(c.err, err) }
+
+func (c *compiler) resolve(written, base, home string, from nacre.Origin) string {
+	full, err := policy.Resolve(written, base, home, from)
+	c.fail(err)
+	return full
 }
 
 func (c *compiler) deny(d nacre.Decision, asked any) {
@@ -137,54 +135,45 @@ func Digest(p nacre.Plan) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
-func (c *compiler) identity() error {
+func (c *compiler) identity() {
 	m, p := c.Manifest, &c.plan
 	*p = nacre.Plan{Version: 1, Name: m.Name, Description: m.Description, Command: m.Command, Loopback: m.Loopback,
-		Subject: nacre.Subject{Digest: c.Digest, Path: c.ManifestPath, Lock: c.Lock}, Blocked: c.auth.Blocked().Patterns(),
+		Subject: c.Subject, Blocked: c.auth.Blocked().Patterns(),
 		Files: []nacre.FileGrant{}, Network: []nacre.NetworkGrant{}, Secrets: []nacre.NamedGrant{}, Models: []nacre.NamedGrant{},
 		Tools: []nacre.NamedGrant{}, Messages: []nacre.NamedGrant{}, Schedule: []nacre.NamedGrant{}, Devices: []nacre.NamedGrant{},
 		Syscalls: []nacre.NamedGrant{}, Accepted: []nacre.Tier{}, Warnings: []nacre.Warning{}}
-	if err := m.Check(); err != nil {
-		return err
-	}
+	c.fail(m.Check())
 	if len(p.Command) == 0 || p.Command[0] == "" || slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
-		return strict.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
-			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line")
+		c.fail(strict.Invalid(m.Origin, "command: expected a program and its arguments, without NUL").
+			WithHint("add command: [PROGRAM, ARGUMENT] to the manifest, or put it after -- on the command line"))
 	}
 	p.Identity = nacre.Identity{UID: AgentID, Hostname: p.Name}
 	for _, u := range c.auth.Unblocked {
 		c.warn("unblocked-"+u.Value, u.Origin, "%s is not masked in granted folders", u.Value)
 	}
-	return nil
 }
 
 // images are the ways of giving an image, and what kind it is then.
 var images = map[string]nacre.ImageKind{"oci": nacre.ImageOCI, "layout": nacre.ImageOCI, "archive": nacre.ImageOCI,
 	"directory": nacre.ImageDirectory}
 
-func (c *compiler) image() (err error) {
+func (c *compiler) image() {
 	asked := c.Manifest.Image
 	d, image := builtIn(nacre.CapImage, "a read-only, filtered view of the host's own programs"), nacre.Image{Kind: nacre.ImageHost}
 	if asked.Value != "" && asked.Value != "host" {
 		form, place, _ := strings.Cut(asked.Value, ":")
 		if form != "oci" {
-			if place, err = policy.Resolve(place, path.Dir(c.ManifestPath), c.Owner.Home, asked.Origin); err != nil {
-				return err
-			}
+			place = c.resolve(place, path.Dir(c.Subject.Path), c.Owner.Home, asked.Origin)
 		}
 		d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapImage, Name: form + ":" + place})
 		if refused, ok := c.auth.Refused(d, place, nacre.Read); ok && form != "oci" {
 			d = refused
 		}
 		if image.Kind = images[form]; image.Kind == "" {
-			return strict.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value)
+			c.fail(strict.Invalid(asked.Origin, "image: expected host, oci:, directory:, layout: or archive:, found %q", asked.Value))
 		}
 		image.Reference = strings.TrimPrefix(strings.TrimPrefix(form+":"+place, "directory:"), "oci:")
 	}
-	if asked.Value == "" {
-		asked.Origin = d.Origin
-	}
-	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", asked.Origin)
+	image.Grant, _ = c.grant(d, nil, strings.TrimSpace(string(image.Kind)+" "+image.Reference), "", cmp.Or(asked.Origin, d.Origin))
 	c.plan.Image = image
-	return nil
 }

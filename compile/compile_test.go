@@ -58,7 +58,7 @@ func file(t testing.TB, name string) string {
 }
 
 func full(t testing.TB) compile.Input {
-	return compile.Input{Manifest: agent(t, file(t, "agent.yaml")), ManifestPath: "/home/u/agents/coder/agent.yaml", Digest: "sha256:00",
+	return compile.Input{Manifest: agent(t, file(t, "agent.yaml")), Subject: nacre.Subject{Path: "/home/u/agents/coder/agent.yaml", Digest: "sha256:00"},
 		Policy: rules(t, strings.TrimPrefix(file(t, "policy.yaml"), "version: 1\n")), Owner: owner()}
 }
 
@@ -228,7 +228,7 @@ func TestAllowedAndDenied(t *testing.T) {
 		{"image denied", "image: layout:~/x", "images: [\"*\"]\ndeny: {images: [\"layout:*\"]}", "", "denies it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.declare), ManifestPath: "/home/u/a/agent.yaml",
+			in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.declare), Subject: nacre.Subject{Path: "/home/u/a/agent.yaml"},
 				Policy: rules(t, c.policy), Owner: owner()}
 			if c.policy == "" {
 				in.Policy = nil
@@ -315,7 +315,7 @@ func TestInvalid(t *testing.T) {
 			if !strings.Contains(c.declare, "command") {
 				text += "\ncommand: [x]"
 			}
-			_, err := compile.Compile(compile.Input{Manifest: agent(t, text), ManifestPath: "/home/u/agent.yaml",
+			_, err := compile.Compile(compile.Input{Manifest: agent(t, text), Subject: nacre.Subject{Path: "/home/u/agent.yaml"},
 				Policy: rules(t, "files: {roots: [{path: /home, access: write}]}\nsyscalls: [\"*\"]"), Owner: owner()})
 			if fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
@@ -371,9 +371,11 @@ func TestCommandLine(t *testing.T) {
 
 func TestVariablesOfTheCommandLine(t *testing.T) {
 	for _, name := range []string{"*", "HOME", "A=B", ""} {
-		in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{name: {Value: "v"}}}
-		if _, err := grant.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
-			t.Errorf("%q: %v", name, err)
+		for _, value := range []string{"v", ""} {
+			in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{name: {Value: value}}}
+			if _, err := grant.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
+				t.Errorf("%q: %v", name, err)
+			}
 		}
 	}
 	in := grant.Input{Command: []string{"x"}, Input: compile.Input{Owner: owner()}, Environment: map[string]manifest.Variable{"TZ": {From: "owner"}}}
@@ -385,8 +387,7 @@ func TestVariablesOfTheCommandLine(t *testing.T) {
 
 func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("ab", 32)
-	base := compile.Input{Manifest: agent(t, "version: 1\nname: coder\ncommand: [x]\nsyscalls: [debug]"), ManifestPath: "/home/u/a/agent.yaml",
-		Digest: digest, Lock: "coder", Owner: owner()}
+	base := compile.Input{Manifest: agent(t, "version: 1\nname: coder\ncommand: [x]\nsyscalls: [debug]"), Subject: nacre.Subject{Path: "/home/u/a/agent.yaml", Digest: digest, Lock: "coder"}, Owner: owner()}
 	for rule, want := range map[string]bool{
 		"manifest: ~/a/agent.yaml": true, "manifest: ~/a/../a/agent.yaml": true, "manifest: ~/b/agent.yaml": false,
 		"digest: " + digest: true, "digest: sha256:" + strings.Repeat("00", 32): false, "lock: coder": true, "lock: other": false,
@@ -398,7 +399,7 @@ func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
 		}
 	}
 	in := base
-	in.Lock, in.Digest, in.ManifestPath = "", "", ""
+	in.Subject = nacre.Subject{}
 	in.Policy = rules(t, "agents: [{lock: coder, syscalls: [debug]}]")
 	if _, err := compile.Compile(in); err == nil {
 		t.Error("an agent without a lock entry got the rules of one")
@@ -406,7 +407,7 @@ func TestAgentsAreBoundByWhatTheOwnerSees(t *testing.T) {
 }
 
 func TestManifestInAWritableFolder(t *testing.T) {
-	in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\nfiles: [{path: ., access: write}]"), ManifestPath: "/home/u/a/agent.yaml",
+	in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\nfiles: [{path: ., access: write}]"), Subject: nacre.Subject{Path: "/home/u/a/agent.yaml"},
 		Owner: owner(), Policy: rules(t, "files: {roots: [{path: ~/a, access: write}]}")}
 	p, err := compile.Compile(in)
 	if err != nil || !slices.ContainsFunc(p.Warnings, func(w nacre.Warning) bool { return w.Name == "manifest-writable" }) {

@@ -33,7 +33,7 @@ func TestSkills(t *testing.T) {
 		"for another entry":     {"skills: [greet]", "agents: [{lock: reader, skills: [greet]}]", "", "writer", fault.Denied},
 		"for no entry":          {"skills: [greet]", "agents: [{lock: reader, skills: [greet]}]", "", "", fault.Denied},
 	} {
-		in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.asked), Owner: owner(), Digest: digest, Lock: c.lock,
+		in := compile.Input{Manifest: agent(t, "version: 1\nname: a\ncommand: [x]\n"+c.asked), Owner: owner(), Subject: nacre.Subject{Digest: digest, Lock: c.lock},
 			Skills: map[string]string{"greet": "/home/u/.local/state/nacre/skills/sha256-0/greet"}, Policy: flow(t, c.rules)}
 		if c.ceiling != "" {
 			in.Ceiling = flow(t, c.ceiling)

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ var fixed = map[string]string{"HOME": Home, "USER": User, "LOGNAME": User, "LANG
 // policy offers them.
 var offered = []string{"LANG", "TERM", "TZ"}
 
-func (c *compiler) environment() error {
+func (c *compiler) environment() {
 	asked := map[string]manifest.Variable{}
 	for name, value := range fixed {
 		asked[name] = manifest.Variable{Value: value, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
@@ -32,53 +33,48 @@ func (c *compiler) environment() error {
 	maps.Copy(asked, c.Manifest.Environment)
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		v := asked[name]
+		value, has := c.Owner.Environment[name]
 		d := builtIn(nacre.CapEnvironment, "a fixed value, nothing of the owner's")
 		if v.From == "owner" {
 			d, _ = c.auth.Named(manifest.Named{Capability: nacre.CapEnvironment, Name: name})
-			var has bool
-			if v.Value, has = c.Owner.Environment[name]; !has && d.Effect == nacre.Allow {
+			if v.Value = value; !has && d.Effect == nacre.Allow {
 				continue // the owner has none
 			}
 		}
-		if err := manifest.CheckVariable(name, v); err != nil && fixed[name] != v.Value {
-			return err
+		if value, own := fixed[name]; !own || value != v.Value {
+			c.fail(manifest.CheckVariable(name, v))
 		}
 		if g, ok := c.grant(d, nil, name, "", v.Origin); ok {
 			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: v.Value})
 		}
 	}
-	return nil
 }
 
 // nestedSandbox is the group of system calls that Landlock cannot go with.
 const nestedSandbox = "nested-sandbox"
 
 // named compiles everything that is a list.
-func (c *compiler) named() error {
+func (c *compiler) named() {
 	for _, asked := range manifest.Entries(c.Manifest.Capabilities) {
 		if _, known := c.Owner.Groups[asked.Name]; asked.Capability == nacre.CapSyscalls && !known {
-			return strict.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
-				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", "))
+			c.fail(strict.Invalid(asked.Origin, "syscalls: there is no group %q", asked.Name).
+				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(c.Owner.Groups)), ", ")))
 		}
 		d, granted := c.auth.Named(asked)
 		detail := granted.Detail()
 		if g, ok := c.grant(d, asked.Entry, summary(d.Subject, detail), asked.Reason, asked.Origin); ok {
-			if err := c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, granted); err != nil {
-				return err
-			}
+			c.add(nacre.NamedGrant{Grant: g, Name: asked.Name, Detail: detail}, granted)
 		}
 	}
-	return nil
 }
 
 // add puts a grant where a plan keeps it, and says what it loosens.
-func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) error {
+func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
 	switch from := g.Declared; g.Capability {
 	case nacre.CapNetwork:
-		n, most := granted.Entry.(manifest.Network), granted.Amounts
-		c.plan.Network = append(c.plan.Network, nacre.NetworkGrant{Grant: g.Grant, Host: n.Host, Ports: n.Ports, Scheme: n.Scheme,
-			Methods: n.Methods, Paths: n.Paths, As: n.As, TLS: n.TLS, Upgrade: n.Upgrade, Push: n.Push,
-			Bytes: most["bytes"], Rate: most["rate"], Connections: most["connections"]})
+		n, most := granted.Entry.(manifest.Network).NetworkGrant, granted.Amounts
+		n.Grant, n.Bytes, n.Rate, n.Connections = g.Grant, most["bytes"], most["rate"], most["connections"]
+		c.plan.Network = append(c.plan.Network, n)
 		switch {
 		case n.Scheme == "tcp":
 			c.warn("network-uninspected", from, "nothing looks inside what goes to %s", n.Host)
@@ -86,7 +82,7 @@ func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) error {
 			c.warn("fronting-possible", from, "what goes to %s is encrypted to whoever answers there: another site behind the same address can be reached", n.Host)
 		}
 	case nacre.CapSkills:
-		return c.skill(g.Grant, g.Name)
+		c.skill(g.Grant, g.Name)
 	case nacre.CapSyscalls:
 		c.plan.Syscalls = append(c.plan.Syscalls, g)
 		c.warn("syscalls-"+g.Name, from, "%s", c.Owner.Groups[g.Name])
@@ -100,7 +96,6 @@ func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) error {
 			c.warn("secret-revealed", from, "the agent gets the value of %s itself", g.Name)
 		}
 	}
-	return nil
 }
 
 // Named is where a plan keeps the grants of each named capability.
@@ -119,22 +114,19 @@ func summary(subject string, detail map[string]string) string {
 	return subject
 }
 
-func (c *compiler) limits() error {
+func (c *compiler) limits() {
 	var granted manifest.Limits
-	declared := c.Manifest.Limits.Each()
+	all := c.Manifest.Limits.Each()
 	for i, limit := range granted.Each() {
-		asked := *declared[i].Amount
+		asked := all[i]
 		d, most := c.auth.Limit(i, asked.N)
-		limit.N = asked.N
-		if asked.N == 0 {
-			limit.N, asked.Origin.File = min(limit.Default, most), nacre.OriginBuiltIn
-		}
-		if g, ok := c.grant(d, nil, limit.Name+" "+limit.Format(limit.N), "", asked.Origin); ok {
+		limit.N = cmp.Or(asked.N, min(limit.Default, most))
+		declared := cmp.Or(asked.Origin, nacre.Origin{File: nacre.OriginBuiltIn})
+		if g, ok := c.grant(d, nil, limit.Name+" "+limit.Format(limit.N), "", declared); ok {
 			c.plan.LimitGrants = append(c.plan.LimitGrants, g)
 		}
 	}
 	c.plan.Limits = granted.Plan()
-	return nil
 }
 
 // Tiers are the lower tiers of protection that can be accepted.
@@ -142,7 +134,7 @@ func Tiers() []nacre.Tier {
 	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID, nacre.TierMasksAtStart}
 }
 
-func (c *compiler) tiers() error {
+func (c *compiler) tiers() {
 	for _, t := range Tiers() {
 		d, _ := c.auth.Named(manifest.Named{Capability: "accept", Name: string(t)})
 		switch {
@@ -153,5 +145,4 @@ func (c *compiler) tiers() error {
 			c.deny(d, nil)
 		}
 	}
-	return nil
 }

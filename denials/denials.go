@@ -63,7 +63,7 @@ type key struct {
 // New makes the tally of a sandbox whose filter was made of this table. What
 // is recorded is like the event.
 func New(o seccomp.Options, t *seccomp.Table, recorder nacre.Recorder, like nacre.Event) *Tally {
-	tally := &Tally{arch: string(o.Arch), program: t.Filter().Program, refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
+	tally := &Tally{arch: string(o.Arch), program: t.Filter(), refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
 	tally.log = newLog(recorder, like, tally.List)
 	return tally
 }

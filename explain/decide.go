@@ -212,7 +212,7 @@ func request(s string) (manifest.Network, error) {
 	if err != nil {
 		return manifest.Network{}, err
 	}
-	n := manifest.Network{Host: i.Host, Scheme: i.Scheme, Ports: []int{i.Port}}
+	n := manifest.Network{NetworkGrant: nacre.NetworkGrant{Host: i.Host, Scheme: i.Scheme, Ports: []int{i.Port}}}
 	if i.Method != "" {
 		n.Methods, n.Paths = []string{i.Method}, []string{i.Path}
 	}

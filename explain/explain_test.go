@@ -31,7 +31,7 @@ func input(t testing.TB) compile.Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compile.Input{Manifest: m, ManifestPath: "/home/u/agents/coder/agent.yaml", Policy: p,
+	return compile.Input{Manifest: m, Subject: nacre.Subject{Path: "/home/u/agents/coder/agent.yaml"}, Policy: p,
 		Owner: compile.Owner{Home: "/home/u", Cwd: "/home/u", Environment: map[string]string{"TERM": "xterm"},
 			Groups: map[string]string{"debug": "d", "nested-sandbox": "n"}}}
 }

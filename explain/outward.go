@@ -140,7 +140,6 @@ func reread(line string) (n manifest.Network, ok bool) {
 
 // allows tells whether an entry, granted as it stands, allows what was meant.
 func allows(n manifest.Network, i egress.Intent) bool {
-	d, _ := egress.Rules{Grants: []nacre.NetworkGrant{{Host: n.Host, As: n.As, Ports: n.Ports, Scheme: n.Scheme,
-		Methods: n.Methods, Paths: n.Paths, Upgrade: n.Upgrade, Push: n.Push}}}.Decide(i)
+	d, _ := egress.Rules{Grants: []nacre.NetworkGrant{n.NetworkGrant}}.Decide(i)
 	return d.Effect == nacre.Allow
 }

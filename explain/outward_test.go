@@ -74,7 +74,7 @@ func TestOutward(t *testing.T) {
 		{"a port", denied("request", "GET http://new.example.com:8080/"), `network: [{host: new.example.com, ports: [8080], scheme: http, methods: [GET], paths: [/]}]`},
 		{"another method", granted, `network: [{host: api.example.com, methods: [POST], paths: [/v1/x]}]`},
 		{"what is granted, so a limit", denied("request", "GET https://api.example.com:443/v1/x"), ""},
-		{"an alias", denied("request", "PUT http://db.internal:8080/x"), `network: [{host: "127.0.0.1", ports: [8080], scheme: http, methods: [PUT], paths: [/x], as: db.internal}]`},
+		{"an alias", denied("request", "PUT http://db.internal:8080/x"), `network: [{host: "127.0.0.1", as: db.internal, ports: [8080], scheme: http, methods: [PUT], paths: [/x]}]`},
 		{"a connection", denied("connect", "tcp://new.example.com:5432"), `network: [{host: new.example.com, ports: [5432], scheme: tcp}]`},
 		{"by its port", denied("connect", "tcp://new.example.com:443"), `network: [{host: new.example.com}]`},
 		{"git's", denied("connect", "tcp://new.example.com:22"), `network: [{host: new.example.com, scheme: ssh, access: git}]`},

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -59,7 +60,7 @@ func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
 func (r *Refusals) loosen() {
 	try := func(line string, o seccomp.Options) {
 		if t, err := seccomp.NewTable(o); err == nil {
-			r.looser = append(r.looser, looser{line, t.Filter().Program})
+			r.looser = append(r.looser, looser{line, t.Filter()})
 		}
 	}
 	if !r.options.Loopback {
@@ -67,9 +68,9 @@ func (r *Refusals) loosen() {
 		with.Loopback = true
 		try("loopback: true", with)
 	}
-	for _, g := range seccomp.Groups() {
+	for _, g := range slices.Sorted(maps.Keys(seccomp.Groups())) {
 		with := r.options
-		with.Groups = append(slices.Clone(with.Groups), g.Name)
-		try("syscalls: ["+g.Name+"]", with)
+		with.Groups = append(slices.Clone(with.Groups), g)
+		try("syscalls: ["+g+"]", with)
 	}
 }

@@ -21,7 +21,7 @@ func refusals(t *testing.T, o seccomp.Options) (*explain.Refusals, *seccomp.Tabl
 }
 
 func permits(o seccomp.Options, t *seccomp.Table, number uint32, args [6]uint64) bool {
-	permit, _ := replay.Judge(t.Filter().Program, string(o.Arch), number, args)
+	permit, _ := replay.Judge(t.Filter(), string(o.Arch), number, args)
 	return permit
 }
 

@@ -1,6 +1,9 @@
 package explain
 
 import (
+	"maps"
+	"slices"
+
 	"nacre"
 	"nacre/seccomp"
 )
@@ -19,17 +22,17 @@ func Syscall(o seccomp.Options, name string) (nacre.Decision, error) {
 		return d, nil
 	}
 	d.Rule, d.Reason = said(c, name)
-	if c.Permit {
+	if c.Permit() {
 		d.Effect = nacre.Allow
 		return d, nil
 	}
-	for _, g := range seccomp.Groups() {
-		with, err := seccomp.NewTable(seccomp.Options{Arch: o.Arch, Groups: []string{g.Name}})
+	for _, g := range slices.Sorted(maps.Keys(seccomp.Groups())) {
+		with, err := seccomp.NewTable(seccomp.Options{Arch: o.Arch, Groups: []string{g}})
 		if err != nil {
 			return d, err
 		}
-		if c, _ := with.Call(name); c.Group == g.Name {
-			d.Remedy = "syscalls: [" + g.Name + "]"
+		if c, _ := with.Call(name); c.Group == g {
+			d.Remedy = "syscalls: [" + g + "]"
 			break
 		}
 	}

@@ -63,8 +63,7 @@ func (f *Fault) WithHint(format string, args ...any) *Fault {
 
 // KindOf is the kind of the first fault in err's chain, Internal if none.
 func KindOf(err error) Kind {
-	var f *Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Fault](err); ok {
 		return f.Kind
 	}
 	return Internal

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +34,14 @@ func (g *Gateway) accept(l net.Listener) {
 			}
 			return
 		}
+		g.share.Do(half)
 		go g.arrived(c.(*net.TCPConn))
 	}
 }
+
+// half leaves processors to those who talk with each other through the gateway: most of
+// what it does is too short to be worth waking another for it.
+func half() { runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // arrived finds out where a connection was meant to go.
 func (g *Gateway) arrived(c *net.TCPConn) {

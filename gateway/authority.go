@@ -24,6 +24,8 @@ type authority struct {
 	mu     sync.Mutex
 	narrow map[string]*issuer // by the name that a grant is for
 	leaves map[string]*tls.Certificate
+
+	tickets [32]byte // the key of what programs show that come again
 }
 
 // issuer signs for one grant's name, and those below it, alone.
@@ -40,6 +42,7 @@ const (
 
 func newAuthority() (*authority, error) {
 	a := &authority{leaves: map[string]*tls.Certificate{}, narrow: map[string]*issuer{}}
+	_, _ = rand.Read(a.tickets[:]) // never fails (crypto/rand)
 	var err error
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -38,6 +39,10 @@ func newDialer(c wire.Config) *dialer {
 	d := &dialer{own: c.Own, proxy: c.Proxy, login: string(c.ProxyLogin), roots: sync.OnceValue(func() *x509.CertPool {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(c.Authorities)
+		if c.System != nil {
+			text, _ := io.ReadAll(c.System) // whom it does not name is not trusted
+			pool.AppendCertsFromPEM(text)
+		}
 		return pool
 	})}
 	// Without files to read, Go's resolver asks two servers on loopback: these

@@ -40,6 +40,7 @@ type Gateway struct {
 	searches searches
 
 	now   atomic.Pointer[current]
+	share sync.Once    // of the processors, once there is something to do
 	open  sync.Map     // connections inside, each with its destination
 	crowd atomic.Int64 // how many
 

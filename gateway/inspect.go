@@ -87,18 +87,30 @@ func (g *Gateway) inspect(c *net.TCPConn, d destination) {
 	g.door.waiting <- secure
 }
 
-// inward is the configuration for TLS inside: one name, the one dialled.
+// inward is the configuration for TLS inside: one name, the one dialled. A program that
+// comes again need not be shown a certificate again, but has to say the name again.
 func (g *Gateway) inward(d destination) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, DynamicRecordSizingDisabled: true, // no network is in between
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, DynamicRecordSizingDisabled: true, // no network is in between
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			name, ok := egress.Name(hello.ServerName)
-			_, err := netip.ParseAddr(d.host)
-			literal := err == nil && hello.ServerName == ""
-			if !literal && (!ok || name != d.host) {
-				return nil, errName
+			if err := d.named(hello.ServerName); err != nil {
+				return nil, err
 			}
 			return g.signer.certify(d.host, g.granted(d))
-		}}
+		},
+		VerifyConnection: func(s tls.ConnectionState) error { return d.named(s.ServerName) }}
+	c.SetSessionTicketKeys([][32]byte{g.signer.tickets})
+	return c
+}
+
+// named tells whether a name in a TLS handshake is the one that was dialled.
+func (d destination) named(name string) error {
+	said, ok := egress.Name(name)
+	_, err := netip.ParseAddr(d.host)
+	literal := err == nil && name == ""
+	if !literal && (!ok || said != d.host) {
+		return errName
+	}
+	return nil
 }
 
 // granted is the name that a destination's grant is for.

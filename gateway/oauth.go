@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -270,8 +269,8 @@ func (s strictly) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var (
-	problem   = regexp.MustCompile(`^[a-z_]{1,40}$`)
-	printable = regexp.MustCompile(`^[\x21-\x7e]*$`)
+	problem   = pattern(`^[a-z_]{1,40}$`)
+	printable = pattern(`^[\x21-\x7e]*$`)
 )
 
 // shortestToken: a shorter one would be found in replies by accident.
@@ -295,7 +294,7 @@ func readToken(status int, b []byte) ([]byte, error) {
 		return s
 	}
 	switch why := text("error"); {
-	case (status != http.StatusOK || why != "") && problem.MatchString(why):
+	case (status != http.StatusOK || why != "") && problem().MatchString(why):
 		return nil, fmt.Errorf("it answers %d, %s", status, why)
 	case status != http.StatusOK:
 		return nil, fmt.Errorf("it answers %d", status)
@@ -311,7 +310,7 @@ func readToken(status int, b []byte) ([]byte, error) {
 		to.Life = int64(min(n, uint64(longestUse/time.Second)))
 	}
 	switch {
-	case len(to.Token) < shortestToken || !printable.MatchString(to.Token+to.Refresh):
+	case len(to.Token) < shortestToken || !printable().MatchString(to.Token+to.Refresh):
 		return nil, errors.New("its answer has no token of at least 16 visible characters")
 	case !strings.EqualFold(text("token_type"), "bearer"):
 		return nil, errors.New("its answer has a token that is not a bearer's")

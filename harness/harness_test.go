@@ -78,6 +78,7 @@ func TestReadRefuses(t *testing.T) {
 		"no way":                {"command: [a]", "", "no way to run it"},
 		"no task":               {"headless: [a]", "", "expected {prompt} or {arguments}"},
 		"home upwards":          {"interactive: []\nhome: {../a: b}", "", "a file's name below the home"},
+		"home long":             {"interactive: []\nhome: {" + strings.Repeat("a", 201) + ": b}", "", "a file's name below the home"},
 		"home absolute":         {"interactive: []\nhome: {/etc/a: b}", "", "a file's name below the home"},
 		"layer elsewhere":       {"interactive: []\nlayers: [{lock: lock.json, at: /usr/bin}]", "", "such as /opt/node"},
 		"layer above":           {"interactive: []\nlayers: [{lock: ../lock.json, at: /opt/a}]", "", "a file of the skill's"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"nacre"
 	"nacre/manifest"
 	"nacre/remedy"
 )
@@ -74,7 +75,7 @@ func (d *Destination) writable() bool {
 
 // entry is the line of a manifest.
 func (d *Destination) entry() manifest.Network {
-	n := manifest.Network{Host: d.Host, Paths: d.Paths}
+	n := manifest.Network{NetworkGrant: nacre.NetworkGrant{Host: d.Host, Paths: d.Paths}}
 	if d.Scheme != "https" {
 		n.Scheme = d.Scheme
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$`)
+	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$`)
 )
 
 // maxValue bounds one variable's value.
@@ -24,7 +24,7 @@ const maxValue = 32 << 10
 
 // Check refuses a name that could not be a host's, and a bad environment.
 func (m *Manifest) Check() error {
-	if !name.MatchString(m.Name) {
+	if len(m.Name) > 63 || !name.MatchString(m.Name) {
 		return strict.Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
@@ -50,9 +50,7 @@ func CheckVariable(name string, v Variable) error {
 
 // Check completes the defaults and refuses what cannot be meant.
 func (f *File) Check() error {
-	if f.Access == nacre.NoAccess {
-		f.Access = nacre.Read
-	}
+	f.Access = cmp.Or(f.Access, nacre.Read)
 	switch {
 	case f.Access == nacre.Stage:
 		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write")
@@ -60,7 +58,7 @@ func (f *File) Check() error {
 		return strict.Invalid(f.Origin, "expected either path or preset")
 	case f.Preset != "" && (f.At != "" || f.Access != nacre.Read):
 		return strict.Invalid(f.Origin, "a preset is read-only and appears where it is on the host: no at, no access")
-	case f.Preset != "" && Preset(f.Preset, "") == nil:
+	case f.Preset != "" && Preset(f.Preset) == nil:
 		return strict.Invalid(f.Origin, "there is no preset %q", f.Preset)
 	}
 	return nil
@@ -108,7 +106,7 @@ func CheckHost(from nacre.Origin, host string) error {
 	}
 	bare, wild := strings.CutPrefix(host, "*.")
 	labels := strings.Split(bare, ".")
-	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) ||
+	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return len(l) > 63 || !label.MatchString(l) }) ||
 		strings.Trim(labels[len(labels)-1], "0123456789") == "" {
 		return strict.Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
 			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others")
@@ -119,7 +117,7 @@ func CheckHost(from nacre.Origin, host string) error {
 // Check completes the defaults and refuses what cannot be meant.
 func (n *Network) Check() error {
 	if n.Preset != "" {
-		return n.checkPreset()
+		return nil // what it stands for is checked
 	}
 	if err := CheckHost(n.Origin, n.Host); err != nil {
 		return err
@@ -180,22 +178,11 @@ func (n *Network) checkRequests() error {
 	return nil
 }
 
-// checkPreset: an entry with a preset only narrows it.
-func (n *Network) checkPreset() error {
-	if n.Host+n.Scheme+n.As+n.TLS+n.Access != "" || n.Methods != nil || n.Upgrade != nil || n.Ports != nil {
-		return strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
-	}
-	return nil
-}
+// plainPath is a path pattern without anything that has a second spelling but
+// for dots: whole segments are *, the last may be **.
+var plainPath = regexp.MustCompile(`^/(([^*/?#;\\\x00]+|\*)/)*(\*\*|\*|[^*/?#;\\\x00]*)$`)
 
 // goodPath accepts a path pattern that has only one spelling.
 func goodPath(p string) bool {
-	clean := strings.HasPrefix(p, "/") && (p == path.Clean(p) || p == path.Clean(p)+"/") && p != "//"
-	segments := strings.Split(p, "/")
-	for i, s := range segments {
-		if strings.Contains(s, "*") && s != "*" && (s != "**" || i < len(segments)-1) {
-			return false
-		}
-	}
-	return clean && !strings.ContainsAny(p, "?#;\\\x00") && !strings.Contains(p, "%2")
+	return plainPath.MatchString(p) && !strings.Contains(p, "%2") && (p == path.Clean(p) || p == path.Clean(p)+"/")
 }

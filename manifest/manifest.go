@@ -56,24 +56,11 @@ type File struct {
 	Origin nacre.Origin
 }
 
-// Network is a destination.
+// Network is a destination, in the words of the grant that it may become.
 type Network struct {
-	Host    string   `yaml:"host,scalar" about:"a name, *.name for one label, or an address"`
-	Preset  string   `yaml:"preset" about:"in place of a host: destinations that Nacre knows, such as npm or github"`
-	Ports   []int    `yaml:"ports,some" about:"default: 443 for https, 80 for http, 22 for ssh; tcp must say"`
-	Scheme  string   `yaml:"scheme" oneof:"https http ssh tcp" about:"default: https; ssh: git alone"`
-	Access  string   `yaml:"access" oneof:"read write git" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too; git: fetch, and push to what push says"`
-	Methods []string `yaml:"methods,some" match:"^[A-Z]{1,20}$" about:"in place of access: exactly these methods; FETCH and PUSH are git's"`
-	Paths   []string `yaml:"paths,some" about:"such as /repos/** or /users/*/keys; default: /**"`
-	As      string   `yaml:"as" about:"where host is an address: its name inside, such as db.internal"`
-	TLS     string   `yaml:"tls" oneof:"opaque" about:"opaque: https is passed on unread, without methods, paths and secrets"`
-	Upgrade []string `yaml:"upgrade,some" oneof:"websocket" about:"protocols that a request may change to"`
-	Push    []string `yaml:"push,some" match:"^refs/[A-Za-z0-9._/*-]{1,200}$" about:"git refs that may be pushed to, such as refs/heads/agent/*"`
-
-	Bytes       int64 `yaml:"bytes" match:"^[0-9]+$" about:"the most bytes sent there in one run"`
-	Rate        int64 `yaml:"rate" match:"^[0-9]+$" about:"the most requests in a minute; default: 12000"`
-	Connections int64 `yaml:"connections" match:"^[0-9]+$" about:"the most connections, or requests, at once; default: 1024"`
-
+	nacre.NetworkGrant
+	Preset string `yaml:"preset" about:"in place of a host: destinations that Nacre knows, such as npm or github"`
+	Access string `yaml:"access" oneof:"read write git" about:"read (default): GET, HEAD, OPTIONS; write: POST, PUT, PATCH, DELETE too; git: fetch, and push to what push says"`
 	Reason string `yaml:"reason" about:"why"`
 	Origin nacre.Origin
 }

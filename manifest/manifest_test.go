@@ -47,6 +47,7 @@ func TestParseRefuses(t *testing.T) {
 		"env name long":     {"environment: {" + strings.Repeat("A", 129) + ": x}", "not a variable's name"},
 		"env long":          {"environment: {A: " + strings.Repeat("x", 40000) + "}", "32 KiB"},
 		"host upper":        {"network: [Example.com]", "lower-case host name"},
+		"host label long":   {"network: [" + strings.Repeat("a", 64) + ".com]", "lower-case host name"},
 		"host dot":          {"network: [example.com.]", "lower-case host name"},
 		"host url":          {"network: [\"https://a.io\"]", "lower-case host name"},
 		"host port":         {"network: [\"a.io:443\"]", "lower-case host name"},

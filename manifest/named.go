@@ -105,16 +105,20 @@ func matches(key, rule, asked string) bool {
 // together; no side has to allow another's.
 var binding = []string{"arguments", "pins"}
 
-// Bound is n with what the rule narrows besides.
+// Bound is n with what the rule narrows besides: its conditions, and its amounts
+// where they are less.
 func (n Named) Bound(rule Named) Named {
-	lists := map[string][]string{}
-	maps.Copy(lists, n.Lists)
+	n.Lists, n.Amounts = maps.Collect(maps.All(n.Lists)), maps.Collect(maps.All(n.Amounts))
 	for _, key := range binding {
 		if more := rule.Lists[key]; more != nil {
-			lists[key] = slices.Compact(slices.Sorted(slices.Values(slices.Concat(lists[key], more))))
+			n.Lists[key] = slices.Compact(slices.Sorted(slices.Values(slices.Concat(n.Lists[key], more))))
 		}
 	}
-	n.Lists = lists
+	for key, most := range rule.Amounts {
+		if most > 0 && (n.Amounts[key] == 0 || most < n.Amounts[key]) {
+			n.Amounts[key] = most
+		}
+	}
 	return n
 }
 
@@ -197,16 +201,11 @@ func Wild(pattern, s string) bool {
 //go:embed presets.txt
 var presets string
 
-// Preset lists the places of a preset in the home folder given; nil: there is
-// no such preset.
-func Preset(name, home string) []string {
+// Preset lists the places of a preset, as they are written; nil: there is no
+// such preset.
+func Preset(name string) []string {
 	for line := range strings.Lines(presets) {
 		if words := strings.Fields(line); words[0] == name && name != "#" {
-			for i, p := range words {
-				if rest, ok := strings.CutPrefix(p, "~/"); ok {
-					words[i] = path.Join(home, rest)
-				}
-			}
 			return words[1:]
 		}
 	}

@@ -32,7 +32,7 @@ func authority(t *testing.T, text, manifest string) *policy.Authority {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	a, err := policy.New(policy.Facts{Home: home, Subject: nacre.Subject{Path: manifest}}, p, nil, policy.Rules{})
+	a, err := policy.New(policy.Owner{Home: home}, nacre.Subject{Path: manifest}, p, nil, policy.Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (l *List) Policy(o Options) (text string, notes []Note, err error) {
 // refusals notes the folders that Nacre grants to nobody.
 func (t *translation) refusals() error {
 	imported := &policy.Policy{Rules: policy.Rules{Files: t.rules}}
-	authority, err := policy.New(policy.Facts{Home: t.Home, Policies: t.Policies}, imported, nil, policy.Rules{})
+	authority, err := policy.New(policy.Owner{Home: t.Home, Policies: t.Policies}, nacre.Subject{}, imported, nil, policy.Rules{})
 	if err != nil {
 		return err
 	}

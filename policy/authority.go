@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -12,18 +13,21 @@ import (
 	"nacre/strict"
 )
 
-// Facts are what the evaluator must know besides the files.
-type Facts struct {
-	Home     string        // the owner's, absolute
-	Subject  nacre.Subject // the manifest's digest, path and lock entry
-	Policies []string      // the policies' own paths: never in a granted folder
-	Own      []string      // Nacre's configuration, state and binaries: masked, and never in a folder granted to write
+// Owner is what must be known of the owner and the machine.
+type Owner struct {
+	Home, Cwd   string            // absolute
+	Environment map[string]string // the owner's own; only what is offered is taken
+	Policies    []string          // the paths of the policies: never in a granted folder
+	Own         []string          // Nacre's configuration, state and binaries: masked, and never in a folder granted to write
+	PlainFiles  []string          // granted host paths known to be no folders
+	Groups      map[string]string // the groups of system calls, each with its warning
 }
 
 // Authority is the one evaluator of what may be granted: to one subject, by
 // the owner's policy and command line, under the administrator's ceiling.
 type Authority struct {
-	facts     Facts
+	owner     Owner
+	subject   nacre.Subject
 	layers    []layer // the owner's, then the ceiling's if there is one
 	blocked   *Blocked
 	origins   map[string]nacre.Origin // where a blocked pattern was written
@@ -36,78 +40,72 @@ type layer struct {
 	rules Rules
 }
 
-// New makes the evaluator. A nil owner's policy allows nothing; a nil ceiling
-// is none. What the owner granted on the command line counts as policy.
-func New(facts Facts, owner, ceiling *Policy, granted Rules) (*Authority, error) {
-	a := &Authority{facts: facts, origins: map[string]nacre.Origin{}}
-	rules, err := a.effective(owner)
+// New makes the evaluator. A nil policy of the owner's allows nothing; a nil
+// ceiling is none. What the owner granted on the command line counts as policy.
+func New(owner Owner, subject nacre.Subject, policy, ceiling *Policy, granted Rules) (*Authority, error) {
+	a := &Authority{owner: owner, subject: subject, origins: map[string]nacre.Origin{}}
+	err := a.add("policy", cmp.Or(policy, &Policy{}), granted)
+	if err == nil && ceiling != nil {
+		err = a.add("ceiling", ceiling, Rules{})
+	}
+	if err == nil {
+		err = a.block()
+	}
 	if err != nil {
 		return nil, err
 	}
-	merge(reflect.ValueOf(&rules).Elem(), reflect.ValueOf(granted))
-	a.layers = []layer{{"policy", rules}}
-	if ceiling != nil {
-		top, err := a.effective(ceiling)
-		if err != nil {
-			return nil, err
-		}
-		a.layers = append(a.layers, layer{"ceiling", top})
-	}
-	return a, a.block()
+	return a, nil
 }
 
-// effective is a policy's rules for the subject, with every path resolved.
-func (a *Authority) effective(p *Policy) (Rules, error) {
-	var rules Rules
-	if p == nil {
-		return rules, nil
-	}
-	all := reflect.ValueOf(&rules).Elem()
+// add adds a layer: a policy's rules for the subject, and what is granted
+// besides, with every path resolved.
+func (a *Authority) add(name string, p *Policy, granted Rules) error {
+	l := layer{name: name}
+	all := reflect.ValueOf(&l.rules).Elem()
 	merge(all, reflect.ValueOf(p.Rules))
 	for _, agent := range p.Agents {
-		bound := agent.Digest != "" && agent.Digest == a.facts.Subject.Digest || agent.Lock != "" && agent.Lock == a.facts.Subject.Lock
-		if agent.Manifest != "" && a.facts.Subject.Path != "" {
-			path, err := Resolve(agent.Manifest, "", a.facts.Home, agent.Origin)
+		bound := agent.Digest != "" && agent.Digest == a.subject.Digest || agent.Lock != "" && agent.Lock == a.subject.Lock
+		if agent.Manifest != "" && a.subject.Path != "" {
+			path, err := Resolve(agent.Manifest, "", a.owner.Home, agent.Origin)
 			if err != nil {
-				return rules, err
+				return err
 			}
-			bound = path == a.facts.Subject.Path
+			bound = path == a.subject.Path
 			a.PathBound = a.PathBound || bound
 		}
 		if bound {
 			merge(all, reflect.ValueOf(agent.Rules))
 		}
 	}
-	for i, r := range rules.Files.Roots {
-		path, err := Resolve(r.Path, "", a.facts.Home, r.Origin)
+	merge(all, reflect.ValueOf(granted))
+	for i, r := range l.rules.Files.Roots {
+		path, err := Resolve(r.Path, "", a.owner.Home, r.Origin)
 		if err != nil {
-			return rules, err
+			return err
 		}
-		rules.Files.Roots[i].Path = path
+		l.rules.Files.Roots[i].Path = path
 	}
-	return rules, nil
+	a.layers = append(a.layers, l)
+	return nil
 }
 
 // block collects the patterns: what any layer blocks is blocked.
 func (a *Authority) block() (err error) {
 	for _, l := range a.layers {
-		names := map[string]nacre.Origin{}
 		for _, name := range builtIn {
-			names[name] = nacre.Origin{File: nacre.OriginBuiltIn}
-		}
-		for _, t := range l.rules.Files.Unblocked {
-			delete(names, t.Value)
+			if !slices.ContainsFunc(l.rules.Files.Unblocked, func(t strict.Text) bool { return t.Value == name }) {
+				a.origins[name] = nacre.Origin{File: nacre.OriginBuiltIn}
+			}
 		}
 		for _, t := range slices.Concat(l.rules.Files.Blocked, l.rules.Deny.Files) {
 			pattern := t.Value
 			if rest, ok := strings.CutPrefix(pattern, "~/"); ok {
-				pattern = literal(a.facts.Home) + "/" + rest
+				pattern = literal(a.owner.Home) + "/" + rest
 			}
-			names[pattern] = t.Origin
+			a.origins[pattern] = t.Origin
 		}
-		maps.Copy(a.origins, names)
 	}
-	for _, own := range slices.Concat(a.facts.Own, a.facts.Policies) {
+	for _, own := range slices.Concat(a.owner.Own, a.owner.Policies) {
 		a.origins[literal(path.Clean(own))] = nacre.Origin{File: nacre.OriginBuiltIn}
 	}
 	for _, t := range a.layers[0].rules.Files.Unblocked {

@@ -1,8 +1,8 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"nacre"
@@ -18,8 +18,11 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 	return a.judge(d, func(*Rules) rule { return rule{} }, func(r *Rules) rule {
 		best := r.Files.best(path, access)
 		for i, t := range r.Files.Presets {
-			holds := func(place string) bool { return Within(place, path) }
-			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value, a.facts.Home), holds) {
+			holds := func(place string) bool {
+				place, err := Resolve(place, "", a.owner.Home, t.Origin)
+				return err == nil && Within(place, path)
+			}
+			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value), holds) {
 				best = rule{n: i + 1, origin: t.Origin}
 			}
 		}
@@ -30,16 +33,28 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 // Refused completes d where the place is reserved or its name blocked,
 // whatever the roots say.
 func (a *Authority) Refused(d nacre.Decision, path string, access nacre.Access) (nacre.Decision, bool) {
-	why, rule, origin := a.never(path, access), "reserved", nacre.Origin{File: nacre.OriginBuiltIn}
-	if why == "" {
-		pattern, blocked := a.blocked.Match(path)
-		if !blocked {
-			return d, false
-		}
-		why, rule, origin = "the name is blocked wherever it is", "blocked."+pattern, a.origins[pattern]
+	d.Effect, d.Rule, d.Origin = nacre.Deny, "reserved", nacre.Origin{File: nacre.OriginBuiltIn}
+	if place, ok := At(reserved, path); ok {
+		d.Reason = place + " can never be granted"
+		return d, true
 	}
-	d.Effect, d.Rule, d.Reason, d.Origin = nacre.Deny, rule, why, origin
-	return d, true
+	for _, p := range a.owner.Policies {
+		if Within(path, p) {
+			d.Reason = "it holds the policy " + p + " itself; grant a narrower folder"
+			return d, true
+		}
+	}
+	for _, p := range a.owner.Own {
+		if Within(path, p) && access >= nacre.Write {
+			d.Reason = "it holds Nacre's own " + p + ", which no agent may change; grant a narrower folder"
+			return d, true
+		}
+	}
+	pattern, blocked := a.blocked.Match(path)
+	if blocked {
+		d.Rule, d.Reason, d.Origin = "blocked."+pattern, "the name is blocked wherever it is", a.origins[pattern]
+	}
+	return d, blocked
 }
 
 // best is the narrowest root around the path, if its access suffices and no
@@ -63,63 +78,40 @@ func (f *FileRules) best(path string, access nacre.Access) rule {
 	return found
 }
 
-// never is why a place can be granted by nobody; empty where it can be.
-func (a *Authority) never(path string, access nacre.Access) string {
-	if place, ok := At(reserved, path); ok {
-		return place + " can never be granted"
-	}
-	for _, p := range a.facts.Policies {
-		if Within(path, p) {
-			return "it holds the policy " + p + " itself; grant a narrower folder"
-		}
-	}
-	for _, p := range a.facts.Own {
-		if Within(path, p) && access >= nacre.Write {
-			return "it holds Nacre's own " + p + ", which no agent may change; grant a narrower folder"
-		}
-	}
-	return ""
-}
-
 // Named decides about one entry of whatever is a list. Where it allows, the
 // amounts of what it returns are the least of what was asked and allowed, and the
 // conditions are everybody's.
 func (a *Authority) Named(asked manifest.Named) (nacre.Decision, manifest.Named) {
 	granted := asked
-	granted.Amounts = map[string]int64{}
-	maps.Copy(granted.Amounts, asked.Amounts)
-	key := asked.Capability
-	if key == nacre.CapImage {
-		key = "images"
-	}
 	d := nacre.Decision{Capability: asked.Capability, Subject: asked.Name}
 	if scheme := asked.Lists["scheme"]; scheme != nil {
 		d.Subject = fmt.Sprint(scheme[0], "://", asked.Name, " ", asked.Lists["ports"])
 	}
 	return a.judge(d, func(r *Rules) rule {
-		_, deny := first(manifest.Entries(r.Deny, key), func(deny manifest.Named) bool { return deny.Touches(asked) })
-		for _, at := range asked.Place() { // who is denied is so by every way
-			if _, there := first(manifest.Entries(r.Deny, nacre.CapNetwork), func(deny manifest.Named) bool { return deny.Touches(at) }); deny.n == 0 {
-				deny = there
+		for _, at := range append([]manifest.Named{asked}, asked.Place()...) { // who is denied is so by every way
+			if _, deny := first(r.Deny, at, manifest.Named.Touches); deny.n > 0 {
+				return deny
 			}
 		}
-		return deny
+		return rule{}
 	}, func(r *Rules) rule {
-		allowed, allow := first(manifest.Entries(*r, key), func(allow manifest.Named) bool { return allow.Covers(asked) })
+		allowed, allow := first(*r, asked, manifest.Named.Covers)
 		granted = granted.Bound(allowed)
-		for name, most := range allowed.Amounts {
-			if most > 0 && (granted.Amounts[name] == 0 || most < granted.Amounts[name]) {
-				granted.Amounts[name] = most
-			}
-		}
 		return allow
 	}), granted
 }
 
-// first is the first entry of which something is true.
-func first(entries []manifest.Named, is func(manifest.Named) bool) (manifest.Named, rule) {
-	if i := slices.IndexFunc(entries, is); i >= 0 {
-		return entries[i], rule{i + 1, entries[i].Origin, entries[i].Reason}
+// first is the first entry, in the list of rules for what is asked, of which
+// something is true.
+func first(rules any, asked manifest.Named, is func(entry, asked manifest.Named) bool) (manifest.Named, rule) {
+	key := asked.Capability
+	if key == nacre.CapImage {
+		key = "images"
+	}
+	for i, entry := range manifest.Entries(rules, key) {
+		if is(entry, asked) {
+			return entry, rule{i + 1, entry.Origin, entry.Reason}
+		}
 	}
 	return manifest.Named{}, rule{}
 }
@@ -130,11 +122,9 @@ func (a *Authority) Limit(place int, amount int64) (nacre.Decision, int64) {
 	d, most := nacre.Decision{Capability: nacre.CapLimits}, int64(0)
 	for _, l := range a.layers {
 		limit := l.rules.Limits.Each()[place]
-		if limit.N == 0 {
-			limit.Amount = &manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-		}
-		if most == 0 || limit.N < most {
-			most, d.Subject, d.Origin = limit.N, limit.Name+" "+limit.Format(amount), limit.Origin
+		stated := cmp.Or(*limit.Amount, manifest.Amount{N: limit.Default, Origin: nacre.Origin{File: nacre.OriginBuiltIn}})
+		if most == 0 || stated.N < most {
+			most, d.Subject, d.Origin = stated.N, limit.Name+" "+limit.Format(amount), stated.Origin
 			d.Rule, d.Reason = l.name+".limits."+limit.Name, "the most is "+limit.Format(most)
 		}
 	}

@@ -122,7 +122,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestZeroRulesAllowNothing(t *testing.T) {
-	a, err := New(Facts{Home: "/home/u"}, nil, nil, Rules{})
+	a, err := New(Owner{Home: "/home/u"}, nacre.Subject{}, nil, nil, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,8 @@ func TestZeroRulesAllowNothing(t *testing.T) {
 		return d
 	}
 	for _, d := range []nacre.Decision{a.Files("/x", nacre.Read), named(manifest.Named{Capability: "accept", Name: string(nacre.TierWatchdog)}),
-		named(manifest.Entry(nacre.CapNetwork, manifest.Network{})), named(manifest.Entry(nacre.CapNetwork, manifest.Network{Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}}))} {
+		named(manifest.Entry(nacre.CapNetwork, manifest.Network{})), named(manifest.Entry(nacre.CapNetwork, manifest.Network{NetworkGrant: nacre.NetworkGrant{
+			Host: "a.io", Ports: []int{443}, Scheme: "https", Methods: []string{"GET"}, Paths: []string{"/"}}}))} {
 		if d.Effect != nacre.Deny || d.Rule == "" || d.Reason == "" {
 			t.Errorf("%v", d)
 		}
@@ -167,7 +168,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if _, err := New(Facts{Home: "/home/u", Subject: nacre.Subject{Path: "/m"}}, p, p, Rules{}); err != nil && fault.KindOf(err) != fault.Invalid {
+		if _, err := New(Owner{Home: "/home/u"}, nacre.Subject{Path: "/m"}, p, p, Rules{}); err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Fatalf("a policy that parses does not load: %v", err)
 		}
 	})

@@ -24,10 +24,13 @@ type Mapping struct {
 
 // Order is all that a launch needs.
 type Order struct {
-	Init  string // path of nacre-init
-	Spec  blueprint.Spec
-	Files []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
-	Map   Mapping
+	Init string // path of nacre-init
+	// Spec is asked for once the process has begun, and encoded: what it says of a
+	// gateway takes that a while to tell.
+	Spec    func() ([]byte, error)
+	Files   []*os.File // descriptors that Spec.Trees refer to, from blueprint.FirstFD
+	Map     Mapping
+	Regroup bool // as in the Spec
 	// Born calls its argument so that what that starts is born into the sandbox's
 	// control groups (package cgroup).
 	Born func(start func(v2 int) error) error
@@ -134,20 +137,20 @@ func launchFault(err error) error {
 // first.
 const OOMScore = 500
 
-// admit gives the new process its blueprint, its identity and its cue.
+// admit gives the new process its identity, its blueprint and its cue.
 func (p *Process) admit(o Order, pipe *os.File) error {
-	spec, err := o.Spec.Encode()
+	if err := o.Map.apply(p.PID, o.Regroup); err != nil {
+		return err
+	}
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
+		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
+	}
+	spec, err := o.Spec()
 	if err == nil {
 		_, err = pipe.Write(spec)
 	}
 	if err := errors.Join(err, pipe.Close()); err != nil {
 		return err
-	}
-	if err := o.Map.apply(p.PID, o.Spec.Regroup); err != nil {
-		return err
-	}
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
-		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
 	}
 	return blueprint.Send(int(p.Control.Fd()), blueprint.Message{Kind: blueprint.Build})
 }

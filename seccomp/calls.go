@@ -1,132 +1,97 @@
 package seccomp
 
 import (
+	"cmp"
 	_ "embed"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Verdict is the filter's answer to one call. The zero value refuses it.
-type Verdict struct {
-	Permit bool
-	Errno  unix.Errno // of a refusal; 0 is EPERM
-	Quiet  bool       // of a refusal: honest programs probe, so it is not reported
+// errnos are the words of calls.txt for answers, "permit" and the errors.
+var errnos = map[string]unix.Errno{"permit": 0, "quiet": unix.EPERM, "EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS, "EINVAL": unix.EINVAL,
+	"EAFNOSUPPORT": unix.EAFNOSUPPORT, "EPROTONOSUPPORT": unix.EPROTONOSUPPORT, "ENOPROTOOPT": unix.ENOPROTOOPT, "EOPNOTSUPP": unix.EOPNOTSUPP}
+
+// Call is one system call as the options treat it. The zero value refuses it.
+type Call struct {
+	Group  string // where that is from: "base" or a group's name
+	Reason string
+	Limit  string // the conditions in words; empty where there are none
+	code   Filter // of the conditions: returns where one holds, else falls through
+	last   string // the word for the answer then; empty is EPERM
+	before *Call  // as an earlier section treats it
 }
 
-// answers are the words of calls.txt for verdicts.
-var answers = map[string]Verdict{"permit": {Permit: true}, "quiet": {Quiet: true}, "EPERM": {Errno: unix.EPERM},
-	"ENOSYS": {Errno: unix.ENOSYS}, "EINVAL": {Errno: unix.EINVAL}, "EAFNOSUPPORT": {Errno: unix.EAFNOSUPPORT},
-	"EPROTONOSUPPORT": {Errno: unix.EPROTONOSUPPORT}, "ENOPROTOOPT": {Errno: unix.ENOPROTOOPT}, "EOPNOTSUPP": {Errno: unix.EOPNOTSUPP}}
+// Permit tells whether it is permitted: always, or under the conditions.
+func (c Call) Permit() bool { return c.last == "permit" || c.Limit != "" }
 
-// rule is how one call is treated: the first clause that holds decides, else
-// the last verdict.
-type rule struct {
-	clauses []clause
-	last    Verdict
-	more    bool   // last is what was said of the call before
-	limit   string // the condition in words; empty where there is none
-}
-
-// clause gives its verdict where all its tests hold.
-type clause struct {
-	when []test
-	then Verdict
-}
-
-// test looks at one half of one argument: the low 32 bits, unless high is set.
-type test struct {
-	arg    uint32
-	mask   uint32
-	values []uint32 // nil: any bit under the mask is set
-	high   bool
-}
-
+// callsFile says itself how it is written. Tests read every line of it; what is
+// malformed ends the program.
+//
 //go:embed calls.txt
 var callsFile string
 
-// section is a part of calls.txt.
-type section struct {
-	name, warning string
-	families      []family
-}
-
-// family is some calls with one reason and one rule. A name that an
-// architecture lacks is left out there.
-type family struct {
-	names  []string
-	reason string
-	rule   rule
-}
-
-// sections reads calls.txt, which says itself how it is written. A test reads
-// every line of it; what is malformed ends the program.
-func sections() (all []section) {
-	var otherwise Verdict
-	for line := range strings.Lines(callsFile) {
-		text, reason, _ := strings.Cut(line, "#")
-		words, reason := strings.Fields(text), strings.TrimSpace(reason)
-		switch last := len(all) - 1; {
-		case len(words) == 0:
-		case line[0] == '[':
-			otherwise = answer(words[1])
-			all = append(all, section{name: strings.Trim(words[0], "[]"), warning: reason})
-		case line[0] == '\t':
-			of := all[last].families
-			of[len(of)-1].rule.add(strings.TrimSpace(text))
-		default:
-			all[last].families = append(all[last].families, family{words, reason, rule{last: otherwise}})
-		}
-	}
-	return all
-}
-
-// add adds a line about a call to its rule.
-func (r *rule) add(line string) {
-	verdict, tests, conditional := strings.Cut(line, " if ")
+// with is the call with one line more about it.
+func (c Call) with(line string, notify bool) Call {
+	word, tests, conditional := strings.Cut(line, " if ")
 	last, otherwise := strings.CutPrefix(line, "else ")
 	switch {
 	case line == "else as before":
-		r.more = true
+		c.code, c.last = slices.Concat(c.code, c.before.code), c.before.last
 	case otherwise:
-		r.last = answer(last)
+		c.last = last
 	case conditional:
-		c := clause{then: answer(verdict)}
-		for text := range strings.SplitSeq(tests, " and ") {
-			c.when = append(c.when, condition(strings.Fields(text)))
+		code := Filter{answer(word, notify)}
+		for _, text := range slices.Backward(strings.Split(tests, " and ")) {
+			code = append(condition(strings.Fields(text), len(code)), code...)
 		}
-		r.clauses = append(r.clauses, c)
+		c.code = slices.Concat(c.code, code)
 	default:
-		r.limit = line
+		c.Limit = line
 	}
+	return c
 }
 
-// condition is one test, such as "1 is A=1 B=2", "2 has A|B=3" or "0/type=0xf is A=1".
-func condition(words []string) test {
+// condition is the code of one test, such as "1 is A=1 B=2", "2 has A|B=3" or
+// "0/type=0xf is A=1". It falls through where the test holds; where not, it
+// skips instructions.
+func condition(words []string, skip int) Filter {
 	arg, mask, masked := strings.Cut(words[0], "/")
 	arg, high := strings.CutSuffix(arg, ".high")
-	t := test{arg: value(arg), mask: ^uint32(0), high: high}
-	if masked {
-		t.mask = value(mask)
+	f := Filter{load(offsetArgs + 8*value(arg))} // little-endian: the low half is first
+	if high {
+		f[0].K += 4
 	}
 	if words[1] == "has" {
-		t.mask = value(words[2])
-		return t
+		return append(f, jump(unix.BPF_JSET, value(words[2]), 0, skip))
 	}
-	t.values = make([]uint32, 0, len(words)-2)
-	for _, word := range words[2:] {
-		t.values = append(t.values, value(word))
+	if masked {
+		f = append(f, op(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, value(mask)))
 	}
-	return t
+	values := words[2:]
+	last := len(values) - 1
+	for i, word := range values[:last] {
+		f = append(f, jump(unix.BPF_JEQ, value(word), last-i, 0))
+	}
+	return append(f, jump(unix.BPF_JEQ, value(values[last]), 0, skip))
 }
 
-func answer(word string) Verdict {
-	v, ok := answers[word]
-	if !ok {
+// answer returns what a word stands for to the kernel.
+func answer(word string, notify bool) unix.SockFilter {
+	errno, known := errnos[cmp.Or(word, "EPERM")]
+	switch {
+	case !known:
 		panic("calls.txt: no answer is called " + word)
+	case word == "permit":
+		return op(unix.BPF_RET, unix.SECCOMP_RET_ALLOW)
+	case notify && word != "quiet" && word != "ENOSYS":
+		// The kernel ignores the errno here. It is for whoever finds that there
+		// can be no listener, and loads the program without.
+		return op(unix.BPF_RET, unix.SECCOMP_RET_USER_NOTIF|uint32(errno))
 	}
-	return v
+	return op(unix.BPF_RET, unix.SECCOMP_RET_ERRNO|uint32(errno))
 }
 
 // value is that of a word such as AF_UNIX=1, whose name is for people (and a test).

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"bufio"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -146,7 +147,7 @@ var cases = []struct {
 
 const none = ^uint32(0)
 
-func number(tb *Table, name string) uint32 {
+func number(tb *judged, name string) uint32 {
 	i := slices.IndexFunc(tb.numbers, func(n numbered) bool { return n.name == name })
 	if i < 0 {
 		return none
@@ -157,7 +158,7 @@ func number(tb *Table, name string) uint32 {
 func TestCases(t *testing.T) {
 	for _, arch := range []Arch{AMD64, ARM64} {
 		tb := table(t, Options{Arch: arch, Loopback: true})
-		p := tb.Filter().Program
+		p := tb.Filter()
 		for _, c := range cases {
 			nr := number(tb, c.call)
 			if nr == none && arch == ARM64 {
@@ -194,21 +195,15 @@ func TestNumbersOutsideTheTable(t *testing.T) {
 		{ARM64, 0xffffffff, unix.ENOSYS},     // -1
 		{ARM64, 0x40000000 | 1, unix.ENOSYS}, // no x32 there
 	} {
-		p := table(t, Options{Arch: c.arch, Groups: groupNames()}).Filter().Program
-		audit, _, _ := c.arch.lookup()
-		got, _, err := run(p, data{number: c.number, arch: audit})
+		p := table(t, Options{Arch: c.arch, Groups: groupNames()}).Filter()
+		got, _, err := run(p, data{number: c.number, arch: audits[c.arch]})
 		if err != nil || got != unix.SECCOMP_RET_ERRNO|uint32(c.errno) {
 			t.Errorf("%s %#x: %#x, %v; want errno %d", c.arch, c.number, got, err, c.errno)
 		}
 	}
 }
 
-func groupNames() (names []string) {
-	for _, g := range Groups() {
-		names = append(names, g.Name)
-	}
-	return names
-}
+func groupNames() []string { return slices.Sorted(maps.Keys(Groups())) }
 
 func TestWithoutLoopbackThereIsNoInternetSocket(t *testing.T) {
 	tb := table(t, Options{Arch: AMD64, Groups: groupNames()})

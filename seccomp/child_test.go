@@ -81,7 +81,7 @@ func install(f Filter, flags uintptr) (uintptr, error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return 0, err
 	}
-	program := unix.SockFprog{Len: uint16(len(f.Program)), Filter: &f.Program[0]}
+	program := unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
 	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&program)))
 	if errno != 0 || flags == unix.SECCOMP_FILTER_FLAG_TSYNC && r != 0 {
 		return 0, fmt.Errorf("seccomp answers %d, %v", r, errno)
@@ -148,7 +148,7 @@ type reply struct {
 // notify is a supervisor and its client in one process: a thread makes the
 // calls, this one is notified and answers what the table says.
 func (o order) notify(filter Filter) error {
-	table, err := NewTable(o.Options)
+	table, err := judge(o.Options)
 	if err != nil {
 		return err
 	}

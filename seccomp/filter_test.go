@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,13 +16,13 @@ import (
 // every is all the options there are: the tests below leave none out.
 func every() []Options {
 	var all []Options
-	groups := Groups()
+	groups := groupNames()
 	for _, arch := range []Arch{AMD64, ARM64} {
 		for bits := range 4 << len(groups) {
 			o := Options{Arch: arch, Loopback: bits&1 != 0, Notify: bits&2 != 0}
 			for i, g := range groups {
 				if bits&(4<<i) != 0 {
-					o.Groups = append(o.Groups, g.Name)
+					o.Groups = append(o.Groups, g)
 				}
 			}
 			all = append(all, o)
@@ -38,18 +39,9 @@ func (o Options) String() string {
 func build(o Options) (Filter, error) {
 	t, err := NewTable(o)
 	if err != nil {
-		return Filter{}, err
+		return nil, err
 	}
 	return t.Filter(), nil
-}
-
-func table(t *testing.T, o Options) *Table {
-	t.Helper()
-	table, err := NewTable(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
 }
 
 // word is what the kernel must be told for a verdict. It is written apart from
@@ -69,10 +61,10 @@ func word(v Verdict, notify bool) uint32 {
 
 // interesting are the values that some rule compares with, and neighbours of
 // theirs: random words alone would hardly ever meet a condition.
-func interesting(tb *Table) []uint64 {
+func interesting(tb *judged) []uint64 {
 	values := []uint64{0, 1, 1 << 32, ^uint64(0)}
-	for _, s := range tb.spans {
-		for _, c := range s.rule.clauses {
+	for _, name := range slices.Sorted(maps.Keys(tb.said)) {
+		for _, c := range tb.said[name].clauses {
 			for _, test := range c.when {
 				for _, v := range append([]uint32{test.mask, ^test.mask}, test.values...) {
 					values = append(values, uint64(v), uint64(v)+1, uint64(v)-1, uint64(v)|0x800, uint64(v)|1<<32)
@@ -91,7 +83,7 @@ func TestProgramIsTheTable(t *testing.T) {
 	for _, o := range every() {
 		t.Run(o.String(), func(t *testing.T) {
 			tb := table(t, o)
-			p := tb.Filter().Program
+			p := tb.Filter()
 			check := func(number uint32, args [6]uint64) {
 				got, _, err := run(p, data{number, tb.audit, args})
 				if want := word(tb.Judge(number, args), o.Notify); err != nil || got != want {
@@ -105,13 +97,13 @@ func TestProgramIsTheTable(t *testing.T) {
 				check(random.Uint32(), [6]uint64{})
 			}
 			values := interesting(tb)
-			for _, s := range tb.spans {
-				for range 200 * min(1, len(s.rule.clauses)) {
+			for _, n := range tb.numbers {
+				for range 200 * min(1, len(tb.said[n.name].clauses)) {
 					var args [6]uint64
 					for i := range args {
 						args[i] = values[random.IntN(len(values))]
 					}
-					check(s.from, args)
+					check(n.number, args)
 				}
 			}
 		})
@@ -125,7 +117,7 @@ func TestProgramsAreWellFormed(t *testing.T) {
 	longest, deepest := 0, 0
 	for _, o := range every() {
 		tb := table(t, o)
-		p := tb.Filter().Program
+		p := tb.Filter()
 		for pc, i := range p {
 			reach := max(int(i.Jt), int(i.Jf))
 			if i.Code == unix.BPF_JMP|unix.BPF_JA {
@@ -155,9 +147,9 @@ func TestProgramsAreWellFormed(t *testing.T) {
 func TestLongJumps(t *testing.T) {
 	var spans []span
 	for n := range uint32(700) {
-		spans = append(spans, span{n, rule{last: Verdict{Errno: unix.Errno(n + 1)}}})
+		spans = append(spans, span{n, Filter{op(unix.BPF_RET, unix.SECCOMP_RET_ERRNO|(n+1))}})
 	}
-	p := assembler{}.assemble(7, spans)
+	p := append(Filter{load(offsetNumber)}, search(spans)...)
 	for n := range uint32(700) {
 		if got, _, err := run(p, data{number: n, arch: 7}); err != nil || got != unix.SECCOMP_RET_ERRNO|(n+1) {
 			t.Fatalf("number %d: %#x, %v", n, got, err)
@@ -178,10 +170,10 @@ func TestEveryCallIsClassed(t *testing.T) {
 		}
 	}
 	real := map[string]bool{}
-	for _, n := range slices.Concat(numbersAMD64, numbersARM64) {
-		real[n.name] = true
-		if seen[n.name] != 1 {
-			t.Errorf("%s is in the base tables %d times, not once", n.name, seen[n.name])
+	for _, name := range slices.Concat(numbers[AMD64], numbers[ARM64]) {
+		real[name] = true
+		if name != "" && seen[name] != 1 {
+			t.Errorf("%s is in the base tables %d times, not once", name, seen[name])
 		}
 	}
 	for name := range seen {
@@ -195,39 +187,39 @@ func TestEveryCallIsClassed(t *testing.T) {
 // each say what they loosen.
 func TestGroupsAddToTheBase(t *testing.T) {
 	owner := map[string]string{}
-	for _, g := range Groups() {
-		if g.Warning == "" {
-			t.Errorf("%s has no warning", g.Name)
+	for group, warning := range Groups() {
+		if warning == "" {
+			t.Errorf("%s has no warning", group)
 		}
-		for _, e := range families(g.Name) {
+		for _, e := range families(group) {
 			for _, name := range e.names {
 				if owner[name] != "" {
-					t.Errorf("%s is in %s and in %s", name, owner[name], g.Name)
+					t.Errorf("%s is in %s and in %s", name, owner[name], group)
 				}
-				owner[name] = g.Name
+				owner[name] = group
 			}
 		}
 		for _, arch := range []Arch{AMD64, ARM64} {
-			without, with := table(t, Options{Arch: arch, Loopback: true}), table(t, Options{Arch: arch, Loopback: true, Groups: []string{g.Name}})
+			without, with := table(t, Options{Arch: arch, Loopback: true}), table(t, Options{Arch: arch, Loopback: true, Groups: []string{group}})
 			loosened := map[string]bool{}
 			for _, n := range with.numbers {
 				for _, v := range append(interesting(with), interesting(without)...) {
 					args := [6]uint64{v, v, v, v, v, v}
 					before, after := without.Judge(n.number, args), with.Judge(n.number, args)
 					if before.Permit && !after.Permit {
-						t.Fatalf("%s refuses %s %#x, which the base permits", g.Name, n.name, v)
+						t.Fatalf("%s refuses %s %#x, which the base permits", group, n.name, v)
 					}
 					if before != after {
 						loosened[n.name] = true
-						if owner[n.name] != g.Name {
-							t.Fatalf("%s changes %s, which it does not name", g.Name, n.name)
+						if owner[n.name] != group {
+							t.Fatalf("%s changes %s, which it does not name", group, n.name)
 						}
 					}
 				}
 			}
 			for name := range owner {
-				if owner[name] == g.Name && !loosened[name] {
-					t.Errorf("%s names %s and does not loosen it", g.Name, name)
+				if owner[name] == group && !loosened[name] {
+					t.Errorf("%s names %s and does not loosen it", group, name)
 				}
 			}
 		}
@@ -236,9 +228,9 @@ func TestGroupsAddToTheBase(t *testing.T) {
 
 func TestForeignArchitectureIsKilled(t *testing.T) {
 	for _, o := range every() {
-		p := table(t, o).Filter().Program
+		p := table(t, o).Filter()
 		for _, arch := range []uint32{0, unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_AARCH64, unix.AUDIT_ARCH_S390X} {
-			if audit, _, _ := o.Arch.lookup(); arch == audit {
+			if arch == audits[o.Arch] {
 				continue
 			}
 			for number := range uint32(500) {
@@ -265,8 +257,8 @@ func TestBuild(t *testing.T) {
 			t.Errorf("%v and %v make the same filter", o, other)
 		}
 		digests[f.Digest()] = o
-		if len(f.Bytes()) != 8*len(f.Program) {
-			t.Errorf("%v: %d bytes for %d instructions", o, len(f.Bytes()), len(f.Program))
+		if len(f.Bytes()) != 8*len(f) {
+			t.Errorf("%v: %d bytes for %d instructions", o, len(f.Bytes()), len(f))
 		}
 	}
 	again, _ := build(Options{Arch: AMD64, Loopback: true, Groups: nil})
@@ -291,8 +283,8 @@ func TestBuildRefuses(t *testing.T) {
 		{Options{Arch: AMD64, Groups: []string{"debug", "Debug"}}, fault.Invalid},
 	} {
 		f, err := build(c.options)
-		if fault.KindOf(err) != c.kind || fault.HintOf(err) == "" || f.Program != nil {
-			t.Errorf("%+v: %v (hint %q), %d instructions", c.options, err, fault.HintOf(err), len(f.Program))
+		if fault.KindOf(err) != c.kind || fault.HintOf(err) == "" || f != nil {
+			t.Errorf("%+v: %v (hint %q), %d instructions", c.options, err, fault.HintOf(err), len(f))
 		}
 	}
 }
@@ -308,12 +300,12 @@ func TestCallAgreesWithTheFilter(t *testing.T) {
 				t.Errorf("%s is not there", n.name)
 			}
 			conditional := c.Limit != ""
-			if conditional != (c.rule.clauses != nil) {
+			if conditional != (c.code != nil) {
 				t.Errorf("%s: a rule has clauses if and only if it says so", n.name)
 			}
 			permits := tb.Judge(n.number, [6]uint64{}).Permit
-			if !conditional && permits != c.Permit {
-				t.Errorf("%v: %s: said to be permitted: %v", o, n.name, c.Permit)
+			if !conditional && permits != c.Permit() {
+				t.Errorf("%v: %s: said to be permitted: %v", o, n.name, c.Permit())
 			}
 		}
 	}
@@ -339,10 +331,10 @@ func TestSilent(t *testing.T) {
 			return tb.Filter()
 		}
 		loud, quiet := build(true), build(false)
-		if slices.Equal(loud.Program, quiet.Program) {
+		if slices.Equal(loud, quiet) {
 			t.Fatal("nothing is reported")
 		}
-		if !slices.Equal(loud.Silent().Program, quiet.Program) {
+		if !slices.Equal(loud.Silent(), quiet) {
 			t.Errorf("%v: differs", groups)
 		}
 	}

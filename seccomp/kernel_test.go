@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func native(t *testing.T) *Table {
+func native(t *testing.T) *judged {
 	return table(t, Options{Arch: Arch(runtime.GOARCH), Loopback: true})
 }
 
@@ -27,7 +27,7 @@ func TestKernelRefuses(t *testing.T) {
 	var names []string
 	var want []unix.Errno
 	add := func(name string, nr uint32, args [6]uint64, errno unix.Errno) {
-		answer, _, err := run(tb.Filter().Program, data{nr, tb.audit, args})
+		answer, _, err := run(tb.Filter(), data{nr, tb.audit, args})
 		if err != nil || answer != unix.SECCOMP_RET_ERRNO|uint32(errno) {
 			t.Fatalf("%s: not tried, since the filter answers %#x, %v", name, answer, err)
 		}

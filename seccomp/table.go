@@ -5,8 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nacre/fault"
 )
+
+// audits are the kernel's words for the architectures.
+var audits = map[Arch]uint32{AMD64: unix.AUDIT_ARCH_X86_64, ARM64: unix.AUDIT_ARCH_AARCH64}
 
 // x32 is the first number of amd64's other ABI, which has the same
 // architecture word and so is refused by number.
@@ -16,129 +21,119 @@ const x32 = 0x40000000
 // behind the filter, the explanation and the report of a refused call.
 type Table struct {
 	options Options
-	audit   uint32
-	numbers []numbered
-	calls   map[string]Call
-	spans   []span
-}
-
-// Call is one system call as the options treat it.
-type Call struct {
-	Group  string // where that is from: "base" or a group's name
-	Reason string
-	Limit  string // the condition in words; empty where there is none
-	Permit bool   // always, or under the condition
-	rule   rule
-}
-
-// span is a run of call numbers, up to the next span, with one treatment.
-type span struct {
-	from uint32
-	rule rule
+	names   []string        // of the calls, by their numbers
+	calls   map[string]Call // the empty name stands for all numbers that have none
 }
 
 // NewTable puts base list and groups together.
 func NewTable(o Options) (*Table, error) {
-	audit, numbers, err := o.Arch.lookup()
-	if err != nil {
-		return nil, err
+	names, known := numbers[o.Arch]
+	if !known {
+		return nil, fault.New(fault.Unsupported, "there is no system call table for the architecture %q", string(o.Arch)).
+			WithHint("run on %s or %s", AMD64, ARM64)
 	}
-	t := &Table{options: o, audit: audit, numbers: numbers, calls: make(map[string]Call, len(numbers))}
-	var groups []string
-	for _, s := range sections() {
-		switch {
-		case s.name == "without-loopback" && o.Loopback, s.name == "watched" && !o.Watched:
-		case s.warning == "":
-			t.add("base", s.families)
-		default:
-			if groups = append(groups, s.name); slices.Contains(o.Groups, s.name) {
-				t.add(s.name, s.families)
-			}
-		}
-	}
+	groups := Groups()
 	for _, name := range o.Groups {
-		if !slices.Contains(groups, name) {
+		if groups[name] == "" {
 			return nil, fault.New(fault.Invalid, "there is no group of system calls called %q", name).
-				WithHint("the groups are %s", strings.Join(groups, ", "))
+				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(groups)), ", "))
 		}
 	}
+	t := &Table{options: o, names: names, calls: make(map[string]Call, len(names))}
+	t.read(groups)
 	if o.Only != nil {
-		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero rule refuses
+		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero call is refused
 	}
-	t.layout()
+	t.calls[""] = Call{last: "ENOSYS"}
 	return t, nil
 }
 
-// add treats calls as their families say.
-func (t *Table) add(group string, families []family) {
-	for _, f := range families {
-		for _, c := range f.names {
-			r := f.rule
-			if before := t.calls[c].rule; r.more {
-				r.clauses, r.last = slices.Concat(r.clauses, before.clauses), before.last
+// read takes from calls.txt the sections that the options ask for.
+func (t *Table) read(groups map[string]string) {
+	var family []string
+	var section Call
+	var wanted bool
+	for line := range strings.Lines(callsFile) {
+		text, reason, _ := strings.Cut(line, "#")
+		switch words := strings.Fields(text); {
+		case len(words) == 0:
+		case line[0] == '[':
+			name := strings.Trim(words[0], "[]")
+			section = Call{Group: "base", last: words[1]}
+			if groups[name] != "" {
+				section.Group = name
 			}
-			t.calls[c] = Call{group, f.reason, r.limit, r.last.Permit || r.limit != "", r}
+			wanted = section.Group == "base" || slices.Contains(t.options.Groups, name)
+			wanted = wanted && !(name == "without-loopback" && t.options.Loopback || name == "watched" && !t.options.Watched)
+		case wanted && line[0] == '\t':
+			for _, name := range family {
+				t.calls[name] = t.calls[name].with(strings.TrimSpace(text), t.options.Notify)
+			}
+		case wanted:
+			family, section.Reason = words, strings.TrimSpace(reason)
+			for _, name := range family {
+				before := t.calls[name]
+				section.before = &before
+				t.calls[name] = section
+			}
 		}
 	}
 }
 
-// Group is a named set of calls that a plan may add to the base list: the
-// section of calls.txt with its name. Warning says what it loosens.
-type Group struct{ Name, Warning string }
-
-// Groups returns the groups, sorted by name.
-func Groups() (groups []Group) {
-	for _, s := range sections() {
-		if s.warning != "" {
-			groups = append(groups, Group{s.name, s.warning})
+// Groups are the named sets of calls that a plan may add to the base list, the
+// sections of calls.txt with their names, and what each loosens.
+func Groups() map[string]string {
+	groups := map[string]string{}
+	for line := range strings.Lines(callsFile) {
+		if head, warning, ok := strings.Cut(line, " # "); ok && line[0] == '[' {
+			groups[strings.Trim(strings.Fields(head)[0], "[]")] = strings.TrimSpace(warning)
 		}
 	}
 	return groups
 }
 
-// layout puts the rules in the order of their numbers. Numbers without a call
-// answer ENOSYS; a call that no table names (a test sees to it that there is
-// none) has the zero rule, which refuses.
-func (t *Table) layout() {
-	unassigned := rule{last: answers["ENOSYS"]}
-	t.put(0, unassigned)
-	for _, n := range t.numbers {
-		t.put(n.number, t.calls[n.name].rule)
-		t.put(n.number+1, unassigned)
+// spans puts the calls in the order of their numbers. A number without a call
+// is treated as the empty name is, a call that no section names (a test sees to
+// it that there is none) as the zero call: refused. Neighbours without a
+// condition are put together.
+func (t *Table) spans() (all []span) {
+	var before Call
+	put := func(from int, c Call) {
+		if len(all) == 0 || len(c.code)+len(before.code) > 0 || c.last != before.last {
+			all = append(all, span{uint32(from), append(slices.Clip(c.code), answer(c.last, t.options.Notify))})
+		}
+		before = c
+	}
+	for number, name := range append(slices.Clip(t.names), "") {
+		put(number, t.calls[name])
 	}
 	if t.options.Arch == AMD64 {
-		t.put(x32, rule{last: Verdict{}})
+		put(x32, Call{})
 	}
+	return all
 }
 
-// put starts a span, which may take the place of an empty one before it.
-// Neighbours without a condition are put together.
-func (t *Table) put(from uint32, r rule) {
-	if n := len(t.spans) - 1; n >= 0 && t.spans[n].from == from {
-		t.spans = t.spans[:n]
-	}
-	if n := len(t.spans) - 1; n >= 0 && len(r.clauses)+len(t.spans[n].rule.clauses) == 0 && r.last == t.spans[n].rule.last {
-		return
-	}
-	t.spans = append(t.spans, span{from, r})
-}
-
-// Filter assembles the table.
+// Filter assembles the table: the architecture check before the search over
+// the numbers.
 func (t *Table) Filter() Filter {
-	return Filter{assembler{t.options.Notify}.assemble(t.audit, t.spans)}
+	return append(Filter{
+		load(offsetArch),
+		jump(unix.BPF_JEQ, audits[t.options.Arch], 1, 0),
+		op(unix.BPF_RET, unix.SECCOMP_RET_KILL_PROCESS),
+		load(offsetNumber),
+	}, search(t.spans())...)
 }
 
 // Call is how a call of this name is treated; false where the architecture has
 // none.
 func (t *Table) Call(name string) (Call, bool) {
-	exists := slices.ContainsFunc(t.numbers, func(n numbered) bool { return n.name == name })
-	return t.calls[name], exists
+	return t.calls[name], name != "" && slices.Contains(t.names, name)
 }
 
 // Name is the name of a number, "" if it has none.
 func (t *Table) Name(number uint32) string {
-	if i := slices.IndexFunc(t.numbers, func(n numbered) bool { return n.number == number }); i >= 0 {
-		return t.numbers[i].name
+	if number < uint32(len(t.names)) {
+		return t.names[number]
 	}
 	return ""
 }

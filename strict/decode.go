@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -13,47 +14,40 @@ import (
 	"nacre"
 )
 
-// decoder turns checked nodes into values. Every error is a *fault.Fault.
-type decoder struct{ file string }
-
-// value sets v from n, whatever v's type.
-func (d decoder) value(n *yaml.Node, v reflect.Value) error {
-	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return d.text(n, text)
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		err := d.structure(n, v)
-		if c, ok := v.Addr().Interface().(interface{ Check() error }); ok && err == nil {
-			err = c.Check()
-		}
-		return err
-	case reflect.Map:
-		return d.mapping(n, v)
-	case reflect.Slice:
-		if n.Kind != yaml.SequenceNode {
-			return d.wrong(n, "a list")
-		}
-		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
-		for i, c := range n.Content {
-			if err := d.value(c, v.Index(i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	default:
-		return d.scalar(n, v)
-	}
+// decoder turns nodes into values. It keeps the first fault, after which nothing
+// that it made counts.
+type decoder struct {
+	file string
+	err  error
 }
 
-func (d decoder) text(n *yaml.Node, v encoding.TextUnmarshaler) error {
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		return d.wrong(n, "a value")
+// value sets v from n, whatever v's type.
+func (d *decoder) value(n *yaml.Node, v reflect.Value) {
+	text, textual := v.Addr().Interface().(encoding.TextUnmarshaler)
+	checked, _ := v.Addr().Interface().(interface{ Check() error })
+	switch kind := v.Kind(); {
+	case textual && (n.Kind != yaml.ScalarNode || n.Tag == "!!null"):
+		d.wrong(n, "a value")
+	case textual:
+		if err := text.UnmarshalText([]byte(n.Value)); err != nil {
+			d.node(n, "%v", err)
+		}
+	case kind == reflect.Struct:
+		if d.structure(n, v); d.err == nil && checked != nil {
+			d.err = checked.Check()
+		}
+	case kind == reflect.Map:
+		d.mapping(n, v)
+	case kind == reflect.Slice && n.Kind != yaml.SequenceNode:
+		d.wrong(n, "a list")
+	case kind == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+		for i, c := range n.Content {
+			d.value(c, v.Index(i))
+		}
+	default:
+		d.scalar(n, v)
 	}
-	if err := v.UnmarshalText([]byte(n.Value)); err != nil {
-		return d.node(n, "%v", err)
-	}
-	return nil
 }
 
 // scalars are the tags that YAML gives to what decodes into a kind, and its name.
@@ -61,33 +55,30 @@ var scalars = map[reflect.Kind][2]string{reflect.String: {"!!str !!timestamp", "
 	reflect.Int: {"!!int", "a whole number"}, reflect.Int64: {"!!int", "a whole number"}}
 
 // scalar accepts each value in its plainest spelling only: no 0x10, no True.
-func (d decoder) scalar(n *yaml.Node, v reflect.Value) error {
+func (d *decoder) scalar(n *yaml.Node, v reflect.Value) {
 	kind, known := scalars[v.Kind()]
 	if !known {
 		panic("strict: no decoder for " + v.Type().String())
 	}
 	if n.Kind != yaml.ScalarNode || !strings.Contains(kind[0], n.Tag) || n.Decode(v.Addr().Interface()) != nil || fmt.Sprint(v) != n.Value {
-		return d.wrong(n, kind[1])
+		d.wrong(n, kind[1])
 	}
-	return nil
 }
 
-func (d decoder) mapping(n *yaml.Node, v reflect.Value) error {
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		return d.wrong(n, "keys and values")
+		d.wrong(n, "keys and values")
+		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for i := 0; i < len(n.Content); i += 2 {
 		item := reflect.New(v.Type().Elem()).Elem()
-		if err := d.value(n.Content[i+1], item); err != nil {
-			return err
-		}
+		d.value(n.Content[i+1], item)
 		v.SetMapIndex(reflect.ValueOf(n.Content[i].Value), item)
 	}
-	return nil
 }
 
-func (d decoder) structure(n *yaml.Node, v reflect.Value) error {
+func (d *decoder) structure(n *yaml.Node, v reflect.Value) {
 	if o := v.FieldByName("Origin"); o.IsValid() {
 		o.Set(reflect.ValueOf(nacre.Origin{File: d.file, Line: n.Line, Column: n.Column}))
 	}
@@ -95,14 +86,16 @@ func (d decoder) structure(n *yaml.Node, v reflect.Value) error {
 	names := []string{}
 	for _, f := range fields {
 		if f.Is("scalar") && n.Kind == yaml.ScalarNode {
-			return d.field(n, v, f)
+			d.field(n, v, f)
+			return
 		}
 		if f.Name != "" && f.Tag.Get("refused") == "" {
 			names = append(names, f.Name)
 		}
 	}
 	if n.Kind != yaml.MappingNode || len(names) == 0 {
-		return d.wrong(n, map[bool]string{true: "keys and values", false: "text"}[len(names) > 0])
+		d.wrong(n, map[bool]string{true: "keys and values", false: "text"}[len(names) > 0])
+		return
 	}
 	given := map[string]bool{"": true}
 	for i := 0; i < len(n.Content); i += 2 {
@@ -111,75 +104,59 @@ func (d decoder) structure(n *yaml.Node, v reflect.Value) error {
 		if at < 0 {
 			f := d.node(key, "unknown key")
 			f.Cause = &Unknown{key.Value, names}
-			return f.WithHint("the keys here are %s", strings.Join(names, ", "))
+			f.WithHint("the keys here are %s", strings.Join(names, ", "))
+			return
 		}
 		if why := fields[at].Tag.Get("refused"); why != "" {
-			return d.node(key, "the key %q is refused: %s", key.Value, why)
+			d.node(key, "the key %q is refused: %s", key.Value, why)
 		}
-		if err := d.field(n.Content[i+1], v, fields[at]); err != nil {
-			return err
-		}
+		d.field(n.Content[i+1], v, fields[at])
 		given[key.Value] = true
 	}
 	for _, f := range fields {
 		if f.Is("required") && !given[f.Name] {
-			return d.node(n, "the key %q is missing: %s", f.Name, f.Tag.Get("about"))
+			d.node(n, "the key %q is missing: %s", f.Name, f.Tag.Get("about"))
 		}
 	}
-	return nil
 }
 
 // field decodes one key's value, and holds it to what the tags say.
-func (d decoder) field(n *yaml.Node, v reflect.Value, f Field) error {
-	if err := d.value(n, v.FieldByIndex(f.Index)); err != nil {
-		return err
-	}
+func (d *decoder) field(n *yaml.Node, v reflect.Value, f Field) {
+	d.value(n, v.FieldByIndex(f.Index))
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = n.Content
 	}
 	if f.Is("some") && len(items) == 0 {
-		return d.node(n, "%s is empty, which allows nothing", f.Name)
+		d.node(n, "%s is empty, which allows nothing", f.Name)
 	}
 	oneOf, match := strings.Fields(f.Tag.Get("oneof")), regexp.MustCompile(f.Tag.Get("match"))
 	for _, c := range items {
 		if len(oneOf) > 0 && !slices.Contains(oneOf, c.Value) {
-			return d.node(c, "expected one of %s; found %q", strings.Join(oneOf, ", "), c.Value)
+			d.node(c, "expected one of %s; found %q", strings.Join(oneOf, ", "), c.Value)
 		}
 		if !match.MatchString(c.Value) {
-			return d.node(c, "%s: expected %s; found %.60q", f.Name, f.Tag.Get("about"), c.Value)
+			d.node(c, "%s: expected %s; found %.60q", f.Name, f.Tag.Get("about"), c.Value)
 		}
 	}
-	return nil
 }
 
-func (d decoder) wrong(n *yaml.Node, want string) error {
+func (d *decoder) wrong(n *yaml.Node, want string) {
 	fault := d.node(n, "expected %s, found %s", want, found(n))
 	switch {
 	case n.Tag == "!!null" && n.Value == "~":
-		return fault.WithHint(`a bare ~ means nothing in YAML; write "~" in quotes`)
+		fault.WithHint(`a bare ~ means nothing in YAML; write "~" in quotes`)
 	case n.Kind == yaml.ScalarNode && want == "text" && n.Tag != "!!null":
-		return fault.WithHint("put it in quotes: %q", n.Value)
+		fault.WithHint("put it in quotes: %q", n.Value)
 	case want == "a list" && n.Tag == "!!null":
-		return fault.WithHint("write [] for an empty list, which allows nothing, or leave the key out")
+		fault.WithHint("write [] for an empty list, which allows nothing, or leave the key out")
 	}
-	return fault
 }
 
-// found says what a node is, for people.
+// forms say what a node is, for people, by its tag; all else is text.
+var forms = map[string]string{"!!map": "keys and values%.0s", "!!seq": "a list%.0s", "!!null": "nothing (null)%.0s",
+	"!!bool": "the word %s", "!!int": "the number %.60s", "!!float": "the number %.60s"}
+
 func found(n *yaml.Node) string {
-	switch n.ShortTag() {
-	case "!!map":
-		return "keys and values"
-	case "!!seq":
-		return "a list"
-	case "!!null":
-		return "nothing (null)"
-	case "!!bool":
-		return "the word " + n.Value
-	case "!!int", "!!float":
-		return fmt.Sprintf("the number %.60s", n.Value)
-	default:
-		return fmt.Sprintf("the text %.60q", n.Value)
-	}
+	return fmt.Sprintf(cmp.Or(forms[n.ShortTag()], "the text %.60q"), n.Value)
 }

@@ -17,6 +17,7 @@ package strict
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"reflect"
@@ -55,7 +56,7 @@ func (u *Unknown) Error() string { return strconv.Quote(u.Word) }
 // file's name is only for messages and origins. A byte order mark and CRLF
 // line ends are tolerated; everything else that is unusual is a fault.
 func Decode(file string, data []byte, v any) error {
-	d := decoder{file}
+	d := &decoder{file: file}
 	if len(data) > MaxBytes {
 		return d.at(1, 1, "the file is larger than 1 MiB")
 	}
@@ -69,30 +70,30 @@ func Decode(file string, data []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := d.check(root, 0); err != nil {
-		return err
+	if d.check(root, 0); d.err == nil {
+		d.value(root, reflect.ValueOf(v).Elem())
 	}
-	return d.value(root, reflect.ValueOf(v).Elem())
+	return d.err
 }
 
 var lineIn = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?((?s:.*))$`)
 
 // parse returns the root value of the only document.
-func (d decoder) parse(data []byte) (*yaml.Node, error) {
+func (d *decoder) parse(data []byte) (*yaml.Node, error) {
 	var doc, second yaml.Node
 	parser := yaml.NewDecoder(bytes.NewReader(data))
 	err := parser.Decode(&doc)
-	if errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" && doc.Content[0].Value == "" {
-		return nil, d.at(1, 1, "the file is empty: expected keys and values")
-	}
+	empty := errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" && doc.Content[0].Value == ""
 	if err == nil {
 		err = parser.Decode(&second)
-		if errors.Is(err, io.EOF) {
-			return doc.Content[0], nil
-		}
-		if err == nil {
-			return nil, d.at(second.Line, second.Column, "expected the end of the file, found a second document")
-		}
+	}
+	switch {
+	case empty:
+		return nil, d.at(1, 1, "the file is empty: expected keys and values")
+	case err == nil:
+		return nil, d.at(second.Line, second.Column, "expected the end of the file, found a second document")
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
 	}
 	m := lineIn.FindStringSubmatch(err.Error())
 	line, _ := strconv.Atoi(m[1]) // no number: the whole file
@@ -102,35 +103,33 @@ func (d decoder) parse(data []byte) (*yaml.Node, error) {
 
 // check refuses what no file of ours may hold, anywhere in the tree. It never
 // follows an alias.
-func (d decoder) check(n *yaml.Node, depth int) error {
+func (d *decoder) check(n *yaml.Node, depth int) {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		return d.node(n, "expected a plain value: anchors and aliases (& and *) are refused").
+		d.node(n, "expected a plain value: anchors and aliases (& and *) are refused").
 			WithHint("write the value out, or put text that begins with & or * in quotes")
 	case n.Style&yaml.TaggedStyle != 0:
-		return d.node(n, "expected a plain value, found the tag %s: tags are refused", n.Tag)
+		d.node(n, "expected a plain value, found the tag %s: tags are refused", n.Tag)
 	case n.Tag == "!!merge":
-		return d.node(n, "expected a key: merge keys (<<) are refused")
+		d.node(n, "expected a key: merge keys (<<) are refused")
 	case depth > MaxDepth:
-		return d.node(n, "nested deeper than %d levels", MaxDepth)
+		d.node(n, "nested deeper than %d levels", MaxDepth)
+		return
 	}
 	seen := map[string]*yaml.Node{}
 	for i, c := range n.Content {
-		if err := d.check(c, depth+1); err != nil {
-			return err
-		}
+		d.check(c, depth+1)
 		if n.Kind != yaml.MappingNode || i%2 == 1 {
 			continue
 		}
 		if c.Kind != yaml.ScalarNode || c.Tag != "!!str" {
-			return d.node(c, "expected a key that is text, found %s", found(c))
+			d.node(c, "expected a key that is text, found %s", found(c))
 		}
 		if first := seen[c.Value]; first != nil {
-			return d.node(c, "the key %q is there twice; first on line %d", c.Value, first.Line)
+			d.node(c, "the key %q is there twice; first on line %d", c.Value, first.Line)
 		}
 		seen[c.Value] = c
 	}
-	return nil
 }
 
 // Invalid is the fault of something written at an origin.
@@ -140,21 +139,21 @@ func Invalid(at nacre.Origin, format string, args ...any) *fault.Fault {
 	return f
 }
 
-func (d decoder) at(line, column int, format string, args ...any) *fault.Fault {
-	return Invalid(nacre.Origin{File: d.file, Line: line, Column: column}, format, args...)
+func (d *decoder) at(line, column int, format string, args ...any) *fault.Fault {
+	f := Invalid(nacre.Origin{File: d.file, Line: line, Column: column}, format, args...)
+	d.err = cmp.Or(d.err, error(f))
+	return f
 }
 
-func (d decoder) node(n *yaml.Node, format string, args ...any) *fault.Fault {
+func (d *decoder) node(n *yaml.Node, format string, args ...any) *fault.Fault {
 	return d.at(n.Line, n.Column, format, args...)
 }
 
 // Field is one key of a struct, as its tags describe it.
 type Field struct {
 	Name    string // empty: there is no key, only the bare value
-	Index   []int
-	Type    reflect.Type
-	Tag     reflect.StructTag
 	options []string
+	reflect.StructField
 }
 
 // Is tells whether a field has an option: required, scalar or some.
@@ -166,7 +165,7 @@ func Fields(t reflect.Type) []Field {
 	for _, f := range reflect.VisibleFields(t) {
 		if tag, ok := f.Tag.Lookup("yaml"); ok {
 			options := strings.Split(tag, ",")
-			fields = append(fields, Field{options[0], f.Index, f.Type, f.Tag, options[1:]})
+			fields = append(fields, Field{options[0], options[1:], f})
 		}
 	}
 	return fields

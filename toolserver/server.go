@@ -1,12 +1,13 @@
 package toolserver
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
@@ -23,7 +24,6 @@ type Server struct {
 
 	process *exec.Cmd
 	events  *os.File
-	ready   func() (string, error)
 	gone    chan struct{}
 }
 
@@ -57,7 +57,6 @@ func Start(name string, answer time.Duration, command Command) (*Server, error) 
 		r.Close()
 		return nil, err
 	}
-	s.ready = sync.OnceValues(s.news)
 	go func() {
 		_ = s.process.Wait() // how it ended is in the record
 		close(s.gone)
@@ -73,8 +72,13 @@ type event struct {
 	Event, ID, Error, Hint string
 }
 
-// Ready waits until the sandbox runs, and says its id, or why it does not.
-func (s *Server) Ready() (string, error) { return s.ready() }
+// Ready waits until the sandbox runs, and says its id, or why it does not. It is for one
+// caller, who leaves it at that once ctx is done.
+func (s *Server) Ready(ctx context.Context) (string, error) {
+	defer context.AfterFunc(ctx, func() { s.events.Close() })()
+	id, err := s.news()
+	return id, cmp.Or(ctx.Err(), err)
+}
 
 func (s *Server) news() (id string, err error) {
 	lines := json.NewDecoder(io.LimitReader(s.events, maxNews))

@@ -106,7 +106,7 @@ func (w *Watcher) opened(folder string, names []string) (bool, error) {
 			return false, err
 		}
 		for _, name := range names {
-			entry := path.Join(folder, name)
+			entry := escaped(path.Join(folder, name))
 			if slices.ContainsFunc(paths, func(p string) bool {
 				rest, ok := strings.CutPrefix(p, entry)
 				return ok && (rest == "" || rest[0] == '/' || rest == " (deleted)")
@@ -118,7 +118,11 @@ func (w *Watcher) opened(folder string, names []string) (bool, error) {
 	return false, nil
 }
 
-// held lists what a thread has open, works in, or has in its memory (proc(5)).
+// escaped is a path as maps has it, where a line's end would end the line.
+func escaped(path string) string { return strings.ReplaceAll(path, "\n", `\012`) }
+
+// held lists what a thread has open, works in, or has in its memory (proc(5)), escaped.
+// It fails where something is under way in a socket, which may be anything.
 func held(proc string) (paths []string, err error) {
 	maps, err := os.ReadFile(filepath.Join(proc, "maps"))
 	if err != nil {
@@ -138,12 +142,31 @@ func held(proc string) (paths []string, err error) {
 		links = append(links, "fd/"+f.Name())
 	}
 	for _, name := range links {
-		switch to, err := os.Readlink(filepath.Join(proc, name)); {
+		to, err := os.Readlink(filepath.Join(proc, name))
+		if number, ok := strings.CutPrefix(name, "fd/"); ok && strings.HasPrefix(to, "socket:") {
+			err = idle(filepath.Join(proc, "fdinfo", number))
+		}
+		switch {
 		case err == nil:
-			paths = append(paths, to)
+			paths = append(paths, escaped(to))
 		case !errors.Is(err, fs.ErrNotExist): // it was closed
 			return nil, err
 		}
 	}
 	return paths, nil
+}
+
+// idle fails where descriptors wait in a socket, or in those that it has not accepted
+// yet, to be received.
+func idle(fdinfo string) error {
+	info, err := os.ReadFile(fdinfo)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(info)) {
+		if n, ok := strings.CutPrefix(line, "scm_fds:"); ok && strings.TrimSpace(n) != "0" {
+			return errors.New("descriptors are under way in a socket")
+		}
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ type Watcher struct {
 	fd       int      // of the queue
 	share    int      // of the owner's watches
 	queue    *os.File // nil: nothing is watched
-	off      bool     // nor will be
+	off      error    // why nothing will be
 	at       map[int32][]place
 	trees    []*Tree
 	box      Options
@@ -86,7 +86,7 @@ func New(accepted bool) *Watcher { return &Watcher{accepted: accepted, at: map[i
 // open makes the queue: only for who has folders to watch, since one user can
 // have no more than fs.inotify.max_user_instances.
 func (w *Watcher) open() error {
-	if w.queue != nil || w.off {
+	if w.queue != nil || w.off != nil {
 		return nil
 	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
@@ -132,6 +132,7 @@ func (w *Watcher) Scan(ctx context.Context, t *Tree) (sandbox.Findings, error) {
 		found, err = t.Scanner.Scan(ctx)
 	}
 	if fault.KindOf(err) == fault.Unsupported && w.accepted {
+		w.off = err
 		w.stop()
 		found, err = t.Scanner.Scan(ctx)
 	}
@@ -182,6 +183,9 @@ func (w *Watcher) add(dir *os.File, p place) error {
 // Start catches up with what has changed since the scans, before the agent
 // runs, and goes on until Close.
 func (w *Watcher) Start(ctx context.Context, o Options) (err error) {
+	if w.off != nil { // which is accepted, and is said
+		return o.Record("mask.unwatched", w.off.Error(), map[string]string{"hint": fault.HintOf(w.off), "since": "the start"})
+	}
 	if w.queue == nil || len(w.at) == 0 {
 		return nil
 	}
@@ -247,7 +251,6 @@ func (w *Watcher) fail(err error) {
 
 // stop ends the watch.
 func (w *Watcher) stop() {
-	w.off = true
 	if w.queue != nil {
 		w.queue.Close()
 		w.running.Wait()

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -188,6 +189,38 @@ func TestWithoutInotify(t *testing.T) {
 	_, err := w.Scan(context.Background(), &Tree{Scanner: scanner(t, t.TempDir())})
 	if fault.KindOf(err) != fault.Unsupported || !strings.Contains(fault.HintOf(err), "max_user_watches") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+	w = New(true) // accepted, it is recorded, or nothing begins
+	w.fd, w.queue = -1, os.NewFile(1<<20, "none")
+	if _, err := w.Scan(context.Background(), &Tree{Scanner: scanner(t, t.TempDir())}); err != nil {
+		t.Fatal(err)
+	}
+	full, said := errors.New("disk full"), ""
+	err = w.Start(context.Background(), Options{Record: func(kind, reason string, _ map[string]string) error { said = kind + " " + reason; return full }})
+	if !errors.Is(err, full) || !strings.HasPrefix(said, "mask.unwatched granted folders cannot be watched") {
+		t.Errorf("%v, %q", err, said)
+	}
+}
+
+// TestHeldByALine: a name that would end a line is seen in mappings too.
+func TestHeldByALine(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x\ny")
+	if err := os.WriteFile(name, []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := unix.Mmap(int(f.Fd()), 0, 7, unix.PROT_READ, unix.MAP_PRIVATE)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(page) }()
+	paths, err := held("/proc/self")
+	if err != nil || !slices.Contains(paths, escaped(name)) {
+		t.Errorf("%v: %q", err, paths)
 	}
 }
 

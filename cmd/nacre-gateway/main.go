@@ -35,6 +35,8 @@ func run(args []string) error {
 	return gateway.Main(control, confine, func() (wire.Config, error) {
 		pipe := os.NewFile(wire.ConfigFD, "config")
 		defer pipe.Close()
-		return wire.ReadConfig(pipe)
+		config, err := wire.ReadConfig(pipe)
+		config.System = os.NewFile(wire.SystemFD, "certificates")
+		return config, err
 	})
 }

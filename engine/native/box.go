@@ -82,10 +82,12 @@ func (b *box) limit(ctx context.Context) (err error) {
 }
 
 // launch starts init in its namespaces.
-func (b *box) launch(context.Context) (err error) {
-	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: b.spec, Files: b.files, Map: b.mapping, Born: b.group.Born}); err != nil {
+func (b *box) launch(ctx context.Context) (err error) {
+	spec := func() ([]byte, error) { return b.furnished(ctx) }
+	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: spec, Files: b.files, Map: b.mapping, Regroup: b.spec.Regroup, Born: b.group.Born}); err != nil {
 		return err
 	}
+	go func() { _ = b.group.Settled() }() // verify hears of it
 	if b.group == nil {
 		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}

@@ -57,7 +57,7 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 	if err != nil {
 		return nil, err
 	}
-	return b.start(ctx, s, b.sweep, b.register, b.announce, b.limit, b.open, b.prepare, b.furnish, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
+	return b.start(ctx, s, b.sweep, b.register, b.announce, b.limit, b.open, b.prepare, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
 }
 
 // box is a sandbox of which nothing is made yet.

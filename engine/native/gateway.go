@@ -14,17 +14,17 @@ import (
 type Gateways interface {
 	// Supports refuses what a gateway cannot enforce.
 	Supports(nacre.Plan) error
-	// Open starts a plan's gateway, which becomes the uid where there is one.
-	Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (Gateway, error)
+	// Open starts a plan's gateway, which becomes the uid where there is one and is
+	// born into a control group (cgroup.Group.Beside).
+	Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (Gateway, error)
 }
 
 // Gateway is the process through which all that a sandbox sends passes.
 type Gateway interface {
-	PID() int
 	// Sockets are opened inside.
 	Sockets() []blueprint.Socket
 	// Furnish is what programs inside must know, where the plan says nothing else.
-	Furnish() ([]blueprint.Entry, []nacre.Variable, error)
+	Furnish(context.Context) ([]blueprint.Entry, []nacre.Variable, error)
 	// Serve takes the descriptors that were opened inside, has all that is sent there
 	// lead to them, and returns once it answers, with what came of trying.
 	Serve([]int) ([]nacre.Expectation, error)
@@ -38,8 +38,7 @@ func leaves(p nacre.Plan) bool {
 }
 
 // open starts the gateway, so that it begins while the sandbox is prepared. It
-// comes after the control groups: what a plain user started before, outside the
-// scope that systemd made, cannot be moved in (TestGatewayIsCharged).
+// comes after the control groups, into which it is born (TestGatewayIsCharged).
 func (b *box) open(context.Context) error {
 	if !leaves(b.plan) {
 		return nil
@@ -50,7 +49,7 @@ func (b *box) open(context.Context) error {
 			return err
 		}
 	}
-	g, err := b.engine.Gateways.Open(b.plan, uid, b.report)
+	g, err := b.engine.Gateways.Open(b.plan, uid, b.group.Beside, b.report)
 	if err != nil {
 		return err
 	}
@@ -64,18 +63,15 @@ func (b *box) report(ctx context.Context, e nacre.Event) error {
 	return b.engine.Audit.Record(ctx, e)
 }
 
-// furnish tells the sandbox of its gateway, in place of what it would have seen
-// of the host, and charges the gateway to it.
-func (b *box) furnish(context.Context) error {
+// furnished is the whole blueprint: it tells the sandbox of its gateway, in place
+// of what it would have seen of the host, once that has said what there is to tell.
+func (b *box) furnished(ctx context.Context) ([]byte, error) {
 	if b.gateway == nil {
-		return nil
+		return b.spec.Encode()
 	}
-	if err := b.group.AddSupervisor(b.gateway.PID()); err != nil {
-		return err
-	}
-	files, variables, err := b.gateway.Furnish()
+	files, variables, err := b.gateway.Furnish(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, f := range files {
 		b.spec.Entries = slices.DeleteFunc(b.spec.Entries, func(old blueprint.Entry) bool {
@@ -84,7 +80,7 @@ func (b *box) furnish(context.Context) error {
 	}
 	b.spec.Entries = append(files, b.spec.Entries...) // before the host's links
 	b.spec.Sockets, b.variables = b.gateway.Sockets(), variables
-	return nil
+	return b.spec.Encode()
 }
 
 // environ is the job's environment: the plan's, and what tells of the gateway.

@@ -2,7 +2,6 @@ package native
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,13 +192,19 @@ func TestMasksUnderChange(t *testing.T) {
 // TestOpenedBeforeItWasMasked: no mask takes away what is open already. Who has
 // it open is ended with all the rest.
 func TestOpenedBeforeItWasMasked(t *testing.T) {
+	const mapping = "sub/.env 60 & while ! grep -q harmless /proc/$!/maps; do :; done; echo held; wait"
 	for name, hold := range map[string]string{
 		"a descriptor":        "exec 3<sub/.env; echo held; exec sleep 60",
 		"a working folder":    "cd sub/.ssh2; echo held; exec sleep 60",
 		"a descriptor's path": `exec python3 -c 'import os,time; os.open("sub/.env", os.O_PATH); print("held", flush=True); time.sleep(60)'`,
-		"a mapping":           "sub/.env 60 & while ! grep -q harmless /proc/$!/maps; do :; done; echo held; wait",
+		"under way":           `exec python3 -c 'import os,socket,time; a,b=socket.socketpair(); f=os.open("sub/.env", 0); socket.send_fds(a,[b"x"],[f]); os.close(f); print("held", flush=True); time.sleep(60)'`,
+		"not accepted": `exec python3 -c 'import os,socket,time; l=socket.socket(socket.AF_UNIX); l.bind("/tmp/s"); l.listen(); c=socket.socket(socket.AF_UNIX); c.connect("/tmp/s")
+f=os.open("sub/.env", 0); socket.send_fds(c,[b"x"],[f]); os.close(f); c.close(); print("held", flush=True); time.sleep(60)'`,
+		"a mapping":    mapping,
+		"of two lines": mapping,
 	} {
 		t.Run(name, func(t *testing.T) {
+			becomes := map[bool]string{false: ".env", true: ".env.one\ntwo"}[name == "of two lines"]
 			if !freezable() {
 				t.Skip("needs control groups that freeze: without, every such change ends the sandbox (TestMasksUnderChange)")
 			}
@@ -218,13 +223,13 @@ func TestOpenedBeforeItWasMasked(t *testing.T) {
 					t.Fatal(out.String())
 				}
 			}
-			c.must(os.Rename(filepath.Join(c.dir, "sub/harmless"), filepath.Join(c.dir, "sub/.env")))
+			c.must(os.Rename(filepath.Join(c.dir, "sub/harmless"), filepath.Join(c.dir, "sub", becomes)))
 			c.must(os.Rename(filepath.Join(c.dir, "sub/dir"), filepath.Join(c.dir, "sub/.aws")))
 			exit, err := c.box.Wait()
 			if err != nil || exit.Reason != "blocked-name-appeared" {
 				t.Errorf("%+v, %v", exit, err)
 			}
-			if text, n := c.events("mask.failed"); n != 1 || !strings.Contains(text, "the agent has it open") {
+			if text, n := c.events("mask.failed"); n != 1 || !strings.Contains(text, "the agent has it open") && !strings.Contains(text, "descriptors are under way in a socket") {
 				t.Errorf("recorded: %s", text)
 			}
 		})
@@ -482,18 +487,10 @@ func TestWatchLimit(t *testing.T) {
 	for i := range 64 {
 		c.must(os.MkdirAll(filepath.Join(c.dir, "many", strconv.Itoa(i)), 0o755))
 	}
-	c.must(os.WriteFile("/proc/sys/user/max_inotify_watches", []byte("32"), 0))
-	e, _ := newEngine(t)
-	p := granted(t, c.dir, nacre.Read, "true")
-	_, err := e.Start(context.Background(), p, nacre.Streams{})
-	if fault.KindOf(err) != fault.Unsupported || !strings.Contains(fmt.Sprint(fault.HintOf(err)), "--accept masks-at-start") {
-		t.Errorf("%v (%s)", err, fault.HintOf(err))
-	}
-	p.Accepted = append(p.Accepted, nacre.TierMasksAtStart)
-	p.Digest = compile.Digest(p)
-	if exit, out := runPlan(t, p); exit.Code != 0 {
-		t.Errorf("%+v %s", exit, out)
-	}
+	bound := func(what, most string) { c.must(os.WriteFile("/proc/sys/user/max_inotify_"+what, []byte(most), 0)) }
+	c.unwatched("instances", func() { bound("instances", "0") })
+	bound("instances", "128")
+	c.unwatched("watches", func() { bound("watches", "32") })
 	c.must(os.RemoveAll(filepath.Join(c.dir, "many")))
 	for _, accepts := range []bool{false, true} { // over the limit later
 		c := overProject(t, nacre.Write, func(p *nacre.Plan) {
@@ -518,6 +515,30 @@ func TestWatchLimit(t *testing.T) {
 		} else if exit, err := c.box.Wait(); err != nil || exit.Reason != "folders-unwatched" {
 			t.Errorf("%+v, %v", exit, err)
 		}
+	}
+}
+
+// unwatched sees that a run whose folders cannot be watched for want of these is refused,
+// and where that is accepted, is recorded before it begins.
+func (c *changed) unwatched(what string, exhaust func()) {
+	c.Helper()
+	exhaust()
+	e, a := newEngine(c.T)
+	p := granted(c.T, c.dir, nacre.Read, "true")
+	_, err := e.Start(context.Background(), p, nacre.Streams{})
+	if hint := fault.HintOf(err); fault.KindOf(err) != fault.Unsupported || !strings.Contains(hint, "--accept masks-at-start") || !strings.Contains(hint, "max_user_"+what) {
+		c.Errorf("%s: %v (%s)", what, err, hint)
+	}
+	p.Accepted = append(p.Accepted, nacre.TierMasksAtStart)
+	p.Digest = compile.Digest(p)
+	box, err := e.Start(context.Background(), p, nacre.Streams{})
+	c.must(err)
+	if exit, err := box.Wait(); err != nil || exit.Code != 0 {
+		c.Errorf("%s: %+v %v", what, exit, err)
+	}
+	c.audit = a
+	if text, n := c.events("mask.unwatched"); n != 1 || !strings.Contains(text, "granted folders cannot be watched") {
+		c.Errorf("%s: recorded: %q", what, text)
 	}
 }
 

@@ -23,7 +23,7 @@ type Warm struct {
 func (e *Engine) Warm(ctx context.Context, p nacre.Plan) (*Warm, error) {
 	b, err := e.box(p)
 	if err == nil {
-		err = b.take(ctx, b.sweep, b.register, b.limit, b.open, b.prepare, b.furnish, b.launch, b.await, b.verify)
+		err = b.take(ctx, b.sweep, b.register, b.limit, b.open, b.prepare, b.launch, b.await, b.verify)
 	}
 	if err != nil {
 		return nil, b.abandon(err)

@@ -63,8 +63,8 @@ func New(ipv6 bool) (*Network, error) {
 	return n, err
 }
 
-// message is one netlink message, with a request for an acknowledgement.
-func message(kind uint16, flags netlink.HeaderFlags, header []byte, attributes func(*netlink.AttributeEncoder)) ([]byte, error) {
+// message is one netlink message, with a request for the acknowledgement of this number.
+func message(number uint32, kind uint16, flags netlink.HeaderFlags, header []byte, attributes func(*netlink.AttributeEncoder)) ([]byte, error) {
 	e := netlink.NewAttributeEncoder()
 	attributes(e)
 	b, err := e.Encode()
@@ -73,7 +73,7 @@ func message(kind uint16, flags netlink.HeaderFlags, header []byte, attributes f
 	}
 	return netlink.Message{
 		Header: netlink.Header{Length: uint32(unix.SizeofNlMsghdr + len(header) + len(b)), Type: netlink.HeaderType(kind),
-			Flags: netlink.Request | netlink.Acknowledge | flags, Sequence: 1},
+			Flags: netlink.Request | netlink.Acknowledge | flags, Sequence: number},
 		Data: append(header, b...),
 	}.MarshalBinary()
 }
@@ -86,7 +86,7 @@ func route(ipv6 bool) ([]byte, error) {
 	}
 	// struct rtmsg (rtnetlink(7)): a destination of length 0 is everywhere.
 	header := []byte{family, 0, 0, 0, unix.RT_TABLE_LOCAL, unix.RTPROT_BOOT, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0}
-	return message(unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, header, func(e *netlink.AttributeEncoder) {
+	return message(1, unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, header, func(e *netlink.AttributeEncoder) {
 		e.Uint32(unix.RTA_OIF, loopback)
 		e.Bytes(unix.RTA_PREFSRC, source.AsSlice())
 	})
@@ -106,11 +106,11 @@ func reports() (Talk, error) {
 		head          = 64 // bytes: both addresses and the ports
 	)
 	header := []byte{unix.AF_UNSPEC, 0, 0, group}
-	binding, err := message(configure, 0, header, func(e *netlink.AttributeEncoder) { e.Bytes(command, []byte{bind}) })
+	binding, err := message(1, configure, 0, header, func(e *netlink.AttributeEncoder) { e.Bytes(command, []byte{bind}) })
 	if err != nil {
 		return Talk{}, err
 	}
-	copying, err := message(configure, 0, header, func(e *netlink.AttributeEncoder) {
+	copying, err := message(2, configure, 0, header, func(e *netlink.AttributeEncoder) {
 		e.Bytes(mode, append(binary.BigEndian.AppendUint32(nil, head), packets, 0))
 		e.Bytes(threshold, binary.BigEndian.AppendUint32(nil, 1)) // each at once
 	})

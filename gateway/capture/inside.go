@@ -178,13 +178,12 @@ func (u *Unheard) Error() string {
 // Unwrap is what the kernel said.
 func (u *Unheard) Unwrap() error { return u.Err }
 
-// hold sends the messages and hears that each was obeyed.
+// hold sends the messages and hears that each was obeyed: those that it is to say so of
+// are numbered from 1.
 func (t Talk) hold(fd int) error {
 	err := unix.Sendto(fd, t.Messages, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	for acks := 0; err == nil && acks < t.Acks; {
-		var n int
-		n, err = acknowledgements(fd)
-		acks += n
+		acks, err = acknowledgements(fd, acks)
 	}
 	if err != nil {
 		return fault.Wrap(fault.Unsupported, &Unheard{t.Protocol, err}, "the sandbox cannot be built").
@@ -193,12 +192,13 @@ func (t Talk) hold(fd int) error {
 	return nil
 }
 
-func acknowledgements(fd int) (acks int, err error) {
+// acknowledgements hears more of them, each in its turn.
+func acknowledgements(fd, acks int) (int, error) {
 	ready(fd, unix.POLLIN)
 	answer := make([]byte, 64<<10)
 	n, _, err := unix.Recvfrom(fd, answer, 0)
 	if err != nil {
-		return 0, err
+		return acks, err
 	}
 	messages, err := syscall.ParseNetlinkMessage(answer[:n])
 	for _, m := range messages {
@@ -208,7 +208,9 @@ func acknowledgements(fd int) (acks int, err error) {
 		if code := int32(binary.NativeEndian.Uint32(m.Data)); code != 0 { // minus the error, or 0
 			return acks, syscall.Errno(-code)
 		}
-		acks++
+		if acks++; m.Header.Seq != uint32(acks) {
+			return acks, unix.EBADMSG
+		}
 	}
 	return acks, err
 }

@@ -17,15 +17,18 @@ func rules(ipv6 bool) (messages []byte, acks int, err error) {
 			return nil, nil // asked for the acknowledgements, which are heard later
 		}
 		for i := range batch {
-			batch[i].Header.Flags &^= netlink.Echo // acknowledgements are heard and nothing else
-			b, err := batch[i].MarshalBinary()
+			m := batch[i]
+			m.Header.Flags &^= netlink.Echo // acknowledgements are heard and nothing else
+			m.Header.Sequence = 0
+			if m.Header.Flags&netlink.Acknowledge != 0 {
+				acks++
+				m.Header.Sequence = uint32(acks)
+			}
+			b, err := m.MarshalBinary()
 			if err != nil {
 				failed = err
 			}
 			messages = append(messages, b...)
-			if batch[i].Header.Flags&netlink.Acknowledge != 0 {
-				acks++
-			}
 		}
 		return acknowledged(batch), nil
 	}))

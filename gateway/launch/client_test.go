@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -58,12 +59,24 @@ func client(what string) {
 		_, _ = io.WriteString(c, strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(args[2]))
 		_, err = io.Copy(os.Stdout, c)
 		fmt.Println("\nend:", kind(err))
-	case "measure":
+	case "server": // certificate and key: serves what is downloaded, until it is told to end
+		serveElsewhere(args[0])
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	case "measure": // url, amount, whom to trust; perhaps a name server, and a proxy
+		if args[3] != "" {
+			net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, args[3])
+			}}
+		}
 		amount, _ := strconv.ParseInt(args[1], 10, 64)
 		pool := x509.NewCertPool()
-		pem, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+		pem, _ := os.ReadFile(args[2])
 		pool.AppendCertsFromPEM(pem)
-		m, err := measure(args[0], pool, amount)
+		var by func(*http.Request) (*url.URL, error)
+		if args[4] != "" {
+			by = http.ProxyURL(&url.URL{Scheme: "http", Host: args[4]})
+		}
+		m, err := measure(by, args[0], pool, amount)
 		fmt.Println(m.mbs, m.perSecond, int64(m.p50), int64(m.p99), err)
 	case "do": // method, url, body; and so on
 		for ; len(args) >= 3; args = args[3:] {

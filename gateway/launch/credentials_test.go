@@ -361,7 +361,7 @@ func TestSecretKinds(t *testing.T) {
 		l := &Launcher{Secrets: get(c.value), Program: "/nonexistent"}
 		err := l.Supports(p)
 		if err == nil {
-			_, err = l.Open(p, 0, nil)
+			_, err = l.Open(p, 0, nil, nil)
 		}
 		if fault.KindOf(err) != c.kind || strings.Contains(fmt.Sprint(err), c.value) {
 			t.Errorf("%s %v: %v", c.value, c.detail, err)

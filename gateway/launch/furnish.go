@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -31,11 +32,14 @@ var bundles = []string{Bundle, "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundl
 var variables = []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "CODEX_CA_CERTIFICATE",
 	"PIP_CERT", "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "DENO_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NPM_CONFIG_CAFILE"}
 
-// passedOn are the certificates of the Internet, where a plan has TLS passed on
-// unread; elsewhere nobody inside meets them.
-func passedOn(p nacre.Plan, authorities []byte) []byte {
+// passedOn are the certificates of the Internet and further ones, where a plan has TLS
+// passed on unread; elsewhere nobody inside meets them.
+func passedOn(p nacre.Plan, more []byte) []byte {
 	if slices.ContainsFunc(p.Network, unread) {
-		return authorities
+		system := certificates()
+		defer system.Close()
+		text, _ := io.ReadAll(system) // a nil file has none
+		return bytes.Join([][]byte{text, more}, []byte("\n"))
 	}
 	return nil
 }
@@ -102,12 +106,12 @@ func resolvers() (list []string) {
 // roots are where systems keep whom they trust.
 var roots = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}
 
-// authorities are the system's certificates and further ones.
-func authorities(more []byte) []byte {
+// certificates are the system's; nil: it has none.
+func certificates() *os.File {
 	for _, place := range roots {
-		if text, err := os.ReadFile(place); err == nil {
-			return bytes.Join([][]byte{text, more}, []byte("\n"))
+		if f, err := os.Open(place); err == nil {
+			return f
 		}
 	}
-	return more
+	return nil
 }

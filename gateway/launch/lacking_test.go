@@ -22,8 +22,8 @@ type lacking struct {
 	change func(*capture.Network)
 }
 
-func (l lacking) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
-	g, err := l.Gateways.Open(p, uid, report)
+func (l lacking) Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
+	g, err := l.Gateways.Open(p, uid, born, report)
 	if err == nil {
 		l.change(g.(*link).network)
 	}

@@ -5,7 +5,6 @@ package launch
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/egress"
@@ -118,6 +115,8 @@ type link struct {
 	said     []nacre.Variable // by the plan
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
+	begun    chan struct{}    // closed once it is started, or cannot be
+	failed   error            // that it cannot
 	hello    chan wire.Hello
 	ready    chan struct{}
 	gone     chan struct{}
@@ -134,26 +133,19 @@ type link struct {
 }
 
 // Open starts the gateway of a plan, as a user of its own where there is a uid
-// to become.
-func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
-	ipv6 := hasIPv6()
-	network, err := capture.New(ipv6)
-	if err != nil {
-		return nil, err
-	}
+// to become, born into a control group.
+func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
 	if l.Program == "" {
 		return nil, fault.New(fault.NotFound, "nacre-gateway is missing beside nacre").WithHint("reinstall Nacre: make install puts its programs in place")
 	}
-	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, Resolvers: l.Resolvers, Authorities: authorities(l.Authorities), Own: own(), IPv6: ipv6, Proxy: l.Proxy}
+	config := wire.Config{Rules: egress.Rules{Grants: p.Network}, IPv6: hasIPv6(), Proxy: l.Proxy}
 	if l.Learn {
 		config.Rules, config.Learn = egress.Rules{}, true
 		if l.Ask != nil {
 			config.Ask = l.Patience
 		}
 	}
-	if len(config.Resolvers) == 0 {
-		config.Resolvers = resolvers()
-	}
+	var err error
 	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
 		return nil, err
 	}
@@ -169,88 +161,32 @@ func (l *Launcher) Open(p nacre.Plan, uid int, report func(context.Context, nacr
 	if err != nil {
 		return nil, err
 	}
-	revealed = slices.Concat(revealed, told, where)
-	g := &link{report: report, ask: l.Ask, network: network, said: p.Environment, outside: passedOn(p, config.Authorities), revealed: revealed, hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, said: p.Environment, revealed: slices.Concat(revealed, told, where), begun: make(chan struct{}), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
 	}
 	g.renewals = newRenewals(l.Keeper, config.Secrets)
-	if g.skills, err = l.skills(&config); err != nil {
-		return nil, errors.Join(err, closeSkills(g.skills))
-	}
-	if err := g.start(l.Program, lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}, config); err != nil {
+	theirs, err := g.connect()
+	if err != nil {
 		closeAll(g.accounts)
-		_ = closeSkills(g.skills)
-		return nil, fault.Wrap(fault.Unsupported, err, "the gateway cannot be started")
+		return nil, err
 	}
-	go g.serve()
+	if g.skills, err = l.skills(&config); err != nil {
+		theirs.Close()
+		closeAll(g.accounts)
+		return nil, errors.Join(err, g.control.Close(), closeSkills(g.skills))
+	}
+	o := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}
+	go l.begin(g, config, func() (*os.File, error) { return g.start(born, l.Program, theirs, o) })
+	g.outside = passedOn(p, l.Authorities)
+	if g.network, err = capture.New(config.IPv6); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
 	if l.Opened != nil {
 		l.Opened(g)
 	}
 	return g, nil
-}
-
-// own are the addresses of this machine.
-func own() (list []netip.Addr) {
-	addresses, _ := net.InterfaceAddrs() // those that are not found are refused by class, or are public
-	for _, a := range addresses {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p.Addr().WithZone(""))
-		}
-	}
-	return list
-}
-
-// hasIPv6 tells whether new namespaces of this machine have it.
-func hasIPv6() bool {
-	_, err := os.Stat("/proc/net/if_inet6")
-	return err == nil
-}
-
-// serving is the word by which the supervisor starts a gateway; no person does.
-const serving = "serve"
-
-func (g *link) start(program string, o lockdown.Options, config wire.Config) error {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	theirs := os.NewFile(uintptr(pair[1]), "control")
-	defer theirs.Close()
-	if g.control, err = wire.NewConn(os.NewFile(uintptr(pair[0]), "control")); err != nil {
-		return err
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	args := []string{"nacre-gateway", serving}
-	if o.NoLandlock {
-		args = append(args, string(nacre.TierNoLandlock))
-	}
-	files := []*os.File{null, null, os.Stderr, theirs, r}
-	for _, s := range g.skills {
-		files = append(files, s.Stream)
-		defer s.Stream.Close() // it is the gateway's alone
-	}
-	g.process, err = lockdown.Start(program, args, files, o)
-	if err != nil {
-		w.Close()
-		return err
-	}
-	go func() {
-		_ = config.Write(w) // where it fails, the gateway refuses what it reads
-		w.Close()
-		config.Zero()
-	}()
-	return nil
 }
 
 // serve hears the gateway until it is gone.
@@ -327,9 +263,6 @@ func kindOf(kind string) string {
 	return "other"
 }
 
-// PID is the gateway's process id.
-func (g *link) PID() int { return g.process.PID }
-
 // Sockets are opened inside.
 func (g *link) Sockets() []blueprint.Socket { return g.network.Sockets() }
 
@@ -341,14 +274,19 @@ func (g *link) lost() error {
 }
 
 // Furnish is what programs inside must know: files and variables.
-func (g *link) Furnish() ([]blueprint.Entry, []nacre.Variable, error) {
+func (g *link) Furnish(ctx context.Context) ([]blueprint.Entry, []nacre.Variable, error) {
+	if <-g.begun; g.failed != nil {
+		return nil, nil, g.failed
+	}
 	select {
 	case hello := <-g.hello:
-		if err := g.settleSkills(); err != nil {
+		if err := g.settleSkills(ctx); err != nil {
 			return nil, nil, err
 		}
 		files, list, err := furnish(hello, g.outside)
 		return files, unsaid(g.said, append(list, g.revealed...)), err
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
 	case <-g.gone:
 	case <-time.After(patience):
 	}
@@ -407,6 +345,7 @@ func (g *link) Close() error {
 		return nil
 	}
 	close(g.closing)
+	<-g.begun
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
 	select {
 	case <-g.gone:

@@ -261,6 +261,16 @@ func (a authority) serve(t testing.TB, h http.Handler, names ...string) net.List
 
 func (a authority) serveUntil(t testing.TB, h http.Handler, end time.Time, names ...string) net.Listener {
 	t.Helper()
+	l := listen(t)
+	s := &http.Server{Handler: h, TLSConfig: &tls.Config{Certificates: []tls.Certificate{a.certify(t, end, names...)}}, ErrorLog: nil}
+	go func() { _ = s.ServeTLS(l, "", "") }()
+	t.Cleanup(func() { s.Close() })
+	return l
+}
+
+// certify makes a server's certificate.
+func (a authority) certify(t testing.TB, end time.Time, names ...string) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -271,11 +281,7 @@ func (a authority) serveUntil(t testing.TB, h http.Handler, end time.Time, names
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := listen(t)
-	s := &http.Server{Handler: h, TLSConfig: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, ErrorLog: nil}
-	go func() { _ = s.ServeTLS(l, "", "") }()
-	t.Cleanup(func() { s.Close() })
-	return l
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // plain starts a server without TLS.

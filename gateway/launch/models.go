@@ -65,6 +65,9 @@ const maxCents = 1_000_000_000_000
 // models puts the plan's models into the configuration: a name inside, where it
 // leads, its budget and its key. It returns what tells programs of them.
 func (l *Launcher) models(p nacre.Plan, config *wire.Config) (told []nacre.Variable, err error) {
+	if len(p.Models) == 0 {
+		return nil, nil
+	}
 	known, err := l.providers(p)
 	if err != nil {
 		return nil, err

@@ -1,12 +1,11 @@
 package launch
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -56,28 +55,13 @@ func (p peer) measure(b *testing.B, program string) {
 			break
 		}
 	}
-	l := w.serve(b, served, "localhost")
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(w.authority.root)
-	pool.AppendCertsFromPEM(inside.root)
+	l := w.server(b, "localhost")
+	roots := append(bytes.Clone(w.authority.root), inside.root...)
 	to := "https://localhost:" + port(l) // squid makes no certificates for addresses
-	by := func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "127.0.0.1:" + at}, nil }
 	b.ResetTimer()
 	for range b.N {
-		direct, err := measure(to, pool, 256<<20)
-		if err != nil {
-			b.Fatal(err)
-		}
-		m, err := measureBy(by, to, pool, 256<<20)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(m.mbs, "MB/s")
-		b.ReportMetric(m.mbs/direct.mbs, "of-direct-MB/s")
-		b.ReportMetric(m.perSecond, "conn/s")
-		b.ReportMetric(m.perSecond/direct.perSecond, "of-direct-conn/s")
-		b.ReportMetric(float64((m.p50 - direct.p50).Microseconds()), "added-p50-µs")
-		b.ReportMetric(float64((m.p99 - direct.p99).Microseconds()), "added-p99-µs")
+		direct := outside(b, to, roots, 256<<20, "", "")
+		outside(b, to, roots, 256<<20, "", "127.0.0.1:"+at).report(b, direct)
 	}
 	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", proxy.Process.Pid)); err == nil {
 		b.ReportMetric(resident(string(status)), "MiB-resident")

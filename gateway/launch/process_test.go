@@ -1,8 +1,13 @@
 package launch
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,27 +15,46 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/compile"
+	"nacre/engine/native"
+	"nacre/fault"
+	"nacre/sandbox/blueprint"
 	"nacre/sandbox/cgroup"
 )
 
-// gatewayOf finds the gateway of a running sandbox among this process's children.
-func gatewayOf(t testing.TB) int {
+// children are this process's, with their names.
+func children(t testing.TB) map[int]string {
 	t.Helper()
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := map[int]string{}
 	for _, task := range tasks {
-		children, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		list, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		if errors.Is(err, os.ErrNotExist) {
+			if _, gone := os.Stat("/proc/self/task/" + task.Name()); gone != nil {
+				continue
+			}
+		}
 		if err != nil {
 			t.Skipf("needs /proc/PID/task/TID/children: %v", err)
 		}
-		for pid := range strings.FieldsSeq(string(children)) {
-			if name, _ := os.ReadFile("/proc/" + pid + "/comm"); strings.TrimSpace(string(name)) == "nacre-gateway" {
-				var n int
-				_, _ = fmt.Sscan(pid, &n)
-				return n
-			}
+		for pid := range strings.FieldsSeq(string(list)) {
+			name, _ := os.ReadFile("/proc/" + pid + "/comm")
+			n, _ := strconv.Atoi(pid)
+			all[n] = strings.TrimSpace(string(name))
+		}
+	}
+	return all
+}
+
+// gatewayOf finds the gateway of a running sandbox among this process's children.
+func gatewayOf(t testing.TB) int {
+	t.Helper()
+	for pid, name := range children(t) {
+		if name == "nacre-gateway" {
+			return pid
 		}
 	}
 	t.Fatal("no gateway")
@@ -67,6 +91,33 @@ func TestGatewayIsConfined(t *testing.T) {
 	if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid)); err == nil {
 		has(t, string(maps), "Max core file size        0")
 	}
+	held(t, pid)
+}
+
+// held looks at the files that the gateway holds: besides the supervisor's error output,
+// the system's certificates, and these to read. Only root may look.
+func held(t *testing.T, pid int) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil || len(fds) < 6 {
+		t.Fatalf("%d descriptors: %v", len(fds), err)
+	}
+	for _, fd := range fds {
+		at, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+		if err != nil || fd.Name() == "2" || at == os.DevNull || !strings.HasPrefix(at, "/") {
+			continue // gone, or no file: sockets, pipes, the kernel's own
+		}
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd.Name()))
+		var flags int
+		if _, e := fmt.Sscanf(string(info), "pos: %d\nflags: 0%o", new(int), &flags); err != nil || e != nil {
+			t.Fatalf("%v %v: %s", err, e, info)
+		}
+		if !slices.ContainsFunc(roots, func(place string) bool { real, _ := filepath.EvalSymlinks(place); return real == at }) || flags&unix.O_ACCMODE != unix.O_RDONLY {
+			t.Errorf("it holds %s, with flags %o", at, flags)
+		}
+	}
 }
 
 // TestGatewayIsCharged: what the gateway uses counts as the sandbox's, as root and
@@ -80,8 +131,62 @@ func TestGatewayIsCharged(t *testing.T) {
 	box, _ := w.start("sleep", "60")
 	defer func() { _ = box.Stop(0) }()
 	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", gatewayOf(t)))
-	if err != nil || !strings.Contains(string(groups), "/nacre-"+box.ID()+"/supervisor\n") {
+	want := 2 // of memory, and of processors
+	if cgroup.Detect().Mode == cgroup.V2 {
+		want = 1
+	}
+	if err != nil || strings.Count(string(groups), "/nacre-"+box.ID()+"/supervisor\n") < want {
 		t.Errorf("the gateway is in %s, %v", groups, err)
+	}
+}
+
+// killed is a gateway that is killed once it has said who it is.
+type killed struct {
+	native.Gateways
+	t testing.TB
+}
+
+func (k killed) Open(p nacre.Plan, uid int, born func(func(v2 int) error) error, report func(context.Context, nacre.Event) error) (native.Gateway, error) {
+	g, err := k.Gateways.Open(p, uid, born, report)
+	return killedLater{g, k.t}, err
+}
+
+type killedLater struct {
+	native.Gateway
+	t testing.TB
+}
+
+func (k killedLater) Furnish(ctx context.Context) ([]blueprint.Entry, []nacre.Variable, error) {
+	files, list, err := k.Gateway.Furnish(ctx)
+	return files, list, errors.Join(err, unix.Kill(gatewayOf(k.t), unix.SIGKILL))
+}
+
+// TestGatewayEndsEarly: the first process inside begins before the gateway has said
+// anything. Where that ends, whenever it does, nothing runs and nothing is left.
+func TestGatewayEndsEarly(t *testing.T) {
+	for when, change := range map[string]func(*world){
+		"before it says who it is":  func(w *world) { w.launcher.Program = w.engine.Init }, // which is no gateway, and says nothing
+		"before it has its sockets": func(w *world) { w.engine.Gateways = killed{w.launcher, t} },
+	} {
+		t.Run(when, func(t *testing.T) {
+			w := newWorld(t)
+			w.grant("api.test", listen(t), nil)
+			change(w)
+			w.plan.Command = []string{"echo", "it runs"}
+			w.plan.Digest = compile.Digest(w.plan)
+			out := &buffer{}
+			_, err := w.engine.Start(context.Background(), w.plan, nacre.Streams{Out: out, Err: out})
+			if fault.KindOf(err) != fault.Unsupported || !strings.Contains(err.Error(), "the gateway does not answer") || out.String() != "" {
+				t.Errorf("%v\n%s", err, out)
+			}
+			has(t, w.audit.String(), "sandbox.refused deny")
+			if list, err := w.engine.Runs.List(); err != nil || len(list) > 0 {
+				t.Errorf("left: %+v, %v", list, err)
+			}
+			if left := children(t); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
 	}
 }
 

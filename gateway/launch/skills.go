@@ -38,13 +38,13 @@ func (l *Launcher) skills(config *wire.Config) (started []*toolserver.Server, er
 
 // settleSkills waits until the sandboxes of all run, and records which they are: where
 // one does not, nothing does.
-func (g *link) settleSkills() error {
+func (g *link) settleSkills(ctx context.Context) error {
 	for _, s := range g.skills {
-		id, err := s.Ready()
+		id, err := s.Ready(ctx)
 		if err != nil {
 			return err
 		}
-		if err := g.report(context.Background(), nacre.Event{Kind: "tools.server", Decision: nacre.Allow, Rule: "plan",
+		if err := g.report(ctx, nacre.Event{Kind: "tools.server", Decision: nacre.Allow, Rule: "plan",
 			Reason: "a tool server runs in a sandbox of its own", Detail: map[string]string{"skill": s.Name, "id": id}}); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 
 	"nacre/strictjson"
 )
@@ -77,7 +78,7 @@ func envelope(b []byte, folded bool, keys ...string) (map[string]any, error) {
 	return fields, nil
 }
 
-var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
+var integer = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`) })
 
 // identity is a message's id; nil where it has none. An error is no id of one.
 func identity(fields map[string]any) (any, error) {
@@ -88,7 +89,7 @@ func identity(fields map[string]any) (any, error) {
 			return v, nil
 		}
 	case json.Number:
-		if integer.MatchString(string(v)) {
+		if integer().MatchString(string(v)) {
 			return v, nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -88,12 +89,14 @@ func (r *Request) bounds(from object, answers string, names ...string) error {
 }
 
 // geminiPath has the model and what is asked of it.
-var geminiPath = regexp.MustCompile(`^/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]*):(generateContent|streamGenerateContent|countTokens)$`)
+var geminiPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]*):(generateContent|streamGenerateContent|countTokens)$`)
+})
 
 // gemini reads what is asked out of the path. What the body says of the model, if
 // anything, must be the same.
 func (r *Request) gemini(query string) error {
-	found := geminiPath.FindStringSubmatch(r.path)
+	found := geminiPath().FindStringSubmatch(r.path)
 	if found == nil || len(found[1]) > maxName {
 		return errors.New("of a model can be asked generateContent, streamGenerateContent and countTokens")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"sync"
 )
 
 // Client is what the vault keeps for slot oauth, as one line of JSON: who asks for
@@ -29,11 +30,13 @@ func (s Secret) Client() (c Client, err error) {
 // Pair is what the vault keeps for slot sigv4: ID:SECRET, or ID:SECRET:SESSION.
 type Pair struct{ ID, Secret, Session string }
 
-var keys = regexp.MustCompile(`^([A-Z0-9]+):([A-Za-z0-9/+=]+)(?::([A-Za-z0-9/+=]+))?$`)
+var keys = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Z0-9]+):([A-Za-z0-9/+=]+)(?::([A-Za-z0-9/+=]+))?$`)
+})
 
 // Pair reads the value of a secret for slot sigv4.
 func (s Secret) Pair() (Pair, error) {
-	m := keys.FindSubmatch(s.Value)
+	m := keys().FindSubmatch(s.Value)
 	if m == nil || len(m[1]) < 4 || len(m[1]) > 128 || len(m[2]) < 16 || len(m[2]) > 128 {
 		return Pair{}, errors.New("it is not ACCESS-KEY-ID:SECRET-ACCESS-KEY, with :SESSION-TOKEN where there is one")
 	}

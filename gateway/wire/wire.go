@@ -6,13 +6,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/netip"
-	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"nacre"
@@ -24,7 +20,8 @@ import (
 const (
 	ControlFD = 3 // sequenced-packet socket to the supervisor
 	ConfigFD  = 4 // pipe with the Config, read to its end
-	StreamFD  = 5 // the first of the tool servers' that speak in lines
+	SystemFD  = 5 // the system's certificates
+	StreamFD  = 6 // the first of the tool servers' that speak in lines
 )
 
 // Config is all that a gateway knows. The zero value reaches nothing.
@@ -37,7 +34,8 @@ type Config struct {
 	Tools       []ToolServer
 	Proxy       string        // http:// or socks5:// host:port, through which hosts outside are reached
 	ProxyLogin  []byte        // user:password
-	Authorities []byte        `json:"-"` // PEM: whom to trust outside
+	Authorities []byte        // PEM: whom to trust outside, besides the system's
+	System      io.Reader     `json:"-"` // likewise the system's, which many need not read; nil: none
 	Own         []netip.Addr  // addresses of this machine
 	IPv6        bool          // listeners for it follow
 	Learn       bool          // names are answered and requests are heard, to record and to refuse them
@@ -114,17 +112,13 @@ func (c *Config) Zero() {
 	clear(c.ProxyLogin)
 }
 
-// Write writes a configuration: one JSON object, and behind it the authorities as they
-// are, which are by far the most of it.
+// Write writes a configuration.
 func (c *Config) Write(to io.Writer) error {
 	b, err := json.Marshal(c)
 	if err == nil {
 		_, err = to.Write(b)
 	}
 	clear(b)
-	if err == nil {
-		_, err = to.Write(c.Authorities)
-	}
 	return err
 }
 
@@ -132,32 +126,32 @@ func (c *Config) Write(to io.Writer) error {
 func ReadConfig(from io.Reader) (c Config, err error) {
 	d := json.NewDecoder(from)
 	d.DisallowUnknownFields()
-	if err = d.Decode(&c); err == nil {
-		c.Authorities, err = io.ReadAll(io.MultiReader(d.Buffered(), from))
+	if err = d.Decode(&c); err == nil && d.More() {
+		err = errors.New("more than one configuration")
 	}
 	return c, err
 }
 
 // Message is one packet. Exactly one of its fields is set.
 type Message struct {
-	Hello   *Hello  `json:",omitempty"` // from the gateway, first
-	Sockets bool    `json:",omitempty"` // to the gateway: carries what was opened inside
-	Ready   bool    `json:",omitempty"` // from the gateway: it answers
-	Change  *Change `json:",omitempty"` // to the gateway: what its grants are now
-	Stop    bool    `json:",omitempty"` // to the gateway: say what is left to say, and end
-	Record  *Record `json:",omitempty"` // from the gateway: to be put into the audit
-	Ack     *Ack    `json:",omitempty"` // to the gateway: it is there, or will not be
+	Hello   *Hello  // from the gateway, first
+	Sockets bool    // to the gateway: carries what was opened inside
+	Ready   bool    // from the gateway: it answers
+	Change  *Change // to the gateway: what its grants are now
+	Stop    bool    // to the gateway: say what is left to say, and end
+	Record  *Record // from the gateway: to be put into the audit
+	Ack     *Ack    // to the gateway: it is there, or will not be
 
-	Reserve  *Reserve  `json:",omitempty"` // from the gateway: before a request for a model goes out
-	Reserved *Reserved `json:",omitempty"` // to the gateway: it may, or may not
-	Settle   *Settle   `json:",omitempty"` // from the gateway: what it used
+	Reserve  *Reserve  // from the gateway: before a request for a model goes out
+	Reserved *Reserved // to the gateway: it may, or may not
+	Settle   *Settle   // from the gateway: what it used
 
-	Renew   *Renew   `json:",omitempty"` // from the gateway: a secret that it will exchange
-	Renewed *Renewed `json:",omitempty"` // to the gateway: here it is; what came of it is kept
-	Rotated *Rotated `json:",omitempty"` // from the gateway: what came of it
+	Renew   *Renew   // from the gateway: a secret that it will exchange
+	Renewed *Renewed // to the gateway: here it is; what came of it is kept
+	Rotated *Rotated // from the gateway: what came of it
 
-	Ask    *Ask    `json:",omitempty"` // from the gateway: may it go out
-	Answer *Answer `json:",omitempty"` // to the gateway: it may, or may not
+	Ask    *Ask    // from the gateway: may it go out
+	Answer *Answer // to the gateway: it may, or may not
 }
 
 // Hello is what a gateway says about itself once it is locked in.
@@ -202,102 +196,4 @@ func Attempts(e nacre.Event) int {
 type Ack struct {
 	ID    uint64
 	Error string `json:",omitempty"`
-}
-
-// maxMessage bounds a packet, in bytes.
-const maxMessage = 64 << 10
-
-// maxFDs is how many descriptors a message can carry.
-const maxFDs = 8
-
-// Conn is one end of the conversation. Send may be called by several at once.
-type Conn struct{ socket *net.UnixConn }
-
-// NewConn takes over a socket.
-func NewConn(f *os.File) (*Conn, error) {
-	defer f.Close()
-	c, err := net.FileConn(f)
-	if err != nil {
-		return nil, err
-	}
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		c.Close()
-		return nil, errors.New("not a Unix socket")
-	}
-	return &Conn{u}, nil
-}
-
-// Close ends the conversation.
-func (c *Conn) Close() error { return c.socket.Close() }
-
-// Send writes a message with descriptors.
-func (c *Conn) Send(m Message, files ...*os.File) error {
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	if len(b) > maxMessage {
-		return fmt.Errorf("message of %d bytes is over %d", len(b), maxMessage)
-	}
-	var rights []byte
-	if len(files) > 0 {
-		var fds []int
-		for _, f := range files {
-			fds = append(fds, int(f.Fd()))
-		}
-		rights = syscall.UnixRights(fds...)
-	}
-	_, _, err = c.socket.WriteMsgUnix(b, rights, nil)
-	return err
-}
-
-// Receive reads a message. The other side may be hostile: sizes and keys are
-// bounded and checked.
-func (c *Conn) Receive() (Message, []*os.File, error) {
-	b, oob := make([]byte, maxMessage+1), make([]byte, syscall.CmsgSpace(4*maxFDs))
-	n, oobn, flags, _, err := c.socket.ReadMsgUnix(b, oob)
-	if err != nil {
-		return Message{}, nil, err
-	}
-	files := received(oob[:oobn])
-	m, err := parse(b[:n], flags)
-	if err != nil {
-		for _, f := range files {
-			f.Close()
-		}
-		return Message{}, nil, err
-	}
-	return m, files, nil
-}
-
-func parse(b []byte, flags int) (m Message, err error) {
-	switch {
-	case len(b) == 0:
-		return m, errors.New("the other end is gone")
-	case flags&(syscall.MSG_TRUNC|syscall.MSG_CTRUNC) != 0 || len(b) > maxMessage:
-		return m, errors.New("message is over its limit")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	return m, d.Decode(&m)
-}
-
-func received(oob []byte) (files []*os.File) {
-	messages, err := syscall.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil
-	}
-	for i := range messages {
-		fds, err := syscall.ParseUnixRights(&messages[i])
-		if err != nil {
-			continue
-		}
-		for _, fd := range fds {
-			syscall.CloseOnExec(fd)
-			_ = syscall.SetNonblock(fd, true) // where it fails, whoever reads it finds out
-			files = append(files, os.NewFile(uintptr(fd), "passed"))
-		}
-	}
-	return files
 }

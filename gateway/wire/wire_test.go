@@ -52,6 +52,28 @@ func TestMessages(t *testing.T) {
 	if err := a.Send(Message{Record: &Record{ID: 1, Event: nacre.Event{Reason: strings.Repeat("x", maxMessage)}}}); err == nil {
 		t.Error("a message over its limit was sent")
 	}
+	if err := a.Send(Message{}); err == nil {
+		t.Error("a message that says nothing was sent")
+	}
+	for i := range uint64(3) { // each is its own: they are read into the same place
+		event := nacre.Event{Kind: "request", Detail: map[string]string{"to": fmt.Sprint(i)}}
+		if err := a.Send(Message{Record: &Record{ID: i, Event: event}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var records []*Record
+	for range 3 {
+		m, _, err := b.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, m.Record)
+	}
+	for i, r := range records {
+		if r == nil || r.ID != uint64(i) || r.Event.Kind != "request" || r.Event.Detail["to"] != fmt.Sprint(i) {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
 	a.Close()
 	if _, _, err := b.Receive(); err == nil {
 		t.Error("a message from nobody")
@@ -60,7 +82,8 @@ func TestMessages(t *testing.T) {
 
 // TestHostileMessages: what is no message of ours is an error.
 func TestHostileMessages(t *testing.T) {
-	for _, text := range []string{"", "x", "[]", `{"Ready":1}`, `{"Other":true}`, `{"Record":{"ID":-1}}`, strings.Repeat("x", maxMessage+1)} {
+	for _, text := range []string{"", "x", "[]", `{"Ready":1}`, `{"Other":true}`, `{"Record":{"ID":-1}}`, `{"Ready":false}`, `{"ready":true}`, `{"Record":null}`,
+		`{"Ready":true,"Stop":true}`, `{"Ready":true} `, `{"Ready":true}{}`, `{"Ready":true}}`, `{"Ready":true`, `{"Record":{"ID":1,"More":2}}`, `{"Ready":}`, `{}`, `}`, strings.Repeat("x", maxMessage+1)} {
 		if m, err := parse([]byte(text), 0); err == nil {
 			t.Errorf("%.40q: %+v", text, m)
 		}

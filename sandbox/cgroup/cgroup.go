@@ -36,13 +36,14 @@ const (
 )
 
 // Group holds one sandbox's groups. It is not for use by several goroutines
-// while it is being made or destroyed. A nil Group is none, which limits
+// while it is being made or destroyed, but Beside may run beside Born. A nil Group is none, which limits
 // nothing: what is done with it does nothing.
 type Group struct {
 	state   State // names no folders that this Group has not made
 	layout  Layout
 	limits  nacre.Limits
 	settled func() error // moves this process, once
+	bearing sync.Mutex   // by one thread at a time
 	born    bool         // that has begun
 	left    func() error // moves it back, once
 	// Delegation is the time that systemd took to make the scope; zero
@@ -50,8 +51,8 @@ type Group struct {
 	Delegation time.Duration
 }
 
-// New makes the groups of a sandbox, and sets and writes its limits. Then Born
-// and Settled move the calling process into the supervisor's leaf: one supervisor
+// New makes the groups of a sandbox, and sets and writes its limits. Then Settled
+// moves the calling process into the supervisor's leaf: one supervisor
 // process serves one sandbox. Where it fails, nothing is left; where the process is killed in
 // it, what is left is removed with Planned.
 func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
@@ -124,14 +125,6 @@ func enable(dir string) error {
 // runs anything that is not Nacre's. Rootless it must have been
 // started after New, since only what is in the scope can be moved about in it.
 func (g *Group) AddAgent(pid int) error { return g.add(agent, pid) }
-
-// AddSupervisor moves another of Nacre's own processes for this sandbox.
-func (g *Group) AddSupervisor(pid int) error {
-	if g == nil {
-		return nil
-	}
-	return g.add(supervisor, pid)
-}
 
 func (g *Group) add(leaf string, pid int) error {
 	if pid <= 0 {

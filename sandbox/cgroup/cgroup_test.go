@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -180,10 +181,6 @@ func TestSupervisorIsChargedToTheParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, "sleep", nil) // a child of the supervisor, such as the gateway
-	if err := g.AddSupervisor(c.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
 	for ctrl := range g.layout.Base {
 		dir := g.dir(ctrl, "")
 		if ctrl == "memory" || ctrl == "cpu" || g.layout.Mode == V2 && ctrl == tree2 {
@@ -195,8 +192,6 @@ func TestSupervisorIsChargedToTheParent(t *testing.T) {
 			}
 		}
 	}
-	c.Process.Kill()
-	c.Wait()
 }
 
 func TestSweepAfterTheOwnerWasKilled(t *testing.T) {
@@ -470,13 +465,46 @@ func TestWhoIsWhere(t *testing.T) {
 			}
 		}
 	}
-	var c child
-	err = g.Born(func(v2 int) error {
-		c = start(t, "sleep", &syscall.SysProcAttr{UseCgroupFD: v2 >= 0, CgroupFD: v2})
-		return nil
-	})
+	if err := g.Beside(func(int) error { return os.ErrInvalid }); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("a start that failed: %v", err)
+	}
+	if g.layout.Mode != V2 {
+		for tid, in := range threads(t) {
+			if was, known := home[tid]; known && !maps.Equal(in, was) {
+				t.Errorf("after Beside thread %s was in %v, is in %v", tid, was, in)
+			}
+		}
+	}
+	var beside, c child
+	into := func(c *child) func(int) error {
+		return func(v2 int) error {
+			*c = start(t, "sleep", &syscall.SysProcAttr{UseCgroupFD: v2 >= 0, CgroupFD: v2})
+			return nil
+		}
+	}
+	if err := g.Beside(into(&beside)); err != nil {
+		t.Fatal(err)
+	}
+	another, err := exec.LookPath("true")
 	if err != nil {
 		t.Fatal(err)
+	}
+	other := make(chan error)
+	go func() { // before, while, or after: whoever starts it ends where all threads are
+		other <- g.Beside(func(v2 int) error {
+			c := exec.Command(another)
+			c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: v2 >= 0, CgroupFD: v2}
+			return c.Run()
+		})
+	}()
+	if err := errors.Join(g.Born(into(&c)), <-other); err != nil {
+		t.Fatal(err)
+	}
+	in, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", beside.Process.Pid))
+	for c := range g.layout.Base {
+		if err != nil || (g.layout.Mode == V2 || shared(c)) && !strings.HasSuffix(in[c], leaf+supervisor) {
+			t.Errorf("what is started beside is in %s:%s, %v", c, in[c], err)
+		}
 	}
 	if err := g.Settled(); err != nil {
 		t.Error(err)

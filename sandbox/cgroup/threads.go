@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"runtime"
 	"syscall"
@@ -24,11 +25,32 @@ func (g *Group) Born(start func(v2 int) error) error {
 	if g == nil {
 		return start(-1)
 	}
+	g.bearing.Lock()
+	defer g.bearing.Unlock()
+	err := g.bear(agent, g.v1(false), start)
+	g.born = true
+	return err
+}
+
+// Beside does the same for another of Nacre's own processes for this sandbox.
+func (g *Group) Beside(start func(v2 int) error) error {
+	if g == nil {
+		return start(-1)
+	}
+	g.bearing.Lock()
+	defer g.bearing.Unlock()
+	homes := g.v1(!g.born)
+	maps.DeleteFunc(homes, func(tree, _ string) bool { return !shared(tree) })
+	return g.bear(supervisor, homes, start)
+}
+
+// bear has the calling thread in a leaf of some trees meanwhile, and then back at home.
+func (g *Group) bear(leaf string, homes map[string]string, start func(v2 int) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	v2 := -1
 	if g.layout.Mode == V2 {
-		fd, err := unix.Open(g.dir(tree2, agent), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(g.dir(tree2, leaf), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
@@ -36,21 +58,21 @@ func (g *Group) Born(start func(v2 int) error) error {
 		v2 = fd
 	}
 	var err error
-	for tree := range g.v1(false) {
-		err = errors.Join(err, enter(g.dir(tree, agent), syscall.RawSyscall))
+	for tree := range homes {
+		err = errors.Join(err, enter(g.dir(tree, leaf), syscall.RawSyscall))
 	}
 	if err == nil {
 		err = start(v2)
 	}
-	for _, home := range g.v1(false) {
+	for _, home := range homes {
 		err = errors.Join(err, enter(home, syscall.RawSyscall))
 	}
-	g.born = true
-	go func() { _ = g.settled() }() // while what was started builds the sandbox
 	return err
 }
 
-// Settled returns once all of this process is in the supervisor's leaf.
+// Settled moves this process into the supervisor's leaf, where it is not there yet, and
+// returns once all of it is. It stands still meanwhile: the time for that is after
+// Born, while what was started builds the sandbox by itself.
 func (g *Group) Settled() error {
 	if g == nil {
 		return nil

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	UID        int  // to become, where the caller is root; 0: none
 	NoLandlock bool // the owner accepted to go without it
+	Group      int  // a descriptor of the v2 control group to be born into; negative: none
 }
 
 // Start starts a program of Nacre's own without rights: as a user of its own
@@ -51,7 +52,7 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	p.Call("signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, make([]byte, 8), 0, 8)
 	// By descriptor: the way to it may be closed to its new user.
 	p.Call("execute", unix.SYS_EXECVEAT, image, "", args, []string{}, unix.AT_EMPTY_PATH)
-	return p.Start(0, -1)
+	return p.Start(0, o.Group)
 }
 
 // itself is a ruleset that leaves no file but the program, to execute, and no

@@ -62,7 +62,7 @@ func run() error {
 	flag.IntVar(&b.heap, "heap", 256, "MiB of the resident process")
 	only := flag.String("only", "starts,memory,inside,scan", "what to measure")
 	out := flag.String("json", "", "write the figures to this file too")
-	flag.StringVar(&b.bin, "bin", "bin", "where nacre and nacre-init are")
+	flag.StringVar(&b.bin, "bin", "bin", "where nacre and the programs beside it are")
 	flag.Parse()
 	if err := b.prepare(); err != nil {
 		return err
@@ -105,7 +105,8 @@ func (b *bench) prepare() (err error) {
 		return err
 	}
 	b.self = filepath.Join(b.dir, "bench")
-	for from, to := range map[string]string{self: b.self, filepath.Join(b.bin, "nacre"): b.at("nacre"), filepath.Join(b.bin, "nacre-init"): b.at("nacre-init")} {
+	for from, to := range map[string]string{self: b.self, filepath.Join(b.bin, "nacre"): b.at("nacre"), filepath.Join(b.bin, "nacre-init"): b.at("nacre-init"),
+		filepath.Join(b.bin, "nacre-gateway"): b.at("nacre-gateway")} {
 		text, err := os.ReadFile(from)
 		if err == nil {
 			err = os.WriteFile(to, text, 0o755)

@@ -63,6 +63,7 @@ func (b *bench) starts() error {
 			}
 		}
 	}
+	b.beside(ready) // before they are sorted
 	var bwrap figure
 	add := func(name, enforces string, first, times []time.Duration) {
 		f := figureOf(name, enforces, times)
@@ -155,6 +156,11 @@ func (b *bench) contenders() ([]*contender, error) {
 		{name: "bwrap + filter", enforces: "as bwrap; Nacre's filter", command: bwrap("--seccomp", "3"), pass: pass},
 		{name: "nacre run", enforces: layers, command: nacre},
 	}
+	more, err := b.networked()
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, more...)
 	if c, err := b.floor(); err != nil {
 		b.note("no floor in C: %v", err)
 	} else {

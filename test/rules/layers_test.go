@@ -31,16 +31,16 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 276},
-	"fault": {layer: vocabulary, ceiling: 60},
+	".":     {layer: vocabulary, ceiling: 267},
+	"fault": {layer: vocabulary, ceiling: 57},
 
-	"strict":            {layer: core, ceiling: 294},
+	"strict":            {layer: core, ceiling: 269},
 	"settings":          {layer: core, ceiling: 17},
-	"manifest":          {layer: core, ceiling: 553},
-	"policy":            {layer: core, ceiling: 517},
-	"compile":           {layer: core, ceiling: 410},
-	"seccomp":           {layer: core, ceiling: 350},
-	"sandbox":           {layer: core, ceiling: 595},
+	"manifest":          {layer: core, ceiling: 526},
+	"policy":            {layer: core, ceiling: 505},
+	"compile":           {layer: core, ceiling: 371},
+	"seccomp":           {layer: core, ceiling: 252},
+	"sandbox":           {layer: core, ceiling: 596},
 	"sandbox/blueprint": {layer: core, ceiling: 214},
 	"sandbox/build":     {layer: core, ceiling: 739},
 	"sandbox/reap":      {layer: core, ceiling: 264},
@@ -50,7 +50,7 @@ var places = map[string]place{
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
 	"posture":           {layer: core, ceiling: 149},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1073},
+	"engine/native":     {layer: engines, ceiling: 1071},
 	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	// What decides and keeps for the gateway: the core's other half, with
@@ -108,9 +108,11 @@ var places = map[string]place{
 	"skills":         {layer: engines},
 	"acp":            {layer: engines},
 	"skill":          {layer: engines},
+	"skill/begin":    {layer: engines},
 	"skill/check":    {layer: engines},
 	"skill/foreign":  {layer: engines},
 	"skill/lock":     {layer: engines},
+	"skill/part":     {layer: engines},
 	"skill/sign":     {layer: engines},
 	"skill/store":    {layer: engines},
 	"skill/shelf":    {layer: doors},
@@ -166,6 +168,7 @@ var places = map[string]place{
 	"test/programs":   {layer: beside},
 	"test/rules":      {layer: beside},
 	"test/run":        {layer: beside},
+	"test/types":      {layer: beside},
 	"test/vm":         {layer: beside},
 	"test/vm/guest":   {layer: beside},
 	"test/vm/job":     {layer: beside},
@@ -178,7 +181,7 @@ var places = map[string]place{
 // coreCeiling what they may have until that is reached. Lower it with them.
 const (
 	coreGoal    = 6000
-	coreCeiling = 6198
+	coreCeiling = 6000
 )
 
 // TestCeilings keeps the trusted core small enough to be read in an afternoon.
