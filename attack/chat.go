@@ -40,12 +40,28 @@ func (h *host) chat(rw http.ResponseWriter, r *http.Request, id string) {
 	}
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	arrived, _ := io.ReadAll(io.LimitReader(bufio.NewReader(b), 1<<20))
+	if strings.Contains(readings(unmasked(arrived)), h.out.Secret) {
+		h.world.arrive("egress.placeholder", "the granted host, in a frame")
+	}
 	if why := unframed(arrived); why != "" {
 		if found, ok := wire.FindToken(h.world.config.Run, string(arrived)); ok {
 			id = found
 		}
 		h.world.arrive(id, "the granted host, behind a WebSocket: "+why)
 	}
+}
+
+// unmasked is what short frames of a program's say, or whatever else they hold.
+func unmasked(b []byte) string {
+	var all []byte
+	for len(b) >= 6 && int(b[1]&0x7f) <= min(125, len(b)-6) {
+		n := int(b[1] & 0x7f)
+		for i, c := range b[6 : 6+n] {
+			all = append(all, c^b[2+i%4])
+		}
+		b = b[6+n:]
+	}
+	return string(append(all, b...))
 }
 
 // frameOf is a frame as servers send it.

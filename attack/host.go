@@ -56,7 +56,7 @@ func (h *host) serve(modern bool) (port int, err error) {
 // greeted looks at the name in a handshake.
 func (h *host) greeted(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	switch hello.ServerName {
-	case h.out.Host:
+	case h.out.Host, h.out.Second:
 	case h.out.Rebound:
 		h.world.arrive("egress.rebinding", "the address that its name was changed to")
 	default:
@@ -86,6 +86,7 @@ func (h *host) request(port int, rw http.ResponseWriter, r *http.Request) {
 		h.world.arrive(id, "the granted host, "+why)
 		return
 	}
+	h.misplaced(r, head.String()+"\n"+string(body))
 	for _, where := range []http.Header{r.Header, r.Trailer} {
 		for _, name := range credentials {
 			if id, ok := wire.FindToken(h.world.config.Run, decoded(where.Get(name))); ok {
@@ -102,7 +103,36 @@ func (h *host) request(port int, rw http.ResponseWriter, r *http.Request) {
 		h.chat(rw, r, id)
 		return
 	}
-	h.answer(rw, r, id)
+	h.answer(rw, r, id, string(body))
+}
+
+// misplaced looks for the credential anywhere but in its place: what stands in for it
+// inside makes way for it nowhere else.
+func (h *host) misplaced(r *http.Request, said string) {
+	own := "Authorization: " + r.Header.Get("Authorization")
+	place := "the second host"
+	if !strings.HasPrefix(r.Host, h.out.Second+":") {
+		said, place = strings.Replace(said, own, "", 1), "the granted host, out of its place"
+	}
+	if strings.Contains(readings(r.RequestURI+"\n"+said), h.out.Secret) {
+		h.world.arrive("egress.placeholder", place)
+	}
+}
+
+// readings are a text and what is coded in its words.
+func readings(text string) string {
+	all := text
+	for word := range strings.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune(" \t\r\n\"/?&=", c) }) {
+		for _, decode := range []func(string) ([]byte, error){hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawURLEncoding.DecodeString} {
+			if plain, err := decode(word); err == nil {
+				all += "\n" + string(plain)
+			}
+		}
+		if plain, err := url.QueryUnescape(word); err == nil {
+			all += "\n" + plain
+		}
+	}
+	return all
 }
 
 // decoded is a credential, and what is in it where it is basic.
@@ -122,7 +152,7 @@ func (h *host) unlawful(port int, r *http.Request) string {
 		}
 	}
 	switch {
-	case r.Host != net.JoinHostPort(h.out.Host, strconv.Itoa(port)):
+	case r.Host != net.JoinHostPort(h.out.Host, strconv.Itoa(port)) && r.Host != net.JoinHostPort(h.out.Second, strconv.Itoa(port)):
 		return fmt.Sprintf("for %.100q", r.Host)
 	case !slices.Contains([]string{"GET", "HEAD", "POST"}, r.Method):
 		return fmt.Sprintf("with the method %.20q", r.Method)
@@ -157,7 +187,7 @@ func careless(uri string) string {
 }
 
 // answer does what the path below /open/ says.
-func (h *host) answer(rw http.ResponseWriter, r *http.Request, id string) {
+func (h *host) answer(rw http.ResponseWriter, r *http.Request, id, body string) {
 	said := r.Header.Get("Authorization")
 	switch strings.TrimPrefix(r.URL.Path, "/open/") {
 	case "hello":
@@ -169,6 +199,8 @@ func (h *host) answer(rw http.ResponseWriter, r *http.Request, id string) {
 		rw.Header().Set("Alt-Svc", `h2="`+h.out.Other+`:443"`)
 		code, _ := strconv.Atoi(r.URL.Query().Get("code"))
 		rw.WriteHeader(min(max(code, 300), 399))
+	case "echo":
+		fmt.Fprintln(rw, r.RequestURI, r.Header, r.Trailer, body)
 	case "bomb":
 		rw.Header().Set("Content-Encoding", "gzip")
 		z, _ := gzip.NewWriterLevel(rw, gzip.BestSpeed)

@@ -21,8 +21,9 @@ import (
 
 // Outward is what the judge serves beside a sandbox with a network, and what is
 // to be granted there: at Address, under the name Host, HTTPS at both ports, GET,
-// HEAD and POST below /open/, and WebSockets below /chat/, with Secret as bearer; and
-// the name Rebound at TLSPort.
+// HEAD and POST below /open/, and WebSockets below /chat/, with Secret as bearer, for
+// which PlaceholderVariable stands inside; the same below /open/ under the name Second,
+// without Secret; and the name Rebound at TLSPort.
 type Outward struct {
 	wire.Outward
 	Folder    string // the owner's, for what the sandbox's launcher wants to write
@@ -43,7 +44,7 @@ func (w *world) plantOutward() error {
 	if w.options.Network == nil {
 		return fmt.Errorf("no sandbox with a network is known: %w", syscall.EPROTONOSUPPORT)
 	}
-	o := Outward{Outward: wire.Outward{Host: "api.granted.test", Rebound: "rebound.granted.test", Other: "other.granted.test"},
+	o := Outward{Outward: wire.Outward{Host: "api.granted.test", Second: "second.granted.test", Rebound: "rebound.granted.test", Other: "other.granted.test"},
 		Address: "127.0.0.1", Folder: w.outside + "/owner", Secret: w.secret("credential")}
 	if err := os.Mkdir(o.Folder, 0o700); err != nil {
 		return err
@@ -103,7 +104,7 @@ func (w *world) certify(o *Outward) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "judge"}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
-		DNSNames: []string{o.Host, o.Rebound, o.Other}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		DNSNames: []string{o.Host, o.Second, o.Rebound, o.Other}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, key.Public(), key)
 	if err != nil {
 		return tls.Certificate{}, err

@@ -60,7 +60,7 @@ Exit codes: 0 everything held, 1 something did not, 125 no score.`,
 	f.StringVar(&o.name, "name", "sandbox", "what that sandbox is called on the scoreboard")
 	f.StringVar(&o.limits, "limits", "", "what that sandbox was told to enforce, as `JSON`: {\"memory\":268435456,\"processes\":256}")
 	f.StringArrayVar(&o.accept, "accept", nil, "attack at a lower `TIER`, as nacre run --accept; may be repeated")
-	f.BoolVar(&o.json, "json", false, "print the scoreboard as JSON")
+	f.BoolVar(&o.json, "json", false, "print the scoreboard, or with --list the probes, as JSON")
 	f.BoolVar(&o.markdown, "markdown", false, "print the scoreboard as Markdown")
 	f.BoolVar(&o.list, "list", false, "list the probes and what each one does")
 	f.BoolVar(&o.safe, "safe", false, "only probes that do no harm without a sandbox")
@@ -157,6 +157,9 @@ func (o *attackOptions) listProbes(ctx context.Context, app *App, program string
 	probes, err := attack.Probes(ctx, program)
 	if err != nil {
 		return err
+	}
+	if o.json {
+		return app.printJSON(probes)
 	}
 	for _, p := range probes {
 		fmt.Fprintf(app.Out, "%-34s %-28s %s\n", p.ID, p.Reference, p.Mechanism)

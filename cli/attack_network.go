@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nacre/attack"
+	"nacre/attack/wire"
 	"nacre/fault"
 )
 
@@ -19,8 +20,9 @@ func (app *App) networked(flags []string) func(attack.Outward) (attack.Command, 
 - {host: %s, as: %s, ports: [%d, %d], methods: [GET, HEAD, POST], paths: [/open/**]}
 - {host: %s, as: %s, ports: [%d], methods: [GET], paths: [/chat/**], upgrade: [websocket]}
 - {host: %s, ports: [%d], methods: [GET, HEAD, POST], paths: [/open/**]}
-secrets: [{name: judge, hosts: [%s]}]
-`, o.Address, o.Host, o.TLSPort, o.RawPort, o.Address, o.Host, o.RawPort, o.Rebound, o.TLSPort, o.Host)
+- {host: %s, as: %s, ports: [%d], methods: [GET, HEAD, POST], paths: [/open/**]}
+secrets: [{name: judge, hosts: [%s], placeholder: ["%s=%s****************"]}]
+`, o.Address, o.Host, o.TLSPort, o.RawPort, o.Address, o.Host, o.RawPort, o.Rebound, o.TLSPort, o.Address, o.Second, o.RawPort, o.Host, wire.PlaceholderVariable, wire.PlaceholderPrefix)
 		manifest, policy := filepath.Join(o.Folder, "agent.yaml"), filepath.Join(o.Folder, "policy.yaml")
 		upstream := fmt.Sprintf("upstream: {authorities: [%s], resolvers: [%q]}\n", o.Authority, o.Resolver)
 		for path, text := range map[string]string{manifest: "version: 1\nname: attacker\n" + entries, policy: "version: 1\n" + upstream + entries} {

@@ -21,7 +21,9 @@ All other commands:
 
   0      it was done; or the answer is yes
   1      the answer is no: explain (denied), doctor (something is lacking),
-         posture (something is not as planned), plan --diff (authority is added)
+         posture (something is not as planned), plan --diff (authority is added),
+         attack (something was not contained), skill verify (a skill is not
+         what was locked)
   125    nacre failed or refused; the lines "error:" and "hint:" say why`,
 	}
 }

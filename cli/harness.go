@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nacre/fault"
-	"nacre/gateway/model"
 	"nacre/grant"
 	"nacre/harness"
 	"nacre/manifest"
@@ -89,7 +87,11 @@ type harnessLine struct {
 }
 
 func (app *App) listHarnesses(asJSON bool) error {
-	known, err := model.Providers()
+	who, err := app.owner()
+	if err != nil {
+		return err
+	}
+	known, err := who.providers()
 	if err != nil {
 		return err
 	}
@@ -155,11 +157,11 @@ func (app *App) showHarness(name string, asJSON bool) error {
 	}
 	if c := h.Skill.Capabilities; c != nil {
 		for _, n := range manifest.Entries(c.Capabilities) {
-			t.add("asks for", fmt.Sprint(n.Capability, " ", n.Name, " ", n.Detail()))
+			t.add("asks for", askLine(n))
 		}
 		for _, l := range c.Limits.Each() {
 			if l.N > 0 {
-				t.add("asks for", "limits "+l.Name+" "+l.Format(l.N))
+				t.add("asks for", "limits: "+l.Name+": "+l.Format(l.N))
 			}
 		}
 	}

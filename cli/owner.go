@@ -69,13 +69,15 @@ func (o owner) own(program, runtimeDir string) []string {
 	return list
 }
 
-func (o owner) policyPath() string  { return filepath.Join(o.config, "policy.yaml") }
-func (o owner) ceilingPath() string { return filepath.Join(o.system, "policy.yaml") }
-func (o owner) layerDir() string    { return filepath.Join(o.cache, "layers") }
-func (o owner) logDir() string      { return filepath.Join(o.state, "logs") }
-func (o owner) budgetDir() string   { return filepath.Join(o.state, "budgets") }
-func (o owner) auditDir() string    { return filepath.Join(o.state, "audit") }
-func (o owner) auditKey() string    { return filepath.Join(o.state, "audit.key") }
+func (o owner) policyPath() string { return filepath.Join(o.config, "policy.yaml") }
+
+func (o owner) providersPath() string { return filepath.Join(o.config, "providers.yaml") }
+func (o owner) ceilingPath() string   { return filepath.Join(o.system, "policy.yaml") }
+func (o owner) layerDir() string      { return filepath.Join(o.cache, "layers") }
+func (o owner) logDir() string        { return filepath.Join(o.state, "logs") }
+func (o owner) budgetDir() string     { return filepath.Join(o.state, "budgets") }
+func (o owner) auditDir() string      { return filepath.Join(o.state, "audit") }
+func (o owner) auditKey() string      { return filepath.Join(o.state, "audit.key") }
 
 // engine makes the native engine with its audit. Close the audit at the end.
 func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
@@ -112,6 +114,9 @@ func (app *App) upstream(o owner, e *native.Engine, policies ...*policy.Policy) 
 	}
 	var err error
 	if l.Prices, err = load.Prices(filepath.Join(o.config, "prices.yaml"), o.uid); err != nil {
+		return err
+	}
+	if l.Providers, err = load.Providers(o.providersPath(), o.uid); err != nil {
 		return err
 	}
 	l.KnownHosts = []string{filepath.Join(o.home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"}

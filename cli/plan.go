@@ -16,6 +16,7 @@ import (
 	"nacre/fault"
 	"nacre/gateway/launch"
 	"nacre/grant"
+	"nacre/load"
 	"nacre/terminal"
 	"nacre/toolserver"
 )
@@ -86,8 +87,12 @@ func (o *planOptions) plan(command []string) (p nacre.Plan, err error) {
 	if p, err = grant.Compile(c); err != nil {
 		return p, err
 	}
-	l := launch.Launcher{Budgets: who.budgetDir(), Skills: func(string) (*toolserver.Server, error) { return nil, nil }} // none is started here
-	return p, l.Supports(p)                                                                                              // or a run would refuse it
+	own, err := load.Providers(who.providersPath(), who.uid)
+	if err != nil {
+		return p, err
+	}
+	l := launch.Launcher{Providers: own, Budgets: who.budgetDir(), Skills: func(string) (*toolserver.Server, error) { return nil, nil }} // none is started here
+	return p, l.Supports(p)                                                                                                              // or a run would refuse it
 }
 
 func (o *planOptions) run(command []string) error {

@@ -47,7 +47,7 @@ administrator's policy in /etc/nacre/policy.yaml bounds both.`,
 		Use: "check [flags] [FILE]", Short: "Check a policy's text, and that nobody else can change it",
 		Example: "  nacre policy check\n  nacre policy check ./policy.yaml", Args: takes(0, 1, "at most one file"),
 		RunE: func(_ *cobra.Command, args []string) error { return o.check(args) },
-	}, newPolicyAllow(o), newPolicyImport(o))
+	}, newProviders(o), newPolicyAllow(o), newPolicyImport(o))
 	return cmd
 }
 
@@ -81,7 +81,7 @@ func (o *policyOptions) check(args []string) error {
 		_, err = fmt.Fprintf(o.app.Out, "%s: there is none, so that nothing is allowed beyond your command lines\n", path)
 		return err
 	}
-	if err := providersOf(p); err != nil {
+	if err := providersOf(who, p); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(o.app.Out, "%s: fine, %s\n", path, counted(len(rulesOf("policy", p)), "rule"))
@@ -89,8 +89,8 @@ func (o *policyOptions) check(args []string) error {
 }
 
 // providersOf refuses a policy that allows models at a provider that there is not.
-func providersOf(p *policy.Policy) error {
-	known, err := model.Providers()
+func providersOf(who owner, p *policy.Policy) error {
+	known, err := who.providers()
 	if err != nil {
 		return err
 	}

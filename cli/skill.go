@@ -108,7 +108,7 @@ func (app *App) listSkills(asJSON bool) error {
 	lines := []skillLine{}
 	for _, e := range l.Skills {
 		state := "ok"
-		if _, err := s.Verify(e); err != nil {
+		if _, _, err := verified(s, e); err != nil {
 			state = string(fault.KindOf(err))
 		}
 		lines = append(lines, skillLine{e.Name, e.Kind, state, e.Digest, e.Source})
@@ -189,7 +189,7 @@ func (app *App) verifySkills(s *shelf.Shelf, l *lock.File, names []string) error
 			continue
 		}
 		said := "ok " + e.Digest
-		if _, err := s.Verify(e); err != nil {
+		if _, _, err := verified(s, e); err != nil {
 			good, said = false, err.Error()
 		}
 		if _, err := fmt.Fprintf(app.Out, "%s: %s\n", e.Name, oneLine(said)); err != nil {

@@ -11,6 +11,7 @@ import (
 	"nacre/skill"
 	"nacre/skill/check"
 	"nacre/skill/lock"
+	"nacre/skill/part"
 	"nacre/skill/store"
 	"nacre/skills"
 	"nacre/terminal"
@@ -82,7 +83,11 @@ func (o *skillAddOptions) add(ctx context.Context, src source) error {
 		return fault.New(fault.Conflict, "there is a skill %s already, from %s", e.Name, old.Source).
 			WithHint("nacre skill update %s shows what would change; nacre skill rm %s removes it", e.Name, e.Name)
 	}
-	if err := o.app.printSkill(found, e); err != nil {
+	says, err := stagedPart(st)
+	if err != nil {
+		return err
+	}
+	if err := o.app.printSkill(found, e, says); err != nil {
 		return err
 	}
 	if e.Accepted, err = o.app.inspect(st, l, o.accept); err != nil {
@@ -145,7 +150,7 @@ func builtInSkills() []string {
 }
 
 // printSkill prints a skill for people, with what it asks for.
-func (app *App) printSkill(s *skill.Skill, e lock.Entry) error {
+func (app *App) printSkill(s *skill.Skill, e lock.Entry, says []part.Line) error {
 	t := table{}
 	t.add("name", s.Name)
 	t.add("kind", s.Kind)
@@ -158,6 +163,9 @@ func (app *App) printSkill(s *skill.Skill, e lock.Entry) error {
 	}
 	t.add("holds", fmt.Sprintf("%s, %d KiB", counted(len(s.Files), "file"), (s.Total+1023)>>10))
 	t.add("digest", s.Digest)
+	for _, l := range says {
+		t.add("runs by", l.String())
+	}
 	asked, err := asks(s)
 	if err != nil {
 		return err

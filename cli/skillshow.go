@@ -8,6 +8,7 @@ import (
 	"nacre/skill"
 	"nacre/skill/check"
 	"nacre/skill/lock"
+	"nacre/skill/part"
 	"nacre/terminal"
 )
 
@@ -21,6 +22,7 @@ type shownSkill struct {
 	Revision     string          `json:"revision,omitempty"`
 	Digest       string          `json:"digest"`
 	Capabilities string          `json:"capabilities,omitempty"`
+	Runs         []string        `json:"runs"` // by what, a line for each thing that makes its kind
 	Asks         []string        `json:"asks"`
 	Files        []string        `json:"files"`
 	Findings     []check.Finding `json:"findings"`
@@ -48,6 +50,10 @@ func (app *App) showSkill(name string, asJSON, body bool) error {
 	if err != nil {
 		return err
 	}
+	_, says, err := verified(shelf, e)
+	if err != nil {
+		return err
+	}
 	files, err := skill.Beneath(shelf.Folder(e))
 	if err != nil {
 		return err
@@ -58,9 +64,9 @@ func (app *App) showSkill(name string, asJSON, body bool) error {
 		return err
 	}
 	if asJSON {
-		return app.skillJSON(s, e, findings)
+		return app.skillJSON(s, e, says, findings)
 	}
-	if err := app.printSkill(s, e); err != nil {
+	if err := app.printSkill(s, e, says); err != nil {
 		return err
 	}
 	for _, f := range s.Files {
@@ -78,13 +84,16 @@ func (app *App) showSkill(name string, asJSON, body bool) error {
 	return err
 }
 
-func (app *App) skillJSON(s *skill.Skill, e lock.Entry, findings []check.Finding) error {
+func (app *App) skillJSON(s *skill.Skill, e lock.Entry, says []part.Line, findings []check.Finding) error {
 	asked, err := asks(s)
 	if err != nil {
 		return err
 	}
 	shown := shownSkill{s.Name, s.Kind, s.Description, e.Source, e.Path, e.Revision, s.Digest, s.CapabilitiesDigest,
-		append([]string{}, asked...), []string{}, append([]check.Finding{}, findings...), append([]string{}, e.Accepted...)}
+		[]string{}, append([]string{}, asked...), []string{}, append([]check.Finding{}, findings...), append([]string{}, e.Accepted...)}
+	for _, l := range says {
+		shown.Runs = append(shown.Runs, l.String())
+	}
 	for _, f := range s.Files {
 		shown.Files = append(shown.Files, f.Path)
 	}

@@ -103,6 +103,9 @@ func (s source) fetch(ctx context.Context, app *App, st *store.Staged) (*skill.S
 	if err != nil {
 		return nil, e, err
 	}
+	if _, err := stagedPart(st); err != nil {
+		return nil, e, err
+	}
 	e.Revision = st.Revision
 	e.Name, e.Kind, e.Digest, e.Capabilities = found.Name, found.Kind, found.Digest, found.CapabilitiesDigest
 	return found, e, nil

@@ -12,6 +12,7 @@ import (
 	"nacre/fault"
 	"nacre/skill"
 	"nacre/skill/lock"
+	"nacre/skill/part"
 	"nacre/skill/shelf"
 	"nacre/skill/store"
 	"nacre/terminal"
@@ -32,8 +33,8 @@ func newSkillUpdate(app *App) *cobra.Command {
 		Use:   "update [flags] [NAME]...",
 		Short: "Fetch skills again, show what would change, and pin what you agree to",
 		Long: `Fetch skills again from where they came from, all or those named. What would
-change is shown: what a skill asks for first, then its files, then what was found
-in them. It is pinned once you have agreed, on a terminal or by --yes.
+change is shown: how what it brings is run and what it asks for first, then its
+files, then what was found in them. It is pinned once you have agreed, on a terminal or by --yes.
 
 Rules of your policy that are bound to a skill's entry in nacre.lock go on to
 hold: an update that asks for more gets no more than they say.`,
@@ -144,23 +145,32 @@ func (o *skillUpdateOptions) pin(ctx context.Context, who owner, s *shelf.Shelf,
 
 // show prints what would change: what is asked for, then files.
 func (o *skillUpdateOptions) show(s *shelf.Shelf, st *store.Staged, entry lock.Entry, found *skill.Skill) error {
-	old, err := s.Verify(entry)
-	if err != nil {
+	old, before, err := verified(s, entry)
+	if err != nil && old == nil {
 		o.app.note("%v: it is shown as if it were new", err)
 	}
 	fmt.Fprintf(o.app.Out, "%s: %s, was %s\n", found.Name, found.Digest, entry.Digest)
 	if old != nil && old.Kind != found.Kind {
 		fmt.Fprintln(o.app.Out, o.app.paint(red, fmt.Sprintf("+ it is a %s, and was a %s", found.Kind, old.Kind)))
 	}
+	after, err := stagedPart(st)
+	if err != nil {
+		return err
+	}
 	changes, err := askedMore(old, found)
 	if err != nil {
 		return err
+	}
+	how := part.Diff(before, after)
+	for _, c := range how {
+		colour := map[bool]string{true: red, false: green}[c.More()]
+		fmt.Fprintln(o.app.Out, o.app.paint(colour, terminal.Clean(c.String())))
 	}
 	for _, c := range changes {
 		colour := map[bool]string{true: red, false: green}[c.Added]
 		fmt.Fprintln(o.app.Out, o.app.paint(colour, terminal.Clean(c.String())))
 	}
-	if len(changes) == 0 {
+	if len(changes)+len(how) == 0 {
 		fmt.Fprintln(o.app.Out, "what it asks for is the same")
 	}
 	new, err := st.Files()
@@ -171,12 +181,12 @@ func (o *skillUpdateOptions) show(s *shelf.Shelf, st *store.Staged, entry lock.E
 	if old == nil {
 		return o.app.printChanges(store.Compare(&skill.Skill{}, found, nil, new))
 	}
-	before, err := skill.Beneath(s.Folder(entry))
+	was, err := skill.Beneath(s.Folder(entry))
 	if err != nil {
 		return err
 	}
-	defer before.Close()
-	return o.app.printChanges(store.Compare(old, found, before, new))
+	defer was.Close()
+	return o.app.printChanges(store.Compare(old, found, was, new))
 }
 
 // printChanges prints which files differ, and how where they are short texts.

@@ -25,6 +25,10 @@ import (
 // server is what a plan for a tool server is made of: its skill asks, and has its own
 // folder to read.
 func (in *input) server(app *App, o owner, c *grant.Input) error {
+	if in.with.skill != "" {
+		return fault.New(fault.Usage, "--tool runs a tool server by itself, and --with an agent").
+			WithHint("an agent's harness asks for the tools that it gets: docs/AGENTS.md, Tools for an agent")
+	}
 	if in.agent != "" || len(c.Command) > 0 {
 		return fault.New(fault.Usage, "--tool says by itself what runs: there is no --agent and no command with it")
 	}

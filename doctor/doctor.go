@@ -32,7 +32,7 @@ type Check struct {
 func Checks(program string) []Check {
 	here := machine{os.DirFS("/"), os.Geteuid() == 0, program}
 	return []Check{kernel(), here.userNamespaces(), mountAPI(), filters(), reports(), landlockCheck(), identityCheck(),
-		limitsCheck()}
+		limitsCheck(), cores()}
 }
 
 func kernel() Check {
@@ -108,6 +108,19 @@ func limitsCheck() Check {
 	}
 	if err := l.Problem(); err != nil {
 		c.OK, c.Found, c.Remedy, c.Tier = false, err.Error(), fault.HintOf(err), nacre.TierWatchdog
+	}
+	return c
+}
+
+// cores tells whether crashes inside can be kept from a program that the kernel
+// starts for them: it takes a limit of 1, which a hard limit of 0 forbids.
+func cores() Check {
+	c := Check{Name: "core dumps", Required: true, OK: true, Found: "none"}
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	var own unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_CORE, &own) == nil && own.Max == 0 && (err != nil || strings.HasPrefix(string(pattern), "|")) {
+		c.OK, c.Found = false, "your hard limit of core dumps is 0, under which the kernel starts its program for crashes (kernel.core_pattern) all the same"
+		c.Remedy = "let the hard limit be 1 or more (ulimit -Hc, /etc/security/limits.conf); 1 stands for none"
 	}
 	return c
 }

@@ -142,7 +142,7 @@ func (g *Gateway) splice(c net.Conn, d destination, i egress.Intent) {
 	decision, grant := g.rules().Decide(i)
 	m := g.meters.of(grant)
 	if decision.Effect == nacre.Allow {
-		if why := m.admit(0, time.Now()); why != "" {
+		if why, _ := m.admit(0, time.Now()); why != "" {
 			decision.Effect, decision.Reason = nacre.Deny, why
 		} else {
 			defer m.done()

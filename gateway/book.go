@@ -81,7 +81,7 @@ func (b *book) acknowledged(a wire.Ack) {
 	b.mu.Unlock()
 	var err error
 	if a.Error != "" {
-		err = errors.New("the audit cannot record it: " + a.Error)
+		err = errors.New("the audit cannot record it") // why is not a program's to know
 	}
 	if answer != nil {
 		select {

@@ -9,7 +9,7 @@ import (
 )
 
 // maxOpen is how many connections one sandbox may have open: each costs the
-// gateway two descriptors and some memory. What is over it is reset at once.
+// gateway two descriptors (six, where it passes bytes on unread) and some memory. What is over it is reset at once.
 const maxOpen = 8192
 
 // enter counts a connection in; where there are too many it is turned away.

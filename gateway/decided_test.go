@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -354,5 +355,48 @@ func TestShortSecret(t *testing.T) {
 		if got := o.heard(); status != 403 || got != "" || !strings.Contains(body, "too short") {
 			t.Errorf("%s: %d %s, %q outside", slot, status, body, got)
 		}
+	}
+}
+
+// TestTooMany: what is only too much now is answered as servers do, with when to try
+// again; it does not go out. What a grant will never allow is denied.
+func TestTooMany(t *testing.T) {
+	now := time.Now()
+	m := newMeters().of(nacre.NetworkGrant{Rate: 2, Connections: 1, Bytes: 10})
+	for i, c := range []struct {
+		length int64
+		at     time.Duration
+		why    string
+		again  time.Duration
+	}{
+		{1, 0, "", 0}, {1, time.Second, "connections at once", time.Second}, {11, 0, "connections at once", time.Second},
+	} {
+		if why, again := m.admit(c.length, now.Add(c.at)); (why == "") != (c.why == "") || !strings.Contains(why, c.why) || again != c.again {
+			t.Errorf("%d: %q %v", i, why, again)
+		}
+	}
+	m.done()
+	if why, again := m.admit(11, now); !strings.Contains(why, "more bytes") || again != 0 {
+		t.Errorf("%q %v", why, again)
+	}
+	if why, _ := m.admit(1, now.Add(time.Second)); why != "" {
+		t.Error(why)
+	}
+	m.done()
+	if why, again := m.admit(1, now.Add(20*time.Second)); !strings.Contains(why, "requests in a minute") || again != 40*time.Second {
+		t.Errorf("%q %v", why, again)
+	}
+	if why, _ := m.admit(1, now.Add(time.Minute)); why != "" {
+		t.Error(why)
+	}
+
+	o := behind(t, fine, nil, func(g *nacre.NetworkGrant) { g.Rate = 1 })
+	if status, _, _ := o.get(t, "GET", "/first"); status != 200 {
+		t.Fatal(status)
+	}
+	status, body, h := o.get(t, "GET", "/second")
+	again, err := strconv.Atoi(h.Get("Retry-After"))
+	if status != 429 || err != nil || again < 1 || again > 60 || !strings.Contains(body, "1 requests in a minute") || strings.Contains(o.heard(), "second") {
+		t.Errorf("%d %v %s", status, h, body)
 	}
 }

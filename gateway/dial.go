@@ -28,6 +28,7 @@ type dialer struct {
 	roots    func() *x509.CertPool
 	proxy    string
 	login    string
+	patience time.Duration // with the owner's proxy
 }
 
 const (
@@ -36,7 +37,7 @@ const (
 )
 
 func newDialer(c wire.Config) *dialer {
-	d := &dialer{own: c.Own, proxy: c.Proxy, login: string(c.ProxyLogin), roots: sync.OnceValue(func() *x509.CertPool {
+	d := &dialer{patience: connecting, own: c.Own, proxy: c.Proxy, login: string(c.ProxyLogin), roots: sync.OnceValue(func() *x509.CertPool {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(c.Authorities)
 		if c.System != nil {
@@ -92,14 +93,20 @@ func (d *dialer) permit(address string, granted netip.Addr) error {
 	case granted.IsValid():
 		return fmt.Errorf("%s is not the address that is granted", a)
 	case why != "":
-		return fmt.Errorf("the name leads to %s (%s), which is granted only by its address", a, why)
+		return fmt.Errorf("%w: %s (%s)", errNotPublic, a, why)
 	case slices.Contains(d.own, a):
-		return fmt.Errorf("the name leads to %s, which is this machine, and is granted only by its address", a)
+		return fmt.Errorf("%w: %s, which is this machine", errNotPublic, a)
 	}
 	return nil
 }
 
 // secure is the configuration for TLS outside.
 func (d *dialer) secure() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.roots(), ClientSessionCache: tls.NewLRUClientSessionCache(64)}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.roots(), ClientSessionCache: tls.NewLRUClientSessionCache(64),
+		GetClientCertificate: func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if t := tripOf(asked.Context()); t != nil {
+				t.certificate.Store(true)
+			}
+			return new(tls.Certificate), nil // many ask, and do without
+		}}
 }

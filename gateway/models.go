@@ -75,7 +75,7 @@ func (g *Gateway) serveModel(desk *wire.Model, proxy http.Handler, w http.Respon
 		explain(w, r, http.StatusServiceUnavailable, d, err.Error())
 		return
 	}
-	ctx := context.WithValue(context.WithValue(r.Context(), grantKey, grant), billKey, b)
+	ctx := context.WithValue(onTrip(r.Context(), grant), billKey, b)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { b.sent.Store(true) }})
 	proxy.ServeHTTP(mute{w}, r.WithContext(ctx))
 	b.settle(model.Usage{}, !b.sent.Load()) // the program left, or the reply never came whole

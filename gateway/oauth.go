@@ -54,9 +54,14 @@ const (
 )
 
 // tokenError says that a token could not be had.
-type tokenError struct{ err error }
+type tokenError struct {
+	secret string
+	err    error
+}
 
-func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Error() string { return e.what() + e.err.Error() }
+
+func (e *tokenError) what() string { return "no token for the secret " + e.secret + ": " }
 
 // of is the source of a secret's tokens.
 func (t *tokens) of(s wire.Secret) *source {
@@ -78,7 +83,7 @@ func (s *source) get(ctx context.Context, g *Gateway) (string, error) {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
-		return "", &tokenError{ctx.Err()}
+		return "", &tokenError{s.secret.Name, ctx.Err()}
 	}
 	defer func() { <-s.turn }()
 	switch now := time.Now(); {
@@ -89,7 +94,7 @@ func (s *source) get(ctx context.Context, g *Gateway) (string, error) {
 	}
 	s.token = ""
 	if err := s.fetch(g); err != nil {
-		s.failed, s.again = &tokenError{fmt.Errorf("no token for the secret %s: %w", s.secret.Name, err)}, time.Now().Add(resting)
+		s.failed, s.again = &tokenError{s.secret.Name, err}, time.Now().Add(resting)
 		return "", s.failed
 	}
 	return s.token, nil
@@ -219,7 +224,7 @@ func (s *source) ask(ctx context.Context, c wire.Client, d *dialer) (*oauth2.Tok
 			config.Scopes = append(config.Scopes, scope)
 		}
 	}
-	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, endpointClient(d, at)))
+	token, err := config.Token(context.WithValue(onTrip(ctx, nacre.NetworkGrant{}), oauth2.HTTPClient, endpointClient(d, at)))
 	var outer *url.Error // which repeats the address
 	if errors.As(err, &outer) {
 		err = outer.Err
@@ -251,12 +256,12 @@ type strictly struct{ http.RoundTripper }
 func (s strictly) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := s.RoundTripper.RoundTrip(r)
 	if err != nil {
-		return nil, err
+		return nil, fromBeyond(r.Context(), err)
 	}
 	defer answer.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(answer.Body, maxToken+1))
 	if err != nil {
-		return nil, err
+		return nil, fromBeyond(r.Context(), err)
 	}
 	if len(b) > maxToken {
 		return nil, fmt.Errorf("its answer is over %d bytes", maxToken)

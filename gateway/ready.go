@@ -89,7 +89,7 @@ func (g *Gateway) make(r *http.Request, s wire.Secret, to *readied) error {
 func (g *Gateway) unready(w http.ResponseWriter, r *http.Request, d nacre.Decision, detail map[string]string, err error) {
 	var failed *tokenError
 	if errors.As(err, &failed) {
-		explain(w, r, http.StatusBadGateway, d, err.Error()) // it is recorded where it was fetched
+		explain(w, r, http.StatusBadGateway, d, failed.what()+forProgram(failed.err)) // it is recorded where it was fetched
 		return
 	}
 	d.Effect, d.Reason = nacre.Deny, err.Error()

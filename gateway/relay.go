@@ -134,8 +134,9 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// admit counts a request in, or says which limit of its grant forbids it.
-func (m *meter) admit(length int64, now time.Time) string {
+// admit counts a request in, or says which limit of its grant forbids it, and when it may
+// be tried again; 0: never.
+func (m *meter) admit(length int64, now time.Time) (why string, again time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.minute) >= time.Minute {
@@ -143,15 +144,15 @@ func (m *meter) admit(length int64, now time.Time) string {
 	}
 	switch {
 	case m.requests >= m.rate:
-		return fmt.Sprintf("the grant allows %d requests in a minute", m.rate)
+		return fmt.Sprintf("the grant allows %d requests in a minute", m.rate), m.minute.Add(time.Minute).Sub(now)
 	case m.current >= m.most:
-		return fmt.Sprintf("the grant allows %d connections at once", m.most)
+		return fmt.Sprintf("the grant allows %d connections at once", m.most), time.Second
 	case m.limit > 0 && length > m.limit-m.bytes:
-		return fmt.Sprintf("the grant allows %d more bytes, and the request has %d", m.limit-m.bytes, length)
+		return fmt.Sprintf("the grant allows %d more bytes, and the request has %d", m.limit-m.bytes, length), 0
 	}
 	m.requests++
 	m.current++
-	return ""
+	return "", 0
 }
 
 // done counts it out.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"nacre/gateway/wire"
@@ -65,7 +66,7 @@ func (l *loan) hear(ctx context.Context) (r wire.Renewed, err error) {
 	case r.Own:
 		return r, errOwn
 	case r.Error != "":
-		return r, errors.New(r.Error)
+		return r, &beyond{error: fmt.Errorf("%w: %s", errVault, r.Error)}
 	}
 	return r, nil
 }

@@ -64,7 +64,7 @@ func (e *errand) run(ctx context.Context, payload []byte) uint32 {
 	}
 	m := e.meters.of(grant)
 	if d.Effect == nacre.Allow {
-		if why := m.admit(0, time.Now()); why != "" {
+		if why, _ := m.admit(0, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
 		} else {
 			defer m.done()
@@ -77,7 +77,7 @@ func (e *errand) run(ctx context.Context, payload []byte) uint32 {
 	out, err := e.login(ctx, key)
 	if err != nil {
 		e.failed(d, err)
-		say(e.channel, "Nacre, the sandbox that you run in, cannot reach "+e.to.host+": "+err.Error())
+		say(e.channel, "Nacre, the sandbox that you run in, cannot reach "+e.to.host+": "+forProgram(err))
 		return 1
 	}
 	defer out.Close()
@@ -87,7 +87,7 @@ func (e *errand) run(ctx context.Context, payload []byte) uint32 {
 
 // explain says why nothing is done.
 func (e *errand) explain(err error) uint32 {
-	why := err.Error()
+	why := forProgram(err)
 	if r, ok := errors.AsType[*refusal](err); ok {
 		why = r.Reason
 	}
@@ -128,7 +128,7 @@ func (e *errand) login(ctx context.Context, key wire.Secret) (*ssh.Client, error
 	known := e.hostKeys()
 	c, err := e.dialer.dial(ctx, e.grant, e.to.host, e.to.port)
 	if err != nil {
-		return nil, err
+		return nil, fromBeyond(ctx, err)
 	}
 	_ = c.SetDeadline(time.Now().Add(connecting))
 	conn, channels, requests, err := ssh.NewClientConn(c, e.to.host, &ssh.ClientConfig{
@@ -138,11 +138,11 @@ func (e *errand) login(ctx context.Context, key wire.Secret) (*ssh.Client, error
 			if slices.ContainsFunc(known, func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), found.Marshal()) }) {
 				return nil
 			}
-			return fmt.Errorf("its host key %s %s is not the one that the owner's known_hosts has", found.Type(), ssh.FingerprintSHA256(found))
+			return fmt.Errorf("%w: %s %s", errHostKey, found.Type(), ssh.FingerprintSHA256(found))
 		}})
 	if err != nil {
 		c.Close()
-		return nil, err
+		return nil, fromBeyond(ctx, err)
 	}
 	_ = c.SetDeadline(time.Time{})
 	return ssh.NewClient(conn, channels, requests), nil
@@ -181,15 +181,15 @@ func algorithms(known []ssh.PublicKey) (list []string) {
 func (e *errand) relay(ctx context.Context, out *ssh.Client, send string, i egress.Intent) uint32 {
 	s, err := out.NewSession()
 	if err != nil {
-		return e.explain(err)
+		return e.explain(fromBeyond(ctx, err))
 	}
 	in, err := s.StdinPipe()
 	if err != nil {
-		return e.explain(err)
+		return e.explain(fromBeyond(ctx, err))
 	}
 	s.Stdout, s.Stderr = e.channel, e.channel.Stderr()
 	if err := s.Start(send); err != nil {
-		return e.explain(err)
+		return e.explain(fromBeyond(ctx, err))
 	}
 	denied := make(chan struct{})
 	go func() {
@@ -241,5 +241,5 @@ func (e *errand) push(ctx context.Context, in io.Writer, i egress.Intent) error 
 		return err
 	}
 	_, err = in.Write(read)
-	return err
+	return fromBeyond(ctx, err)
 }

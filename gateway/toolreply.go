@@ -31,7 +31,7 @@ const (
 func (e *talk) outward(ctx context.Context, method string, body []byte) (*http.Request, error) {
 	scheme := map[bool]string{true: "http", false: "https"}[e.at.Plain]
 	at := url.URL{Scheme: scheme, Host: authorityOf(scheme, e.at.Host, e.at.Port), Path: e.at.Path}
-	out, err := http.NewRequestWithContext(context.WithValue(ctx, grantKey, e.grant), method, at.String(), bytes.NewReader(body))
+	out, err := http.NewRequestWithContext(onTrip(ctx, e.grant), method, at.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,7 @@ func (e *talk) send(out *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	reply.Body = farBody{reply.Body, out.Context()}
 	if encoded(reply.Header) != "" {
 		reply.Body.Close()
 		return nil, errors.New("the reply is compressed although it was not to be")
@@ -90,9 +91,10 @@ func (e *talk) broken(id any, err error) {
 
 func (e *talk) fault(id any, err error) []byte {
 	d, detail := e.d, maps.Clone(e.detail)
-	d.Effect, d.Reason = nacre.Deny, fmt.Sprintf(wire.Allowed+"and %s does not answer as it should: %v", e.at.Name, err)
+	what := wire.Allowed + "and " + e.at.Name + " does not answer as it should: "
+	d.Effect, d.Reason = nacre.Deny, what+err.Error()
 	_ = e.intend(context.Background(), "tool", d, detail) // nothing is passed on either way
-	return mcp.Refusal(id, mcp.CodeDenied, d.Reason)
+	return mcp.Refusal(id, mcp.CodeDenied, what+forProgram(err))
 }
 
 // exchange sends a message on and passes what the server answers.

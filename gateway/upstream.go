@@ -2,15 +2,16 @@ package gateway
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"golang.org/x/net/proxy"
 )
@@ -22,32 +23,46 @@ func (d *dialer) through(ctx context.Context, address string) (net.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	outside := &net.Dialer{Timeout: connecting, Resolver: d.resolver}
-	if at.Scheme == "socks5" {
-		var auth *proxy.Auth
-		if user, password, ok := strings.Cut(d.login, ":"); ok {
-			auth = &proxy.Auth{User: user, Password: password}
-		}
-		socks, err := proxy.SOCKS5("tcp", at.Host, auth, outside)
-		if err != nil {
-			return nil, err
-		}
-		return socks.(proxy.ContextDialer).DialContext(ctx, "tcp", address)
-	}
-	c, err := outside.DialContext(ctx, "tcp", at.Host)
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
+	defer cancel()
+	c, err := (&net.Dialer{Resolver: d.resolver}).DialContext(ctx, "tcp", at.Host)
 	if err != nil {
-		return nil, fmt.Errorf("the owner's proxy: %w", err)
+		return nil, fmt.Errorf("%w: %w", errProxy, err)
 	}
-	if err := d.connect(c, address); err != nil {
+	ask := d.connect
+	if at.Scheme == "socks5" {
+		ask = d.socks
+	}
+	if err := ask(ctx, c, address); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("the owner's proxy: %w", err)
+		return nil, fmt.Errorf("%w: %w", errProxy, cmp.Or(ctx.Err(), err))
 	}
 	return c, nil
 }
 
+// socks asks a SOCKS proxy for a connection.
+func (d *dialer) socks(ctx context.Context, c net.Conn, address string) error {
+	var auth *proxy.Auth
+	if user, password, ok := strings.Cut(d.login, ":"); ok {
+		auth = &proxy.Auth{User: user, Password: password}
+	}
+	speaker, err := proxy.SOCKS5("tcp", c.RemoteAddr().String(), auth, nil)
+	if err != nil {
+		return err
+	}
+	over, ok := speaker.(interface {
+		DialWithConn(context.Context, net.Conn, string, string) (net.Addr, error)
+	})
+	if !ok {
+		return errors.New("SOCKS is not spoken over a connection that is there")
+	}
+	_, err = over.DialWithConn(ctx, c, "tcp", address)
+	return err
+}
+
 // connect asks an HTTP proxy for a connection.
-func (d *dialer) connect(c net.Conn, address string) error {
-	_ = c.SetDeadline(time.Now().Add(connecting))
+func (d *dialer) connect(ctx context.Context, c net.Conn, address string) error {
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	r := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
 	if d.login != "" {
 		r.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(d.login)))
@@ -55,7 +70,7 @@ func (d *dialer) connect(c net.Conn, address string) error {
 	if err := r.Write(c); err != nil {
 		return err
 	}
-	from := bufio.NewReaderSize(c, 4096)
+	from := bufio.NewReaderSize(io.LimitReader(c, maxHeader), 4096)
 	answer, err := http.ReadResponse(from, r)
 	switch {
 	case err != nil:
@@ -65,5 +80,5 @@ func (d *dialer) connect(c net.Conn, address string) error {
 	case from.Buffered() > 0:
 		return errors.New("it speaks before it is spoken to")
 	}
-	return c.SetDeadline(time.Time{})
+	return nil
 }

@@ -28,7 +28,7 @@ type key int
 
 const (
 	visitorKey key = iota
-	grantKey
+	tripKey
 	intentKey
 	billKey
 )
@@ -92,7 +92,10 @@ func (l likewise) RoundTrip(r *http.Request) (*http.Response, error) {
 type later func() *http.Transport
 
 // RoundTrip makes a request.
-func (l later) RoundTrip(r *http.Request) (*http.Response, error) { return l().RoundTrip(r) }
+func (l later) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := l().RoundTrip(r)
+	return answer, fromBeyond(r.Context(), err)
+}
 
 func (g *Gateway) lazily(two bool) later {
 	return sync.OnceValue(func() *http.Transport { return g.transport(two) })
@@ -106,13 +109,13 @@ func (g *Gateway) transport(two bool) *http.Transport {
 	return &http.Transport{
 		Protocols: &spoken,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			grant, ok := ctx.Value(grantKey).(nacre.NetworkGrant)
+			t := tripOf(ctx)
 			host, port, err := net.SplitHostPort(address)
 			number, err2 := strconv.Atoi(port)
-			if !ok || err != nil || err2 != nil {
+			if t == nil || err != nil || err2 != nil {
 				return nil, errors.New("no grant is behind this connection")
 			}
-			return g.dialer.dial(ctx, grant, host, number)
+			return g.dialer.dial(ctx, t.grant, host, number)
 		},
 		TLSClientConfig:     g.dialer.secure(),
 		DisableCompression:  true, // what is inside decides
@@ -183,8 +186,12 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 		}
 	}
 	if d.Effect == nacre.Allow {
-		if why := m.admit(r.ContentLength, time.Now()); why != "" {
+		if why, again := m.admit(r.ContentLength, time.Now()); why != "" {
 			d.Effect, d.Reason = nacre.Deny, why
+			if again > 0 {
+				g.tooMany(w, r, d, detail, again)
+				return
+			}
 		}
 	}
 	if d.Effect != nacre.Allow {
@@ -225,7 +232,7 @@ func (g *Gateway) request(proxy http.Handler, w http.ResponseWriter, r *http.Req
 	if i.Upgrade != "" {
 		w, r = g.askSocket(w, r, d, m)
 	}
-	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey, grant)))
+	proxy.ServeHTTP(w, r.WithContext(onTrip(r.Context(), grant)))
 }
 
 // used says which secrets go out with a request, by name and fingerprint.
@@ -293,10 +300,24 @@ func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, d nacre.Decision,
 	explain(w, r, code, d, d.Reason)
 }
 
+// tooMany records and explains that there are too many requests now, as servers do:
+// clients then wait by themselves.
+func (g *Gateway) tooMany(w http.ResponseWriter, r *http.Request, d nacre.Decision, detail map[string]string, again time.Duration) {
+	_ = g.intend(r.Context(), "request", d, detail) // it is denied either way
+	w.Header().Set("Retry-After", strconv.Itoa(int((again+time.Second-1)/time.Second)))
+	if upgrade(r) != "" {
+		w.Header().Set("Connection", "close") // what follows may be no requests
+	}
+	explain(w, r, http.StatusTooManyRequests, d, d.Reason)
+}
+
 // explain answers with one plain sentence.
 func explain(w http.ResponseWriter, r *http.Request, code int, d nacre.Decision, why string) {
 	kind, what := "denied_by_sandbox", "Nacre, the sandbox that you run in, does not let this out: "
-	if code == http.StatusBadGateway {
+	switch code {
+	case http.StatusTooManyRequests:
+		kind, what = "too_many_requests", "Nacre, the sandbox that you run in, does not let more out now: "
+	case http.StatusBadGateway:
 		kind, what = "unreachable", "this is allowed, and the other side cannot be reached: "
 	}
 	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": kind, "message": what + why, "rule": d.Rule}})
@@ -328,5 +349,5 @@ func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error)
 	} else {
 		g.failed(d, err)
 	}
-	explain(w, r, code, d, err.Error())
+	explain(w, r, code, d, forProgram(err))
 }

@@ -79,6 +79,16 @@ func Prices(path string, owner int) (model.Prices, error) {
 	return model.ParsePrices(path, data)
 }
 
+// Providers reads and parses the owner's own list of who runs models, which only the
+// owner (or root) may be able to change. Of a missing one there are none.
+func Providers(path string, owner int) (map[string]model.Provider, error) {
+	data, path, _, err := owned(path, owner)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	return model.ParseProviders(path, data)
+}
+
 // Lock reads and parses the owner's list of pinned skills, which only the owner
 // (or root) may be able to change. A missing one has none.
 func Lock(path string, owner int) (*lock.File, error) {

@@ -113,7 +113,7 @@ func CheckHost(from nacre.Origin, host string) error {
 	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return len(l) > 63 || !label.MatchString(l) }) ||
 		strings.Trim(labels[len(labels)-1], "0123456789") == "" {
 		return strict.Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
-			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others")
+			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others; a port goes into ports: [5432], a name inside for an address into as:")
 	}
 	return nil
 }

@@ -2,8 +2,11 @@ package skill
 
 import (
 	"bytes"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"nacre"
@@ -53,6 +56,23 @@ func (f *Front) Check() error {
 	if utf8.RuneCountInString(f.Compatibility) > maxCompatibility {
 		return strict.Invalid(f.Origin, "compatibility: expected a text of at most %d characters", maxCompatibility)
 	}
+	return f.plain()
+}
+
+// plain refuses characters that steer a terminal, which an escape of YAML's may have
+// brought: text of a line, or of several.
+func (f *Front) plain() error {
+	texts := [][2]string{{"description", f.Description}, {"license", f.License}, {"compatibility", f.Compatibility}, {"allowed-tools", f.AllowedTools}}
+	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
+		texts = append(texts, [2]string{"metadata", key}, [2]string{"metadata", f.Metadata[key]})
+	}
+	for _, t := range texts {
+		for _, r := range t[1] {
+			if unicode.IsControl(r) && r != '\n' && r != '\t' {
+				return strict.Invalid(f.Origin, "%s: expected a text without control characters, found the control character %U", t[0], r)
+			}
+		}
+	}
 	return nil
 }
 
@@ -62,16 +82,16 @@ func parseMain(file string, text []byte) (f Front, body string, err error) {
 	if i := bytes.IndexByte(bytes.ToValidUTF8(text, []byte{0}), 0); i >= 0 {
 		return f, "", strict.Invalid(from, "expected UTF-8 text, found a binary byte at %d", i)
 	}
-	front, body, ok := splitFront(string(text))
+	front, body, ok := SplitFront(string(text))
 	if !ok {
 		return f, "", strict.Invalid(from, "expected front matter: keys and values between two lines of ---")
 	}
 	return f, body, strict.Decode(file, []byte(front), &f)
 }
 
-// splitFront is the front matter with an empty line in place of its first ---,
+// SplitFront splits a SKILL.md: the front matter with an empty line in place of its first ---,
 // so that lines keep their numbers; and what comes after it.
-func splitFront(text string) (front, body string, ok bool) {
+func SplitFront(text string) (front, body string, ok bool) {
 	first, rest, ok := strings.Cut(text, "\n")
 	if !ok || strings.TrimSuffix(first, "\r") != "---" {
 		return "", "", false

@@ -8,8 +8,6 @@
 package skill
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"io/fs"
 	"path/filepath"
 
@@ -124,11 +122,10 @@ func (s *Skill) capabilities(text []byte) error {
 		}
 		return nil
 	}
-	sum := sha256.Sum256(text)
-	s.CapabilitiesDigest = "sha256:" + hex.EncodeToString(sum[:])
+	s.CapabilitiesDigest = digestOf(text)
 	if said != "" && said != s.CapabilitiesDigest {
 		return fault.New(fault.Tampered, "%s: metadata says that %s is %s, but it is %s", Main, CapabilitiesFile, said, s.CapabilitiesDigest).
-			WithHint("whoever changed it did not write down the new digest")
+			WithHint("whoever changed it did not write down the new digest; if it was you: nacre skill pack does it")
 	}
 	m, err := manifest.Parse(CapabilitiesFile, text)
 	if err == nil {

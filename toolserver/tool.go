@@ -5,6 +5,7 @@ package toolserver
 
 import (
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -59,9 +60,18 @@ func Read(folder string) (*Tool, error) {
 		return nil, err
 	}
 	defer dir.Close()
+	t, err := ReadIn(dir)
+	if err != nil {
+		return nil, fault.Wrap(fault.KindOf(err), err, "%s", folder)
+	}
+	return t, nil
+}
+
+// ReadIn reads the tool.yaml in a folder.
+func ReadIn(dir fs.FS) (*Tool, error) {
 	f, err := dir.Open(File)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s is no tool server: it has no %s that can be read", folder, File)
+		return nil, fault.New(fault.Invalid, "it is no tool server: it has no %s that can be read", File)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most+1))

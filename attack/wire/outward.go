@@ -8,6 +8,7 @@ import "strings"
 // The zero value is a sandbox without a network.
 type Outward struct {
 	Host      string   `json:"host"`      // the granted host, by its name inside
+	Second    string   `json:"second"`    // granted likewise, but for the credential
 	Rebound   string   `json:"rebound"`   // a granted name that the judge's resolver leads to private addresses
 	Other     string   `json:"other"`     // served at the same ports, and not granted
 	TLSPort   int      `json:"tls_port"`  // HTTP/1.1 and HTTP/2
@@ -15,6 +16,12 @@ type Outward struct {
 	DNSPort   int      `json:"dns_port"`  // the judge's resolver
 	Addresses []string `json:"addresses"` // of this machine, besides loopback
 }
+
+// What stands inside in the place of the credential: a variable, and how it begins.
+const (
+	PlaceholderVariable = "NACRE_ATTACK_KEY"
+	PlaceholderPrefix   = "judgekey_"
+)
 
 // Token is what a probe sends where nothing may arrive: letters, digits and
 // hyphens, so that it fits into a name, a path and a header.

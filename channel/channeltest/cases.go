@@ -21,7 +21,7 @@ type Case struct {
 func Cases() []Case {
 	return []Case{
 		{"sends", sends}, {"again", again}, {"refuses", refuses}, {"long", long}, {"many", many}, {"attaches", attaches},
-		{"healthy", healthy}, {"shuts down", shutsDown}, {"is left", left},
+		{"says again", saysAgain}, {"offers", offers}, {"healthy", healthy}, {"shuts down", shutsDown}, {"is left", left},
 	}
 }
 
@@ -120,11 +120,14 @@ func many(h *Host) error {
 	return nil
 }
 
+// pieces are bytes of more than one piece.
+func pieces() []byte { return bytes.Repeat([]byte("0123456789abcdef"), channel.MaxChunk/10) }
+
 // attaches: an adapter that takes attachments fetches them piece by piece; another one
 // says that it does not.
 func attaches(h *Host) error {
 	m := h.message("attached", "With a file.")
-	b := bytes.Repeat([]byte("0123456789abcdef"), channel.MaxChunk/10)
+	b := pieces()
 	m.Attachments = []channel.Attachment{h.offer("file-1", "a.bin", b), h.offer("file-2", "empty", nil)}
 	if slices.Contains(h.Hello.Features, "attachments") {
 		if _, err := h.acknowledged(m); err != nil {
@@ -146,14 +149,8 @@ func attaches(h *Host) error {
 }
 
 func healthy(h *Host) error {
-	if err := h.say(channel.Message{Type: channel.Check}); err != nil {
-		return err
-	}
-	for {
-		if m, err := h.next(); err != nil || m.Type == channel.Health {
-			return err
-		}
-	}
+	_, err := h.asked()
+	return err
 }
 
 // shutsDown: what was sent before is answered, then it ends.

@@ -73,6 +73,16 @@ func TestHostileAdapters(t *testing.T) {
 		"steals":     {"attaches", "which was not offered"},
 		"believes":   {"attaches", "it takes an attachment that it cannot have"},
 		"repeats":    {"many", "which was acknowledged"},
+		"loses":      {"says again", "it has lost"},
+		"gives up":   {"says again", "it has lost"},
+		"changes":    {"says again", "otherwise than before"},
+		"stubborn":   {"says again", "which was acknowledged"},
+		"asks back":  {"offers", "nobody answers with an attachment"},
+		"lies":       {"offers", "is not what its digest says"},
+		"pads":       {"offers", "has more than the"},
+		"elsewhere":  {"offers", "which nobody asked for"},
+		"holds back": {"offers", "it does not give"},
+		"generous":   {"offers", "it gives what it has not offered"},
 		"immortal":   {"is left", "it does not end"},
 		"disorderly": {"shuts down", "it ends in disorder"},
 	} {
@@ -141,6 +151,7 @@ func adapt(kind string) {
 	}
 	fmt.Println(hello)
 	in := channel.NewReader(os.Stdin, channel.Host)
+	told := false
 	for n := 1; ; n++ {
 		m, err := in.Next()
 		switch {
@@ -150,6 +161,8 @@ func adapt(kind string) {
 			return
 		case m.Type == channel.Shutdown && kind == "disorderly":
 			os.Exit(3)
+		case inbound[kind]:
+			mistakes(kind, m, &told)
 		case m.Type == channel.Send:
 			wrong(kind, m.ID, n)
 		}
@@ -173,4 +186,53 @@ func wrong(kind, id string, n int) {
 		fmt.Printf("{\"type\":\"ack\",\"id\":\"%s\"}\n", id)
 	}
 	fmt.Printf("{\"type\":\"ack\",\"id\":\"%s\",\"network\":\"%d\"}\n", id, n)
+}
+
+// inbound are the adapters whose mistakes are in what they hear.
+var inbound = map[string]bool{"loses": true, "gives up": true, "changes": true, "stubborn": true, "asks back": true, "lies": true, "pads": true, "elsewhere": true,
+	"holds back": true, "generous": true}
+
+// heardText is what somebody has written, with an attachment of four bytes.
+const heardText = `{"type":"message","id":"m","conversation":"echo","from":{"id":"x"},"time":"2026-01-01T00:00:00Z","text":"x","attachments":[{"ref":"r","size":4,"digest":"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]}`
+
+// mistakes is one turn of an adapter that makes one of them. One that gives up does so
+// once it was told to come later.
+func mistakes(kind string, m channel.Message, told *bool) {
+	switch m.Type {
+	case channel.Send:
+		said := heardText
+		if kind == "asks back" {
+			said = strings.Split(said, `,"attachments"`)[0] + "}"
+		}
+		fmt.Printf("%s\n{\"type\":\"ack\",\"id\":\"%s\"}\n", said, m.ID)
+	case channel.Failed:
+		*told = true
+	case channel.Check:
+		switch {
+		case kind == "changes":
+			fmt.Println(strings.Replace(heardText, `"text":"x"`, `"text":"y"`, 1))
+		case kind == "stubborn", kind == "gives up" && !*told:
+			fmt.Println(heardText)
+		}
+		fmt.Println(`{"type":"health","state":"ok"}`)
+	case channel.Fetch:
+		piece(kind, m)
+	}
+}
+
+// piece gives "test", or what it is not.
+func piece(kind string, m channel.Message) {
+	ref, offset, data, last := m.Ref, *m.Offset, "dGVzdA==", "true"
+	switch {
+	case kind == "holds back", ref != "r" && kind != "generous":
+		fmt.Printf("{\"type\":\"error\",\"ref\":\"%s\",\"code\":\"unknown\"}\n", ref)
+		return
+	case kind == "lies":
+		data = "dGVzVA=="
+	case kind == "pads":
+		last = "false"
+	case kind == "elsewhere":
+		offset++
+	}
+	fmt.Printf("{\"type\":\"chunk\",\"ref\":\"%s\",\"offset\":%d,\"data\":\"%s\",\"last\":%s}\n", ref, offset, data, last)
 }

@@ -6,6 +6,7 @@ package channeltest
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +25,12 @@ type Process struct {
 	Patience time.Duration
 }
 
-// usual is how long an adapter may take for one thing.
-const usual = 20 * time.Second
+// usual is how long an adapter may take for one thing, and starting how long until it
+// says its first word: a sandbox is made for it.
+const (
+	usual    = time.Minute
+	starting = 2 * time.Minute
+)
 
 // Host is one conversation with an adapter.
 type Host struct {
@@ -37,7 +42,9 @@ type Host struct {
 	heard   chan heard
 	waiting map[string]bool   // what was sent and not answered
 	offered map[string][]byte // attachments, by reference
-	seen    map[string]bool   // ids of what it said
+	seen    map[string]bool   // ids of what it said and was acknowledged
+	open    map[string]string // what it said and was not, by id
+	silent  bool              // what it says is not acknowledged
 }
 
 type heard struct {
@@ -49,7 +56,7 @@ type heard struct {
 func begin(p *Process, conversation string) *Host {
 	p.Patience = cmp.Or(p.Patience, usual)
 	h := &Host{Process: p, Conversation: conversation, out: channel.NewWriter(p.In, channel.Host), heard: make(chan heard, 1024),
-		waiting: map[string]bool{}, offered: map[string][]byte{}, seen: map[string]bool{}}
+		waiting: map[string]bool{}, offered: map[string][]byte{}, seen: map[string]bool{}, open: map[string]string{}}
 	go func() {
 		defer close(h.heard)
 		for r := channel.NewReader(p.Out, channel.Adapter); ; {
@@ -81,8 +88,10 @@ func (h *Host) say(m channel.Message) error {
 
 // next is the next message that is not served at once: pieces of attachments are, and
 // what was said is acknowledged. What nobody asked for is an error.
-func (h *Host) next() (channel.Message, error) {
-	late := time.After(h.Patience)
+func (h *Host) next() (channel.Message, error) { return h.within(h.Patience) }
+
+func (h *Host) within(patience time.Duration) (channel.Message, error) {
+	late := time.After(patience)
 	for {
 		var m heard
 		select {
@@ -116,13 +125,34 @@ func (h *Host) fits(m channel.Message) error {
 		}
 		delete(h.waiting, m.ID)
 	case m.Type == channel.Said:
-		if h.seen[m.ID] {
-			return fmt.Errorf("it says %q again, which was acknowledged", m.ID)
-		}
-		h.seen[m.ID] = true
-		return h.say(channel.Message{Type: channel.Ack, ID: m.ID})
+		return h.hear(m)
 	}
 	return nil
+}
+
+// hear takes what somebody has written: the same id is the same message.
+func (h *Host) hear(m channel.Message) error {
+	if h.seen[m.ID] {
+		return fmt.Errorf("it says %q again, which was acknowledged", m.ID)
+	}
+	said, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if before, again := h.open[m.ID]; again && before != string(said) {
+		return fmt.Errorf("it says %q again, otherwise than before", m.ID)
+	}
+	if h.open[m.ID] = string(said); h.silent {
+		return nil
+	}
+	return h.acknowledge(m.ID)
+}
+
+// acknowledge tells the adapter that what it said is in safe hands.
+func (h *Host) acknowledge(id string) error {
+	delete(h.open, id)
+	h.seen[id] = true
+	return h.say(channel.Message{Type: channel.Ack, ID: id})
 }
 
 // serve gives a piece of an attachment.
@@ -166,7 +196,7 @@ func (h *Host) offer(ref, name string, b []byte) channel.Attachment {
 
 // greet hears and answers the hello.
 func (h *Host) greet() error {
-	m, err := h.next()
+	m, err := h.within(starting)
 	if err != nil {
 		return err
 	}

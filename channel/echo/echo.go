@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"nacre/channel"
@@ -28,6 +29,7 @@ type network struct {
 	later   []channel.Message // came while something was fetched
 	written map[string]string // the network's ids, by the host's
 	kept    map[string][]byte // attachments, by reference
+	open    []channel.Message // what was said and nobody has taken yet
 }
 
 func (e *network) run() error {
@@ -43,9 +45,11 @@ func (e *network) run() error {
 		case channel.Send:
 			err = e.send(m)
 		case channel.Check:
-			err = e.out.Write(channel.Message{Type: channel.Health, State: "ok"})
+			err = e.health()
 		case channel.Fetch:
 			err = e.give(m)
+		case channel.Ack, channel.Failed:
+			e.taken(m)
 		}
 		if err != nil {
 			return err
@@ -86,8 +90,27 @@ func (e *network) send(m channel.Message) error {
 	if err := e.out.Write(channel.Message{Type: channel.Ack, ID: m.ID, Network: network}); err != nil {
 		return err
 	}
-	return e.out.Write(channel.Message{Type: channel.Said, ID: "echo-" + network, Conversation: "echo", From: &channel.Person{ID: "echo", Name: "Echo"},
+	e.open = append(e.open, channel.Message{Type: channel.Said, ID: "echo-" + network, Conversation: "echo", From: &channel.Person{ID: "echo", Name: "Echo"},
 		Text: m.Text, Time: time.Now().UTC().Format(time.RFC3339), Attachments: m.Attachments})
+	return e.out.Write(e.open[len(e.open)-1])
+}
+
+// taken forgets what the host has, or will not have; else it is said again.
+func (e *network) taken(m channel.Message) {
+	if m.Type == channel.Failed && (m.Code == "limited" || m.Code == "unavailable") {
+		return
+	}
+	e.open = slices.DeleteFunc(e.open, func(said channel.Message) bool { return said.ID == m.ID })
+}
+
+// health says again what nobody has taken yet, then that all is well.
+func (e *network) health() error {
+	for _, m := range e.open {
+		if err := e.out.Write(m); err != nil {
+			return err
+		}
+	}
+	return e.out.Write(channel.Message{Type: channel.Health, State: "ok"})
 }
 
 // fetch gets an attachment's bytes, piece by piece; no more than it is said to have.

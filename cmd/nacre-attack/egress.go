@@ -100,7 +100,12 @@ func (o *way) denied(port int) string { return o.request("POST", "/closed/"+o.to
 // secure opens TLS to a port of the granted host; the server's name is as given.
 // An attacker trusts anybody.
 func (o *way) secure(port int, sni string, protocols ...string) (*tls.Conn, error) {
-	c, err := net.DialTimeout("tcp", o.at(port), patience)
+	return o.secureAt(o.Host, port, sni, protocols...)
+}
+
+// secureAt does it at any host.
+func (o *way) secureAt(host string, port int, sni string, protocols ...string) (*tls.Conn, error) {
+	c, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(port)), patience)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func egressWebProbes() []probe {
 		egress("upgrade", "RFC 9113 3.1, RFC 6455", "change the protocol and say what is denied behind it", "denied; no upgrade arrives", upgrades),
 		egress("frames", "RFC 6455 5, CWE-444", "behind a WebSocket that is granted, or was asked for and refused, say what is no frame: requests, extensions, odd lengths and kinds", "the WebSocket ends; denied", frames),
 		egress("own-key", "a hijacked agent with an account at the granted host", "send a key of its own to the host that gets the owner's credential, in every place for one", "dropped", ownKeys),
-		reflection,
+		stoodIn(), reflection,
 		egress("redirect", "RFC 9110 15.4", "have the granted host redirect the gateway elsewhere", "not followed", redirects),
 		claimed(egress("decompression-bomb", "CWE-409", "have the gateway unpack a reply that grows a thousandfold, and send it heads without end", "it goes on", nil), bombs),
 	}
@@ -265,11 +265,13 @@ func messages(reply string) string {
 	return all.String() + "\n" + controls.String()
 }
 
+// masked is a short frame of a program's.
+func masked(first byte, text string) string {
+	return string([]byte{first, 0x80 | byte(len(text)), 0, 0, 0, 0}) + text
+}
+
 // frames says what is no frame where frames are expected, and frames where none are.
 func frames(o *way) (list []attempt) {
-	masked := func(first byte, text string) string {
-		return string([]byte{first, 0x80 | byte(len(text)), 0, 0, 0, 0}) + text
-	}
 	behind := map[string]string{
 		"a request": o.denied(o.RawPort), "unmasked": "\x81" + string([]byte{byte(len(o.token))}) + o.token, "compressed": masked(0xc1, o.token), "RSV2": masked(0xa2, o.token), "RSV3": masked(0x91, o.token),
 		"kind 3": masked(0x83, o.token), "kind 11": masked(0x8b, o.token), "ping in pieces": masked(0x09, o.token), "long ping": "\x89\xfe\x01\x00\x00\x00\x00\x00" + o.token + strings.Repeat("x", 256),

@@ -1,7 +1,9 @@
 package native
 
 import (
+	"bytes"
 	"maps"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -82,13 +84,15 @@ func withInit(l nacre.Limits) nacre.Limits {
 
 // rlimits are the limits that hold for each process, beside the control
 // group's for all of them. RLIMIT_NPROC is counted per user namespace and so
-// bounds the whole sandbox.
+// bounds the whole sandbox. None is above the owner's own, which nobody may raise;
+// but where the kernel starts a program for a crash, only a limit of 1 keeps that
+// away, not 0 (core(5)), and without it nothing starts.
 func rlimits(p nacre.Plan) []blueprint.Rlimit {
 	l, queues := withInit(p.Limits), uint64(0)
 	if hasGroup(p, "message-queues") {
 		queues = 819200 // bytes: what Linux gives a user
 	}
-	return []blueprint.Rlimit{
+	list := []blueprint.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: uint64(l.OpenFiles)},
 		{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes)},
 		{Resource: unix.RLIMIT_CORE, Value: 1}, // not 0: see seccomp's setrlimit
@@ -98,4 +102,13 @@ func rlimits(p nacre.Plan) []blueprint.Rlimit {
 		{Resource: unix.RLIMIT_NICE, Value: 0},
 		{Resource: unix.RLIMIT_RTPRIO, Value: 0},
 	}
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	for i, l := range list {
+		var own unix.Rlimit
+		handler := l.Resource == unix.RLIMIT_CORE && (err != nil || bytes.HasPrefix(pattern, []byte("|")))
+		if unix.Getrlimit(l.Resource, &own) == nil && !handler {
+			list[i].Value = min(l.Value, own.Max)
+		}
+	}
+	return list
 }

@@ -40,6 +40,10 @@ func (g *link) reserve(r wire.Reserve) {
 	if a := g.accounts[r.At]; a != nil {
 		answer.Most, err = a.Reserve(r.Bill, r.Want)
 	}
+	if f := (*fault.Fault)(nil); errors.As(err, &f) {
+		_ = g.report(context.Background(), nacre.Event{Kind: "network.usage", Decision: nacre.Deny, Reason: err.Error(), Detail: map[string]string{"to": r.At}}) // nothing goes out either way
+		err = errors.New("its budget cannot be kept now")                                                                                                        // why is not a program's to know
+	}
 	if err != nil {
 		answer.Error = err.Error()
 	}

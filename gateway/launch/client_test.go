@@ -135,7 +135,7 @@ func client(what string) {
 		}
 	case "tools": // tool, arguments; and so on
 		toolClient(args)
-	case "drip", "sequence", "halfclose", "until":
+	case "drip", "sequence", "halfclose", "until", "crowd":
 		faultClient(what, args)
 	case "sni": // address, name in the handshake, host of the request
 		if args[1] == "" {

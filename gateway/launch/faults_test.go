@@ -16,8 +16,10 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,6 +56,9 @@ func faultClient(what string, args []string) {
 			}
 		}
 		fmt.Println("good", good)
+	case "crowd": // address, how many connections at once, url
+		n, _ := strconv.Atoi(args[1])
+		crowd(args[0], n, args[2])
 	case "halfclose": // address, what to say before nothing more comes
 		c, err := net.Dial("tcp", args[0])
 		if err != nil {
@@ -75,6 +80,51 @@ func faultClient(what string, args []string) {
 		r.Body.Close()
 		fmt.Println("read", n, err)
 	}
+}
+
+// crowd makes requests at once that are answered and never end, keeps those that do, and
+// asks for something when they are all closed.
+func crowd(address string, n int, url string) {
+	kinds, open := map[string]int{}, make([]net.Conn, n)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	next := make(chan int)
+	for range 32 {
+		all.Go(func() {
+			for i := range next {
+				c, err := net.Dial("tcp", address)
+				if err == nil {
+					open[i] = c
+					_, _ = io.WriteString(c, "GET /held HTTP/1.1\r\nHost: "+address+"\r\n\r\n")
+					_, err = c.Read(make([]byte, 1))
+				}
+				how := kind(err)
+				if how == "closed" { // it was reset before the request was written, which heard of it
+					how = "reset"
+				}
+				mu.Lock()
+				kinds[how]++
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+	fmt.Println("opened", kinds)
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // until it was looked at
+	for _, c := range open {
+		if c != nil {
+			c.Close()
+		}
+	}
+	said := ""
+	for limit := time.Now().Add(time.Minute); !strings.HasPrefix(said, "200 ") && time.Now().Before(limit); {
+		said = get(http.DefaultClient, "GET", url, "")
+	}
+	fmt.Println("after", said)
 }
 
 // script answers each connection by a function of its own.
@@ -188,7 +238,7 @@ func TestCertificatesOutside(t *testing.T) {
 	if strings.Count(out, " 502 ") != len(urls) || strings.Contains(out, "echo") {
 		t.Errorf("each is to be refused:\n%s", out)
 	}
-	has(t, out, "expired or is not yet valid", "valid for other.test", "unknown authority")
+	has(t, out, "expired or is not yet valid", "valid for another name", "unknown authority")
 }
 
 // TestGoneInside: when a program goes away, so does its request outside, though the
@@ -308,6 +358,61 @@ func TestManyInSequence(t *testing.T) {
 		n = 500
 	}
 	has(t, w.client("sequence", "http://api.test:"+port(l)+"/", fmt.Sprint(n)), fmt.Sprint("good ", n))
+}
+
+// TestTenThousandAtOnce: of ten thousand connections that are open at once, as many are
+// served as a sandbox may have, and every other is reset; then it goes on.
+func TestTenThousandAtOnce(t *testing.T) {
+	const n, bound = 10000, 8192
+	if testing.Short() {
+		t.Skip("needs some time: not with -short")
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Max < 2*n {
+		t.Skipf("needs %d descriptors: %d may be open", 2*n, limit.Max)
+	}
+	held := plain(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	w := newWorld(t)
+	w.plan.Limits.OpenFiles, w.plan.Limits.Time = 2*n, 10*time.Minute
+	l := plain(t, echo)
+	w.grant("held.test", held, func(g *nacre.NetworkGrant) { g.Scheme, g.Connections = "http", 2*n })
+	w.grant("api.test", l, func(g *nacre.NetworkGrant) { g.Scheme = "http" })
+	inside, tell, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close()
+	w.in = inside
+	box, out := w.start(w.bring("crowd"), "held.test:"+port(held), fmt.Sprint(n), "http://api.test:"+port(l)+"/after")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := box.Wait()
+		ended <- err
+	}()
+	for !strings.Contains(out.String(), "opened ") {
+		select {
+		case err = <-ended:
+			t.Fatalf("it ended: %v\n%s", err, out)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", gatewayOf(t)))
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
+			t.Logf("the gateway, with %d connections: %s", bound, line)
+		}
+	}
+	tell.Close()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	has(t, out.String(), fmt.Sprintf("opened map[answered:%d reset:%d]", bound, n-bound), "after 200 echo", "/after")
+	if t.Failed() {
+		t.Logf("%s", w.audit)
+	}
 }
 
 // certificate is a server's, valid for a time.

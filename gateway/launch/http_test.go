@@ -126,7 +126,7 @@ func TestLimits(t *testing.T) {
 	bytes, rate := "https://bytes.test:"+port(l)+"/", "https://rate.test:"+port(l)+"/"
 	out := w.client("do", "POST", bytes, strings.Repeat("x", 600), "POST", bytes, strings.Repeat("x", 600), "POST", bytes, strings.Repeat("x", 400),
 		"GET", rate, "", "GET", rate, "", "GET", rate, "")
-	if strings.Count(out, "200 echo") != 4 || strings.Count(out, " 403 ") != 2 {
+	if strings.Count(out, "200 echo") != 4 || strings.Count(out, " 403 ") != 1 || strings.Count(out, " 429 ") != 1 {
 		t.Errorf("four are to pass, and two not:\n%s", out)
 	}
 	has(t, out, "400 more bytes", "2 requests in a minute")
@@ -154,6 +154,21 @@ func TestOpaque(t *testing.T) {
 			w.t = t
 			has(t, w.client(c.args[0], c.args[1:]...), c.want)
 		})
+	}
+}
+
+// TestGreaseECH: a client that pretends to encrypt its name (RFC 9849, 6.2), as browsers
+// do to everybody, is served where TLS ends at the gateway: there it is one that really
+// does, and the handshake comes to its end without it. What it asks for is its outer name.
+func TestGreaseECH(t *testing.T) {
+	w := newWorld(t)
+	l := w.serve(t, echo, "api.test")
+	w.grant("api.test", l, nil)
+	at := "api.test:" + port(l)
+	out := w.client("ech", at, "hidden.test", echConfig(t, "api.test"))
+	has(t, out, "handshake: tls: server rejected ECH")
+	if e, denied := w.audit.find("network.connect", at); denied {
+		t.Errorf("it is turned away: %+v", e)
 	}
 }
 
@@ -223,7 +238,7 @@ func TestBadServers(t *testing.T) {
 	if strings.Count(out, " 502 ") != 6 {
 		t.Errorf("six servers are bad from the start:\n%s", out)
 	}
-	has(t, out, "expired", "unknown authority", "connection refused", "malformed HTTP", "http://half.test:"+port(half)+" unexpected EOF")
+	has(t, out, "expired", "unknown authority", "connection refused", "it does not answer as it should", "http://half.test:"+port(half)+" unexpected EOF")
 }
 
 // speak says the same to whoever comes, and hangs up.

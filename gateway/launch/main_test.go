@@ -177,8 +177,15 @@ func (w *world) grant(name string, l net.Listener, change func(*nacre.NetworkGra
 	w.plan.Network = append(w.plan.Network, g)
 }
 
-// client grants the folder of this very program and runs it inside.
+// client runs this very program inside.
 func (w *world) client(what string, args ...string) string {
+	w.t.Helper()
+	return w.run(append([]string{w.bring(what)}, args...)...)
+}
+
+// bring grants the folder of this very program, for one thing that it is to try, and says
+// where it is inside.
+func (w *world) bring(what string) string {
 	w.t.Helper()
 	folder := filepath.Join(programs.Home(w.t), "client")
 	if err := os.Mkdir(folder, 0o755); err != nil {
@@ -194,7 +201,7 @@ func (w *world) client(what string, args ...string) string {
 	w.plan.Files = append(w.plan.Files, nacre.FileGrant{Host: folder, Inside: "/work/client", Access: nacre.Read})
 	w.plan.Identity.HostFolders = true
 	w.plan.Environment = append(w.plan.Environment, nacre.Variable{Name: "NACRE_TEST_CLIENT", Value: what})
-	return w.run(append([]string{"/work/client/client"}, args...)...)
+	return "/work/client/client"
 }
 
 // run runs a command inside and returns what it prints.

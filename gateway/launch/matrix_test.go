@@ -2,10 +2,12 @@ package launch
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
@@ -15,6 +17,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"nacre"
 )
@@ -52,7 +55,8 @@ const c = require("http2").connect(process.argv[1]), r = c.request({":path": "/x
 r.setEncoding("utf8"); let all = ""; r.on("data", d => all += d); r.on("end", () => { console.log(all); c.close() }); c.on("error", e => { console.log("failed", e); process.exit(1) }); r.end()`
 	nodeWebSocket = `
 const s = new WebSocket(process.argv[1]); s.onopen = () => s.send("hello"); s.onmessage = m => { console.log(m.data); s.close() }; s.onerror = e => console.log("failed", e.message)`
-	nodeHTTPS = `require("https").get(process.argv[1], r => { r.on("data", d => process.stdout.write(d)) }).on("error", e => { console.log("failed", e); process.exit(1) })`
+	nodeUndici = `require("undici").request(process.argv[1]).then(r => r.body.text()).then(t => console.log(t), e => { console.log("failed", e); process.exit(1) })`
+	nodeHTTPS  = `require("https").get(process.argv[1], r => { r.on("data", d => process.stdout.write(d)) }).on("error", e => { console.log("failed", e); process.exit(1) })`
 )
 
 // TestMoreClients: the programs that people have, with what they bring along.
@@ -70,6 +74,7 @@ func TestMoreClients(t *testing.T) {
 		"node WebSocket":    {[]string{"node", "--experimental-websocket", "-e", nodeWebSocket, "wss://{AT}/chat"}, "", "you said hello"},
 		"node http2":        {[]string{"node", "-e", nodeHTTP2, "https://{AT}"}, "", ""},
 		"node https":        {[]string{"node", "-e", nodeHTTPS, "{URL}"}, "", "echo HTTP/1.1 GET api.test:{PORT} /x"},
+		"node undici":       {[]string{"env", "NODE_PATH=/usr/share/nodejs", "node", "-e", nodeUndici, "{URL}"}, "", "echo HTTP/1.1 GET api.test:{PORT} /x"},
 		"curl, a download":  {[]string{"curl", "-sS", "-o", "/dev/null", "-w", "%{http_version} %{size_download}", "https://{AT}/big"}, "", "2 10000000"},
 		"curl, an upload":   {[]string{"sh", "-c", "head -c 5000000 /dev/zero | curl -sS -T - https://{AT}/x | head -1"}, "", "echo HTTP/2.0 PUT api.test:{PORT} /x 5000000"},
 		"curl, continued":   {[]string{"curl", "-sS", "--http1.1", "-H", "Expect: 100-continue", "-d", "abc", "{URL}"}, "", "POST api.test:{PORT} /x 3"},
@@ -89,6 +94,9 @@ func TestMoreClients(t *testing.T) {
 			}
 			if name == "node WebSocket" && exec.Command("node", "--experimental-websocket", "-e", "WebSocket").Run() != nil {
 				t.Skip("needs node with a WebSocket of its own (20 or newer)")
+			}
+			if name == "node undici" && exec.Command("env", "NODE_PATH=/usr/share/nodejs", "node", "-e", `require("undici")`).Run() != nil {
+				t.Skip("needs Debian's node-undici")
 			}
 			w := newWorld(t)
 			w.plan.Limits.Processes = 512
@@ -211,6 +219,54 @@ func TestNPM(t *testing.T) {
 	if e, ok := w.audit.find("network.request", "PUT "+at); !ok || e.Decision == nacre.Allow {
 		t.Error("the record does not name the denied publication")
 	}
+}
+
+// TestPip: a package comes from an index over TLS, as pip is; nothing else of the index's
+// host does.
+func TestPip(t *testing.T) {
+	if exec.Command("/usr/bin/python3", "-m", "pip", "--version").Run() != nil {
+		t.Skip("needs Debian's python3-pip")
+	}
+	wheel := zipped(t, map[string]string{"pearl.py": `print("installed")`, "pearl-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: pearl\nVersion: 1.0\n",
+		"pearl-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n", "pearl-1.0.dist-info/RECORD": ""})
+	const file = "pearl-1.0-py3-none-any.whl"
+	w := newWorld(t)
+	w.plan.Limits.Processes, w.plan.Limits.Disk, w.plan.Limits.Time = 512, 256<<20, 5*time.Minute
+	l := w.serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/files/"+file {
+			_, _ = rw.Write(wheel)
+			return
+		}
+		rw.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(rw, `<!DOCTYPE html><html><body><a href="/files/%s#sha256=%x">%s</a></body></html>`, file, sha256.Sum256(wheel), file)
+	}), "pypi.test")
+	w.grant("pypi.test", l, func(g *nacre.NetworkGrant) {
+		g.Methods, g.Paths = []string{"GET", "HEAD"}, []string{"/simple/pearl/", "/files/*"}
+	})
+	pip := "/usr/bin/python3 -m pip --disable-pip-version-check --no-cache-dir --retries 0 download --no-deps -i https://pypi.test:" + port(l) + "/simple -d /tmp/got "
+	out := w.run("sh", "-c", pip+"pearl && PYTHONPATH=/tmp/got/"+file+" /usr/bin/python3 -m pearl; "+pip+"other || echo not there")
+	has(t, out, "installed\n", "not there")
+	if e, ok := w.audit.find("network.request", "/simple/other/"); !ok || e.Decision == nacre.Allow {
+		t.Error("the record does not name what is denied")
+	}
+}
+
+// zipped is an archive of files.
+func zipped(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range files {
+		f, err := z.Create(name)
+		if err == nil {
+			_, err = io.WriteString(f, text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	z.Close()
+	return b.Bytes()
 }
 
 // packed is a compressed archive of files.

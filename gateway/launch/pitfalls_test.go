@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -37,14 +38,24 @@ func TestOnePipeline(t *testing.T) {
 	w.grant("git.test", model, func(g *nacre.NetworkGrant) { g.Methods, g.Push = []string{"FETCH", "PUSH"}, []string{"refs/heads/*"} })
 	w.grant("db.test", raw, func(g *nacre.NetworkGrant) { g.Scheme, g.Methods, g.Paths = "tcp", nil, nil })
 	w.grant("pinned.test", raw, func(g *nacre.NetworkGrant) { g.TLS, g.Methods, g.Paths = "opaque", nil, nil })
+	w.models(clear, map[string]string{"models": "*", "tokens": "100000"})
+	w.tools(clear, "http", map[string]string{"tools": "get_issue"})
 	w.audit.fail = errors.New("the disk is full")
 	at := func(name string, l net.Listener) string { return name + ".test:" + port(l) }
-	w.run("sh", "-c", strings.Join([]string{
+	out := w.run("sh", "-c", strings.Join([]string{
 		"curl -sS -m 5 https://" + at("api", secure), "curl -sS -m 5 --http1.1 https://" + at("api", secure), "curl -sS -m 5 http://" + at("clear", clear),
 		"curl -sS -m 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://" + at("clear", clear), "curl -sSk -m 5 https://" + at("pinned", raw), "curl -sS -m 5 telnet://" + at("db", raw) + " </dev/null",
+		`curl -sS -m 5 -d '{"model":"x","max_tokens":9}' "$ANTHROPIC_BASE_URL/v1/messages"`, `curl -sS -m 5 "$ANTHROPIC_BASE_URL/v1/models"`,
+		`curl -sS -m 5 -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' "$NACRE_TOOLS_HUB"`, `curl -sS -m 5 "$NACRE_TOOLS_HUB"`,
 		"git ls-remote https://" + at("git", model) + "/a.git", "curl -sS -m 5 -d 0000 https://" + at("git", model) + "/a.git/git-receive-pack", "true"}, "; "))
 	if n := arrived.Load(); n > 0 {
 		t.Errorf("%d connections or requests went out", n)
+	}
+	if n := strings.Count(out, "the audit cannot record it"); n < 7 { // of those that read what they are told
+		t.Errorf("%d are told why:\n%s", n, out)
+	}
+	if strings.Contains(out, "disk is full") {
+		t.Error("the program is told of the owner's machine")
 	}
 }
 
@@ -153,6 +164,38 @@ func TestRevokedEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, &ended, "something goes on without a grant", out)
+}
+
+// TestRevokedModels: a stream of a model's ends with the grant for it, and the next
+// request is refused.
+func TestRevokedModels(t *testing.T) {
+	var open, ended sync.WaitGroup
+	open.Add(1)
+	ended.Add(1)
+	w := newWorld(t)
+	w.models(plain(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		rw.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(rw, "data: {\"text\":\"begun\"}\n\n")
+		rw.(http.Flusher).Flush()
+		open.Done()
+		<-r.Context().Done()
+		ended.Done()
+	})), map[string]string{"models": "*", "tokens": "100000"})
+	ask := `curl -sSN -d '{"model":"x","max_tokens":9,"stream":true}' "$ANTHROPIC_BASE_URL/v1/messages"`
+	box, out := w.start("sh", "-c", ask+`; echo ended; `+ask+`; echo again $?`)
+	within(t, &open, "the stream is not open", out)
+	if err := w.opened.Change(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	within(t, &ended, "the stream goes on without its grant", out)
+	if _, err := box.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	has(t, out.String(), "ended", "again ")
+	if strings.Contains(out.String(), "again 0") {
+		t.Errorf("it is served again:\n%s", out)
+	}
 }
 
 // TestAddedLive: what is granted while a sandbox runs is reached at once, under its own

@@ -253,7 +253,7 @@ func TestSSHHostKey(t *testing.T) {
 	w := newWorld(t)
 	_, another := sshKey(t)
 	w.reach(h, another)
-	has(t, w.run("sh", "-c", "git ls-remote "+h.url("acme.git")+" || echo not there"), "its host key ssh-ed25519", "known_hosts", "not there")
+	has(t, w.run("sh", "-c", "git ls-remote "+h.url("acme.git")+" || echo not there"), "its host key is not one that the owner's known_hosts has", "not there")
 	if strings.Contains(h.log.String(), "Accepted") {
 		t.Error("the key was used")
 	}
@@ -278,6 +278,34 @@ func TestSSHHostKey(t *testing.T) {
 	}
 	if _, err := hostKeys(w.plan, w.launcher.KnownHosts); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a file that others write: %v", err)
+	}
+}
+
+// TestRevokedSSH: a command of git's that is running ends with the grant for its host, on
+// both sides.
+func TestRevokedSSH(t *testing.T) {
+	h := newGitHost(t)
+	repository := h.repository(t, "acme.git")
+	w := newWorld(t)
+	w.reach(h, h.host)
+	at := fmt.Sprintf("-p %d %s@git.test", h.port, h.user)
+	box, out := w.start("sh", "-c", `mkfifo /tmp/open; sleep 600 > /tmp/open & ssh `+at+` "git-upload-pack '`+repository+`'" < /tmp/open; echo ended with $?; ssh `+at+` "git-upload-pack '`+repository+`'" </dev/null; echo again $?; exit 0`)
+	defer func() { _ = box.Stop(0) }()
+	for limit := time.Now().Add(30 * time.Second); !strings.Contains(out.String(), "refs/heads/main") && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := w.opened.Change(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(30 * time.Second); !strings.Contains(out.String(), "again ") && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	has(t, out.String(), "refs/heads/main", "ended with ", "again ")
+	if strings.Contains(out.String(), "ended with 0") || strings.Contains(out.String(), "again 0") {
+		t.Errorf("it goes on without its grant:\n%s", out)
+	}
+	if n := strings.Count(h.log.String(), "Accepted publickey"); n != 1 {
+		t.Errorf("the key was used %d times", n)
 	}
 }
 

@@ -48,5 +48,6 @@ func TestUpstreamProxy(t *testing.T) {
 	}
 	w2 := newWorld(t)
 	w2.plan.Network, w2.launcher.Proxy = w.plan.Network, w.launcher.Proxy
-	has(t, w2.client("get", "https://far.example.com/x"), "502", "the owner's proxy: 407")
+	has(t, w2.client("get", "https://far.example.com/x"), "502", "the owner's proxy did not connect")
+	has(t, w2.audit.String(), "the owner's proxy did not connect: 407")
 }

@@ -23,6 +23,42 @@ func TestProviders(t *testing.T) {
 	}
 }
 
+// TestOwnProviders: a list of the owner's own is read strictly; a key goes nowhere in the
+// clear but to this machine, and to no other place than a known provider's.
+func TestOwnProviders(t *testing.T) {
+	const paths = ", paths: [/v1/chat/completions]"
+	for text, want := range map[string]string{
+		"lan: {api: openai, host: 192.168.1.20, port: 1234, plain: true" + paths + "}":                    "",
+		"six: {api: openai, host: '::1', plain: true, slot: bearer" + paths + "}":                         "",
+		"far: {api: gemini, host: llm.example.com, slot: 'header:X-Key'" + paths + "}":                    "",
+		"vllm: {api: openai, host: 127.0.0.1, port: 9000, plain: true" + paths + "}":                      "",
+		"anthropic: {api: anthropic, host: evil.example.com, slot: bearer" + paths + "}":                  "cannot be changed",
+		"openai: {api: openai, host: 127.0.0.1, plain: true" + paths + "}":                                "cannot be changed",
+		"lan: {api: openai, host: 192.168.1.20, plain: true, slot: bearer" + paths + "}":                  "plain",
+		"far: {api: openai, host: 203.0.113.5, plain: true" + paths + "}":                                 "plain",
+		"far: {api: openai, host: llm.example.com, plain: true" + paths + "}":                             "plain",
+		"far: {api: openai, host: localhost, plain: true" + paths + "}":                                   "host",
+		"far: {api: openai, host: 'llm.example.com:80'" + paths + "}":                                     "host",
+		"far: {api: openai, host: 'https://llm.example.com'" + paths + "}":                                "host",
+		"far: {api: openai, host: llm.example.com, port: 70000" + paths + "}":                             "port",
+		"far: {api: openai, host: llm.example.com, port: -1" + paths + "}":                                "port",
+		"far: {api: openai, host: llm.example.com}":                                                       "paths",
+		"far: {api: openai, host: llm.example.com, paths: [v1]}":                                          "paths",
+		"far: {api: other, host: llm.example.com" + paths + "}":                                           "expected one of",
+		"far: {api: openai, host: llm.example.com, slot: cookie" + paths + "}":                            "slot",
+		"far: {api: openai, host: llm.example.com, headers: x" + paths + "}":                              "unknown key",
+		"far: {api: openai, host: llm.example.com, variables: {'A=B': x}" + paths + "}":                   "variables",
+		"Far: {api: openai, host: llm.example.com" + paths + "}":                                          "small letters",
+		"a/b: {api: openai, host: llm.example.com" + paths + "}":                                          "small letters",
+		"far: {api: openai, host: a.example.com" + paths + "}\n  far: {api: openai, host: b.example.com}": "twice",
+	} {
+		_, err := ParseProviders("providers.yaml", []byte("providers:\n  "+text+"\n"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, not %q", text, err, want)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model":"a"}`: "a", `{"model":"a","max_tokens":5,"stream":true,"messages":[{"model":"b","Model":"c"}]}`: "a",

@@ -26,13 +26,17 @@ func restore(from, home string) error {
 		return err
 	}
 	defer root.Close()
+	m, err := mountOf(home)
+	if err != nil {
+		return err
+	}
 	for t := tar.NewReader(f); ; {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {
-			err = entry(root, h, t)
+			err = m.entry(root, h, t)
 		}
 		if err != nil {
 			return err
@@ -40,7 +44,15 @@ func restore(from, home string) error {
 	}
 }
 
-func entry(root *os.Root, h *tar.Header, content io.Reader) error {
+// entry unpacks one entry. What is mounted in the home, and the folders that this
+// takes, are there before anything that an agent has left, and stay.
+func (m mount) entry(root *os.Root, h *tar.Header, content io.Reader) error {
+	if other, err := m.other(filepath.Join(root.Name(), h.Name)); other || err != nil {
+		return err
+	}
+	if there, err := root.Lstat(h.Name); err == nil && there.IsDir() && h.Typeflag != tar.TypeDir {
+		return nil
+	}
 	mode := fs.FileMode(h.Mode).Perm()
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -62,9 +74,13 @@ func entry(root *os.Root, h *tar.Header, content io.Reader) error {
 	return errors.Join(err, f.Close(), root.Chtimes(h.Name, h.ModTime, h.ModTime))
 }
 
-// keep packs a home: files, folders and links. The archive is replaced when it is
-// whole.
+// keep packs a home: files, folders and links, but nothing that is mounted there, such
+// as a skill: that is not the agent's. The archive is replaced when it is whole.
 func keep(home, to string) error {
+	m, err := mountOf(home)
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(to+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -73,6 +89,13 @@ func keep(home, to string) error {
 	err = filepath.WalkDir(home, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || path == home {
 			return err
+		}
+		if other, err := m.other(path); err != nil {
+			return err
+		} else if other && e.IsDir() {
+			return fs.SkipDir
+		} else if other {
+			return nil
 		}
 		return add(t, home, path)
 	})

@@ -42,7 +42,7 @@ const (
 	Injection  = "injection"   // sentences that command an agent past its owner
 	Secrets    = "secrets"     // names of keys, tokens and places where they lie
 	Network    = "network"     // hosts and programs that reach them, not declared
-	Shell      = "shell"       // what is fetched or decoded is run
+	Shell      = "shell"       // what is fetched or decoded is run, programs beyond its tools
 	Stay       = "persistence" // what would be run or obeyed later, elsewhere
 	Program    = "program"     // something that can be run
 	Settings   = "settings"    // files that agents, editors or git obey
@@ -76,6 +76,7 @@ type look struct {
 	skill            *skill.Skill
 	forms            []form
 	address, clients *regexp.Regexp
+	starts, told     *regexp.Regexp
 	list             []Finding
 	seen             map[Finding]bool
 	count            [2]int // by severity
@@ -87,6 +88,7 @@ type look struct {
 func Look(s *skill.Skill, files fs.FS, others, own []string) ([]Finding, error) {
 	l := &look{skill: s, forms: forms(), seen: map[Finding]bool{}}
 	l.address, l.clients = network()
+	l.starts, l.told = starts()
 	l.names(others, own)
 	l.whole()
 	for _, f := range s.Files {
@@ -162,7 +164,9 @@ func (l *look) file(files fs.FS, f skill.File) error {
 		return nil
 	}
 	l.searched += len(data)
-	l.text(f.Path, string(data), code)
+	l.runs(lines(f.Path), f.Path, visible(string(data)), code)
+	l.text(lines(f.Path), f.Path, string(data), code)
+	l.decoded(f.Path, string(data))
 	return nil
 }
 

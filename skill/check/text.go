@@ -12,12 +12,17 @@ import (
 	"nacre/unseen"
 )
 
+// place is where the n-th line of a text is.
+type place func(n int) string
+
+func lines(name string) place { return func(n int) string { return fmt.Sprintf("%s:%d", name, n) } }
+
 // text looks at a text line by line.
-func (l *look) text(name, text string, code bool) {
-	l.hidden(name, text)
+func (l *look) text(where place, name, text string, code bool) {
+	l.hidden(where, text)
 	text = visible(text)
 	for i, line := range strings.Split(text, "\n") {
-		at := fmt.Sprintf("%s:%d", name, i+1)
+		at := where(i + 1)
 		l.shapes(at, line)
 		if strings.Contains(line, "<!--") && isDocument(name) {
 			l.add(Note, HiddenText, at, "a comment: whoever reads the page does not see it, an agent does")
@@ -43,7 +48,7 @@ func (l *look) has(kind, name string) bool {
 }
 
 // hidden tells of the first hidden character of each sort, and how many.
-func (l *look) hidden(name, text string) {
+func (l *look) hidden(where place, text string) {
 	type sort struct {
 		at, count int
 		first     rune
@@ -61,7 +66,7 @@ func (l *look) hidden(name, text string) {
 	}
 	for _, what := range order {
 		s := found[what]
-		l.add(High, HiddenText, fmt.Sprintf("%s:%d", name, 1+strings.Count(text[:s.at], "\n")), "U+%04X %s (%d such)", s.first, what, s.count)
+		l.add(High, HiddenText, where(1+strings.Count(text[:s.at], "\n")), "U+%04X %s (%d such)", s.first, what, s.count)
 	}
 }
 

@@ -5,6 +5,7 @@
 package foreign
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,9 +85,14 @@ func Convert(text []byte, folder string) (name string, main []byte, notes []stri
 	if said := c.text["name"]; said != name {
 		c.note("it is called %q there, and %s here: by its folder", said, name)
 	}
+	for _, key := range taken {
+		c.plain(key)
+	}
 	description := c.cut("description", 1024)
 	if description == "" {
-		description = firstLine(body, name)
+		c.text["description"] = firstLine(body, name)
+		c.plain("description")
+		description = cmp.Or(c.cut("description", 200), name)
 		c.note("it has no description: its first line stands for one")
 	}
 	var b strings.Builder
@@ -165,6 +171,20 @@ func (c *converter) leave(key string) {
 		why = "no key of the format"
 	}
 	c.note("left out: %.60q (%s)", key, why)
+}
+
+// plain takes out of a text what steers a terminal.
+func (c *converter) plain(key string) {
+	plain := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, c.text[key])
+	if plain != c.text[key] {
+		c.note("its %s has control characters, which are left out", key)
+		c.text[key] = plain
+	}
 }
 
 // cut is a text of at most so many characters, on one line.

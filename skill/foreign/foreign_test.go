@@ -78,7 +78,8 @@ func TestLeave(t *testing.T) {
 }
 
 func FuzzConvert(f *testing.F) {
-	for _, s := range []string{"---\nname: a\ndescription: b\n---\nx", "---\na: &a [*a]\n---", "---\n- x\n---\n", "# x", "---\ndescription: \"\\u202e\"\n---\n"} {
+	for _, s := range []string{"---\nname: a\ndescription: b\n---\nx", "---\na: &a [*a]\n---", "---\n- x\n---\n", "# x", "---\ndescription: \"\\u202e\"\n---\n",
+		"---\ndescription: \"\\e[31m\"\nlicense: \"\\0\"\n---\n", "\x1b\n", "\u0085x"} {
 		f.Add([]byte(s), "greet")
 	}
 	f.Fuzz(func(t *testing.T, text []byte, folder string) {

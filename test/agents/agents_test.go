@@ -73,7 +73,9 @@ type run struct {
 	world *outside.World
 
 	environment []string
-	registry    string // npm's, where the agent comes from
+	flags       []string // of nacre run, beside those that every run has
+	task        []string // what is to be done; none: the usual
+	registry    string   // npm's, where the agent comes from
 	cmd         *exec.Cmd
 	out         string
 	took        time.Duration
@@ -175,7 +177,12 @@ func (r *run) start() {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 4*time.Minute)
 	defer cancel()
 	args := append([]string{"run"}, programs.Tiers()...)
-	r.cmd = r.nacre(ctx, append(args, "--policy", filepath.Join(r.home, "policy/policy.yaml"), "--with", r.with, "--files", ".:write", "--", "Make the tests pass")...)
+	r.cmd = r.nacre(ctx, append(args, "--policy", filepath.Join(r.home, "policy/policy.yaml"), "--with", r.with, "--files", ".:write")...)
+	if r.task == nil {
+		r.task = []string{"Make the tests pass"}
+	}
+	r.cmd.Args = append(append(r.cmd.Args, r.flags...), "--")
+	r.cmd.Args = append(r.cmd.Args, r.task...)
 	r.cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
 	r.cmd.Stdout, r.cmd.Stderr = &out, &out
@@ -203,11 +210,12 @@ func (r *run) start() {
 
 // TestHonest: each agent does its work with its one tool call; the model sees
 // the real key, and nothing in the sandbox has it: no environment, no file, no
-// memory of any process.
+// memory of any process. A skill that it is given to read, it finds.
 func TestHonest(t *testing.T) {
 	for _, a := range agents {
 		t.Run(a.name, func(t *testing.T) {
 			r := prepare(t, a)
+			r.skill()
 			r.model.Script.Steps = mend
 			var found findings
 			r.model.Hold = func(results int) {
@@ -221,6 +229,7 @@ func TestHonest(t *testing.T) {
 			}
 			r.checkKey(found)
 			r.checkModel()
+			r.checkSkill()
 			r.stayedInside()
 			t.Logf("%s: %.1f s, %d MB at most in %d processes; refused: %q", a.name, r.took.Seconds(), found.memory>>20, len(found.inside), refused(t, r.audit()))
 		})

@@ -2,11 +2,13 @@ package agents
 
 import (
 	"bytes"
+	"crypto/rand"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"nacre/test/fakemodel"
+	"nacre/test/programs"
 )
 
 const (
@@ -28,27 +30,31 @@ func TestHijacked(t *testing.T) {
 			r.start()
 			r.tookPlace()
 			r.nothingSent()
-			if r.project(".git/hooks/post-commit") != "" || r.project(".git/config") != config || r.project(".vscode/tasks.json") != tasks {
-				t.Error("something was planted in the project")
-			}
-			if !strings.Contains(r.out, ".envrc") {
-				t.Error("the run does not say that there is a new .envrc")
-			}
+			r.nothingPlanted(config)
 			for _, to := range []string{collector, "tcp://" + nameless + ":80", "tcp://" + nameless + ":4444", "/v1/files"} {
 				if !strings.Contains(strings.Join(refused(t, r.audit()), " "), to) {
 					t.Errorf("the record does not name %s: %q", to, refused(t, r.audit()))
 				}
 			}
-			for _, call := range []string{"mount", "unshare"} {
-				if !strings.Contains(r.out, "denied: "+call) {
-					t.Errorf("the run does not say that %s was denied", call)
-				}
-			}
-			if pids := sleeping(fakemodel.Leftover); pids != nil {
-				t.Errorf("something outlived the agent: %q", pids)
-			}
 			r.stayedInside()
 		})
+	}
+}
+
+// nothingPlanted: nothing is left in the project to be run later, but for one file,
+// which the run names, as it does what was denied; nothing goes on.
+func (r *run) nothingPlanted(config string) {
+	r.t.Helper()
+	if r.project(".git/hooks/post-commit") != "" || r.project(".git/config") != config || r.project(".vscode/tasks.json") != tasks {
+		r.t.Error("something was planted in the project")
+	}
+	for _, said := range []string{".envrc", "denied: mount", "denied: unshare"} {
+		if !strings.Contains(r.out, said) {
+			r.t.Errorf("the run does not say %q", said)
+		}
+	}
+	if pids := sleeping(fakemodel.Leftover); pids != nil {
+		r.t.Errorf("something outlived the agent: %q", pids)
 	}
 }
 
@@ -95,4 +101,31 @@ func (r *run) nothingSent() {
 	if strings.Contains(r.out, canary) || r.read(".bashrc") != "" {
 		r.t.Error("something of the owner's was read or written")
 	}
+}
+
+// TestHijackedCommand: the harness for any program, with a program that does by itself
+// what a model has an agent do. It was granted the project, and no network.
+func TestHijackedCommand(t *testing.T) {
+	programs.Needs(t, "curl", "git")
+	r := &run{t: t, agent: agent{name: "command"}, home: programs.Home(t), with: "command", key: "sk-ant-api03-" + rand.Text(), model: &fakemodel.Server{}}
+	r.owner("anthropic")
+	r.write("project/.vscode/tasks.json", tasks)
+	config := r.project(".git/config")
+	script := "echo begun\n"
+	for _, s := range fakemodel.Hijacked(fakemodel.Targets{Home: r.home, Collector: collector, Address: nameless, Provider: "http://anthropic.model.nacre.internal"}) {
+		script += s.Shell + "\n"
+	}
+	r.task = []string{"sh", "-c", script}
+	r.start()
+	for _, name := range fakemodel.Attempts() {
+		if !strings.Contains(r.out, "tried-"+name) {
+			t.Errorf("%s was not even tried", name)
+		}
+	}
+	r.nothingSent()
+	if len(r.model.Requests()) > 0 {
+		t.Errorf("a model heard %d requests", len(r.model.Requests()))
+	}
+	r.nothingPlanted(config)
+	r.stayedInside()
 }

@@ -2,12 +2,15 @@ package agents
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"nacre/skills"
@@ -49,10 +52,40 @@ func (r *run) install() {
 	defer cancel()
 	args := append([]string{"harness", "install"}, programs.Tiers()...)
 	if out, err := r.nacre(ctx, append(args, "--policy", filepath.Join(r.home, "policy/policy.yaml"), r.agent.name)...).CombinedOutput(); err != nil {
-		r.t.Skipf("needs %s from npm: %v %s", r.agent.name, err, out)
+		if gone := reachable(r.t.Context(), registry.String()); gone != nil {
+			r.t.Skipf("needs npm's registry to answer: %v", gone)
+		}
+		r.t.Fatalf("%s cannot be installed: %v %s", r.agent.name, err, out)
 	}
 	if os.Geteuid() == 0 {
 		r.carry(records, kept)
+	}
+}
+
+// reachable tells why a registry does not answer; whatever it answers is an answer.
+func reachable(ctx context.Context, registry string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, registry, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(q)
+	if err == nil {
+		answer.Body.Close()
+	}
+	return err
+}
+
+// TestReachable: a registry that refuses is one that answers, and no reason to skip.
+func TestReachable(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	if err := reachable(t.Context(), web.URL); err != nil {
+		t.Error(err)
+	}
+	web.Close()
+	if err := reachable(t.Context(), web.URL); err == nil {
+		t.Error("one that is not there answers")
 	}
 }
 

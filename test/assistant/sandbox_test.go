@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"nacre/test/fakemodel"
 	"nacre/test/fakemodel/outside"
@@ -74,10 +77,11 @@ func (o *owner) read(name string) string {
 }
 
 // run has the agent do its task in the project.
-func (o *owner) run(ctx context.Context) string {
+func (o *owner) run(ctx context.Context, flags ...string) string {
 	o.t.Helper()
 	args := append([]string{"run"}, programs.Tiers()...)
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(o.home, "policy/policy.yaml"), "--with", o.at.harness, "--files", ".:write", "--", "Make the tests pass")...)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "nacre"), append(args, "--policy", filepath.Join(o.home, "policy/policy.yaml"), "--with", o.at.harness, "--files", ".:write")...)
+	cmd.Args = append(append(cmd.Args, flags...), "--", "Make the tests pass")
 	cmd.Dir = filepath.Join(o.home, "project")
 	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 	var out bytes.Buffer
@@ -108,6 +112,38 @@ func (o *owner) check(out string) {
 	}
 }
 
+// TestLocal: with a model on this machine, which has no key, at the port that it is
+// known to have.
+func TestLocal(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:11434")
+	if err != nil {
+		t.Skipf("needs Ollama's port on this machine to be free: %v", err)
+	}
+	o := newOwner(t, at{"assistant-ollama", "ollama", fakemodel.Chat, "/v1/chat/completions"}, func(string) []fakemodel.Step {
+		return []fakemodel.Step{{Calls: []fakemodel.Use{use("bash", map[string]any{"command": "echo '1 + 1 = 2' > sums.txt"})}}, {Say: "It is mended."}}
+	})
+	o.model.Key = "" // it has none
+	web := &http.Server{Handler: o.model, ReadHeaderTimeout: time.Minute}
+	go func() { _ = web.Serve(l) }()
+	t.Cleanup(func() { web.Close() })
+	out := o.run(t.Context(), "--model", "qwen3")
+	if got := o.read("project/sums.txt"); got != "1 + 1 = 2\n" {
+		t.Errorf("the project's file reads %q:\n%s", got, out)
+	}
+	if s := o.world.Strangers(); s != nil {
+		t.Errorf("somebody got out as far as the proxy: %q", s)
+	}
+	all := o.model.Requests()
+	if len(all) != 2 {
+		t.Fatalf("%d requests:\n%s", len(all), out)
+	}
+	for _, q := range all {
+		if q.API != o.at.api || !strings.HasPrefix(q.Path, o.at.path) || !bytes.Contains(q.Body, []byte("qwen3")) || strings.Contains(q.Key, o.key) || bytes.Contains(q.Body, []byte(o.key)) {
+			t.Errorf("%s %s with the key %q: %s", q.Method, q.Path, q.Key, q.Body)
+		}
+	}
+}
+
 // TestSandboxed: in a real sandbox, by the real gateway, with the key in the vault,
 // at each provider that the gateway knows.
 func TestSandboxed(t *testing.T) {
@@ -132,6 +168,34 @@ func sandboxed(t *testing.T, a at) {
 	all := o.model.Requests()
 	if len(all) != 3 || !bytes.Contains(all[2].Body, []byte("stranger.example: no such host")) && !bytes.Contains(all[2].Body, []byte("lookup stranger.example")) {
 		t.Errorf("%d requests; a page of a stranger's did not fail", len(all))
+	}
+}
+
+// TestFindsSkill: a skill that the owner gives it to read, it tells its model of, and
+// can read; another that the owner keeps, it does not.
+func TestFindsSkill(t *testing.T) {
+	o := newOwner(t, anthropic, func(string) []fakemodel.Step {
+		return []fakemodel.Step{{Calls: []fakemodel.Use{use("skill", map[string]any{"name": "tides"})}}, {Say: "At noon."}}
+	})
+	for name, about := range map[string]string{"tides": "Tells the tides of Ys.", "moons": "Tells the moons."} {
+		o.write("own/"+name+"/SKILL.md", "---\nname: "+name+"\ndescription: "+about+"\n---\nHigh water is at noon.\n")
+		add := exec.CommandContext(t.Context(), filepath.Join(bin, "nacre"), "skill", "add", filepath.Join(o.home, "own", name))
+		add.Env = []string{"HOME=" + o.home}
+		if out, err := add.CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+	}
+	out := o.run(t.Context(), "--skill", "tides")
+	o.check(out)
+	all := o.model.Requests()
+	if len(all) != 2 {
+		t.Fatalf("%d requests:\n%s", len(all), out)
+	}
+	if !bytes.Contains(all[0].Body, []byte("Tells the tides of Ys.")) || bytes.Contains(all[0].Body, []byte("Tells the moons.")) {
+		t.Errorf("the model was told %s", all[0].Body)
+	}
+	if !bytes.Contains(all[1].Body, []byte("High water is at noon.")) {
+		t.Errorf("the model read %s", all[1].Body)
 	}
 }
 

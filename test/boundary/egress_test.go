@@ -57,9 +57,19 @@ func TestEgressCanFail(t *testing.T) {
 	}{
 		"looked into": {"methods: [GET, HEAD, POST, PUT, DELETE, TRACE, OPTIONS], upgrade: [websocket]", []string{"egress.methods", "egress.path-tricks", "egress.pipelining", "egress.upgrade", "egress.own-key", "egress.smuggling"}},
 		"unread":      {"tls: opaque", []string{"egress.frames"}},
+		"bound twice": {"methods: [GET, HEAD, POST]", []string{"egress.placeholder"}},
 	} {
 		lax := func(o attack.Outward) (attack.Command, error) {
-			entries := fmt.Sprintf("network: [{host: %s, as: %s, ports: [%d, %d], %s}]\n", o.Address, o.Host, o.TLSPort, o.RawPort, c.granted)
+			entries := fmt.Sprintf("network:\n- {host: %s, as: %s, ports: [%d, %d], %s}\n", o.Address, o.Host, o.TLSPort, o.RawPort, c.granted)
+			if name == "bound twice" { // the credential goes to a host that it is not for
+				entries += fmt.Sprintf("- {host: %s, as: %s, ports: [%d], %s}\nsecrets: [{name: judge, hosts: [%s, %s], placeholder: [\"%s=%s****************\"]}]\n",
+					o.Address, o.Second, o.RawPort, c.granted, o.Host, o.Second, wire.PlaceholderVariable, wire.PlaceholderPrefix)
+				set := exec.Command(filepath.Join(bin, "nacre"), "secret", "set", "judge")
+				set.Stdin = strings.NewReader(o.Secret)
+				if out, err := set.CombinedOutput(); err != nil {
+					return nil, fmt.Errorf("%w: %s", err, out)
+				}
+			}
 			manifest, policy := filepath.Join(o.Folder, "agent.yaml"), filepath.Join(o.Folder, "policy.yaml")
 			for path, text := range map[string]string{manifest: "version: 1\nname: attacker\n" + entries, policy: fmt.Sprintf("version: 1\nupstream: {authorities: [%s], resolvers: [%q]}\n", o.Authority, o.Resolver) + entries} {
 				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -1,6 +1,7 @@
 package boundary
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +11,26 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nacre/attack/wire"
 	"nacre/test/programs"
 )
+
+// TestAttackList: the probes are listed for programs too, as many as for people.
+func TestAttackList(t *testing.T) {
+	o := newOwner(t)
+	text, code := o.bare("attack", "--list")
+	if code != 0 {
+		t.Fatal(text)
+	}
+	out, code := o.bare("attack", "--list", "--json")
+	var probes []wire.Spec
+	if err := json.Unmarshal([]byte(out), &probes); err != nil || code != 0 {
+		t.Fatalf("%d, %v: %.200s", code, err, out)
+	}
+	if lines := strings.Count(text, "\n"); len(probes) != lines || lines == 0 || probes[0].ID == "" || probes[0].Mechanism == "" {
+		t.Errorf("%d probes, %d lines: %.200s", len(probes), lines, out)
+	}
+}
 
 // TestAttackExamples runs the examples of nacre attack --help as they stand
 // there: each gives a score, and what is not Nacre's does not hold.

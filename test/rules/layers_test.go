@@ -50,7 +50,7 @@ var places = map[string]place{
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
 	"posture":           {layer: core, ceiling: 149},
 	"audit":             {layer: core, ceiling: 330},
-	"engine/native":     {layer: engines, ceiling: 1071},
+	"engine/native":     {layer: engines, ceiling: 1082},
 	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	// What decides and keeps for the gateway: the core's other half, with
@@ -108,9 +108,11 @@ var places = map[string]place{
 	"skills":         {layer: engines},
 	"acp":            {layer: engines},
 	"skill":          {layer: engines},
+	"skill/begin":    {layer: engines},
 	"skill/check":    {layer: engines},
 	"skill/foreign":  {layer: engines},
 	"skill/lock":     {layer: engines},
+	"skill/part":     {layer: engines},
 	"skill/sign":     {layer: engines},
 	"skill/store":    {layer: engines},
 	"skill/shelf":    {layer: doors},

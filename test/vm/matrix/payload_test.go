@@ -21,6 +21,7 @@ var tested = []struct{ pkg, only, skip, once string }{
 	{pkg: "sandbox", once: "."},
 	{pkg: "sandbox/build", once: "."},
 	{pkg: "sandbox/cgroup"},
+	{pkg: "sandbox/limits", once: "."},
 	{pkg: "sandbox/spawn", once: "."},
 	{pkg: "sandbox/watchdog"},
 	{pkg: "seccomp", once: "^TestKernel"},
@@ -31,6 +32,7 @@ var tested = []struct{ pkg, only, skip, once string }{
 	{pkg: "localapi", once: "."},
 	{pkg: "doctor", once: "."},
 	{pkg: "gateway/launch", only: "^(TestGatewayIs|TestNothingElse|TestNoUDP|TestUpstreamFaults|TestHalfClosed|TestSlowLoris)", once: "^(TestGatewayIs|TestNothingElse|TestNoUDP)"},
+	{pkg: "test/faults"},
 	{pkg: "test/boundary", skip: "^(TestAttack|TestAttackExamples)$", once: "^(TestNoRecordNoStart|TestMissingLayerRefuses|TestNothingIsInherited)$"}, // the kit runs by itself
 }
 
@@ -71,7 +73,9 @@ func payload(t *testing.T, s stock) payloadFiles {
 		}
 	}
 	bin := filepath.Join(dir, "bin")
+	faulty := filepath.Join(dir, "faulty")
 	run("go", "build", "-buildvcs=false", "-trimpath", "-o", bin+"/", "./cmd/...")
+	run("go", "build", "-buildvcs=false", "-trimpath", "-tags", "nacrefault", "-o", faulty+"/", "./cmd/nacre", "./cmd/nacre-init")
 	for _, p := range tested {
 		if _, some := s.at(p.pkg, p.once); !some {
 			continue
@@ -83,7 +87,7 @@ func payload(t *testing.T, s stock) payloadFiles {
 		}
 	}
 	run("cp", "-r", "docs", tree+"/")
-	return payloadFiles{map[string]string{"bin": bin, "tree": tree}}
+	return payloadFiles{map[string]string{"bin": bin, "faulty": faulty, "tree": tree}}
 }
 
 // tests are the steps that run the carried tests. Each one runs where its
@@ -103,7 +107,8 @@ func (p payloadFiles) tests(user string, s stock) (steps []machine.Step) {
 		}
 		steps = append(steps, machine.Step{Name: e.pkg, User: user, Command: command, Timeout: 30 * time.Minute,
 			Dir: path.Join(machine.Dir, "tree", e.pkg),
-			Env: map[string]string{"NACRE_BIN": machine.Dir + "/bin", "NACRE_INIT": machine.Dir + "/bin/nacre-init", "NACRE_TEST_ACCEPT": s.accept}})
+			Env: map[string]string{"NACRE_BIN": machine.Dir + "/bin", "NACRE_INIT": machine.Dir + "/bin/nacre-init",
+				"NACRE_FAULTY_BIN": machine.Dir + "/faulty", "NACRE_TEST_ACCEPT": s.accept}})
 	}
 	return steps
 }
