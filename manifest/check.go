@@ -175,11 +175,3 @@ func (n *Network) checkRequests() error {
 	}
 	return nil
 }
-
-// checkPreset: an entry with a preset only narrows it.
-func (n *Network) checkPreset() error {
-	if n.Host+n.Scheme+n.As+n.TLS+n.Access != "" || n.Methods != nil || n.Upgrade != nil || n.Ports != nil {
-		return strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
-	}
-	return nil
-}
