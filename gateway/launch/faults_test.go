@@ -377,6 +377,7 @@ func TestTenThousandAtOnce(t *testing.T) {
 	}))
 	w := newWorld(t)
 	w.plan.Limits.OpenFiles, w.plan.Limits.Time = 2*n, 10*time.Minute
+	w.plan.Limits.Memory = 8 << 30 // this process is charged too, and large under the race detector
 	l := plain(t, echo)
 	w.grant("held.test", held, func(g *nacre.NetworkGrant) { g.Scheme, g.Connections = "http", 2*n })
 	w.grant("api.test", l, func(g *nacre.NetworkGrant) { g.Scheme = "http" })
