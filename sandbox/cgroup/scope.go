@@ -12,6 +12,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
 
 	"nacre/fault"
 )
@@ -73,15 +74,17 @@ func startScope(ctx context.Context, socket, unit, slice string) error {
 	}, units{})
 }
 
-// stopScope has systemd end a scope whose owner was killed, and waits until it
-// is gone. That may be needed: where the owner died just as systemd put it
+// stopScope has systemd end a scope that nobody is in, and waits until it is gone.
+// That may be needed: where the last process left or died just as systemd put it
 // there, systemd never learns that the scope is empty.
 func stopScope(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	for cgroups.PathExists(dir) && err == nil {
-		err = ask(ctx, Detect().Manager, "StopUnit", filepath.Base(dir), "replace")
+	for cgroups.PathExists(dir) && ctx.Err() == nil {
+		if err = ask(ctx, Detect().Manager, "StopUnit", filepath.Base(dir), "replace"); err != nil {
+			_ = unix.Rmdir(dir) // if systemd knows it no more; one that is not empty stays
+		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	if !cgroups.PathExists(dir) {

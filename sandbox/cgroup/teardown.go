@@ -115,8 +115,8 @@ func (s State) holds(pid int) bool {
 
 // Destroy ends every process in the leaves but the calling one, moves that back
 // to where it was, and removes the groups; the error lists what could not be
-// removed. A scope goes when systemd notices that it is empty: soon, or
-// rootless when this process, which cannot go back, ends.
+// removed. A scope goes when systemd notices that it is empty, or is told: or,
+// rootless, when this process, which cannot go back, ends.
 func (g *Group) Destroy() error {
 	if g == nil {
 		return nil
@@ -128,7 +128,28 @@ func (g *Group) Destroy() error {
 	if g.layout.Manager != "" && g.state.holds(os.Getpid()) {
 		return errors.Join(errs[0], errs[1], g.state.remove(agent))
 	}
-	return errors.Join(append(errs, g.state.remove(""))...)
+	return errors.Join(append(errs, g.state.remove(""), g.state.unscope(noticing))...)
+}
+
+// noticing is how long systemd may take to notice that a scope is empty, which it
+// as a rule does at once.
+const noticing = 50 * time.Millisecond
+
+// unscope sees that the scopes of removed groups go, soon by themselves.
+func (s State) unscope(soon time.Duration) error {
+	var errs []error
+	for _, dir := range s.Folders {
+		scope := filepath.Dir(dir)
+		if filepath.Base(scope) != "nacre-"+s.ID+".scope" { // nobody else's, such as a session's
+			continue
+		}
+		for end := time.Now().Add(soon); cgroups.PathExists(scope) && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		}
+		if cgroups.PathExists(scope) {
+			errs = append(errs, stopScope(scope))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // vanish removes the groups where nobody is in them any more: the kernel removes
@@ -164,13 +185,7 @@ func Remove(s State) error {
 	if s.holds(os.Getpid()) {
 		return fault.New(fault.Conflict, "sandbox %s is this process's own: it is destroyed, not removed", s.ID)
 	}
-	errs := []error{s.kill(agent, supervisor), s.remove("")}
-	for _, dir := range s.Folders {
-		if scope := filepath.Dir(dir); strings.HasSuffix(scope, ".scope") && cgroups.PathExists(scope) {
-			errs = append(errs, stopScope(scope))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(s.kill(agent, supervisor), s.remove(""), s.unscope(0))
 }
 
 // remove removes the groups, or a leaf of them.
