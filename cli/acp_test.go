@@ -12,7 +12,7 @@ import (
 )
 
 // deaf makes an agent that listens to no signal, and says so.
-const deaf = `trap "" TERM HUP INT; echo ready >&2; `
+const deaf = `trap "" TERM HUP INT PIPE; echo ready >&2; `
 
 // What an agent that does not read says.
 const (
