@@ -304,7 +304,7 @@ func TestRevokedSSH(t *testing.T) {
 	if strings.Contains(out.String(), "ended with 0") || strings.Contains(out.String(), "again 0") {
 		t.Errorf("it goes on without its grant:\n%s", out)
 	}
-	if n := strings.Count(h.log.String(), "Accepted"); n != 1 {
+	if n := strings.Count(h.log.String(), "Accepted publickey"); n != 1 {
 		t.Errorf("the key was used %d times", n)
 	}
 }

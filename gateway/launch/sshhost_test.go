@@ -22,7 +22,7 @@ func (h *gitHost) serve(t *testing.T, l net.Listener, hostKey []byte, who ssh.Pu
 		if c.User() != h.user || !bytes.Equal(key.Marshal(), who.Marshal()) {
 			return nil, errors.New("nobody")
 		}
-		fmt.Fprintln(h.log, "Accepted")
+		fmt.Fprintln(h.log, "Accepted publickey")
 		return nil, nil
 	}}
 	config.AddHostKey(signer)
