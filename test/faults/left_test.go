@@ -33,12 +33,13 @@ func (k *killer) machine() string {
 // check lets the next run sweep, and looks at everything that could be left.
 func (k *killer) check(before string) {
 	k.Helper()
-	if out, err := k.nacre("run", "-q", "--", "true").CombinedOutput(); err != nil {
-		k.Errorf("the run that sweeps: %v\n%s", err, out)
-	}
+	k.sweep()
 	left := k.left()
 	for late := time.Now().Add(15 * time.Second); len(left) > 0 && time.Now().Before(late); left = k.left() {
-		time.Sleep(20 * time.Millisecond)
+		// Who was killed while it started a process lives on in that until it
+		// executes, which on a busy machine the first sweep may not see the end of.
+		time.Sleep(500 * time.Millisecond)
+		k.sweep()
 	}
 	if k.machine() != before {
 		left = append(left, "mounts:\n"+k.machine()+"\nbefore:\n"+before)
@@ -48,6 +49,14 @@ func (k *killer) check(before string) {
 	}
 	if len(left) > 0 {
 		k.Fatalf("left after %v:\n%s", k.done, strings.Join(left, "\n"))
+	}
+}
+
+// sweep is what any start does first.
+func (k *killer) sweep() {
+	k.Helper()
+	if out, err := k.nacre("run", "-q", "--", "true").CombinedOutput(); err != nil {
+		k.Errorf("the run that sweeps: %v\n%s", err, out)
 	}
 }
 
