@@ -27,6 +27,8 @@ all: ## bin/nacre and the programs beside it
 	@$(MAKE) -j2 programs assistant
 
 # Side by side: one of the assistant's packages takes a minute, which nothing shares.
+# The compiler is given memory (GOGC), which saves a tenth of that.
+programs assistant: export GOGC = 400
 programs:
 	umask 022 && $(build) -o bin/ $(programs:%=./cmd/%)
 assistant:
