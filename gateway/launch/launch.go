@@ -145,6 +145,12 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 			config.Ask = l.Patience
 		}
 	}
+	handed := false // to the process that is to have it, by begin
+	defer func() {
+		if !handed {
+			config.Zero()
+		}
+	}()
 	var err error
 	if config.HostKeys, err = hostKeys(p, l.KnownHosts); err != nil {
 		return nil, err
@@ -178,6 +184,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 		return nil, errors.Join(err, g.control.Close(), closeSkills(g.skills))
 	}
 	o := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}
+	handed = true
 	go l.begin(g, config, func() (*os.File, error) { return g.start(born, l.Program, theirs, o) })
 	g.outside = passedOn(p, l.Authorities)
 	if g.network, err = capture.New(config.IPv6); err != nil {
