@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -215,11 +216,20 @@ func FuzzTarget(f *testing.F) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		for _, head := range o.said {
-			if !strings.HasPrefix(head, "GET /open/") || strings.Contains(strings.SplitN(head, "?", 2)[0], "..") || strings.Count(strings.SplitN(head, "\r\n", 2)[0], " ") != 2 {
+			if !strings.HasPrefix(head, "GET /open/") || climbs(strings.SplitN(head, "?", 2)[0]) || strings.Count(strings.SplitN(head, "\r\n", 2)[0], " ") != 2 {
 				t.Errorf("%q sends %q", path, head)
 			}
 		}
 		o.said = nil
+	})
+}
+
+// climbs tells whether some server may read a part of a path as its parent, with a
+// parameter or without one.
+func climbs(path string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune("/\\ ", r) }), func(part string) bool {
+		name, _, _ := strings.Cut(part, ";")
+		return name == ".."
 	})
 }
 
