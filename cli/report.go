@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +74,15 @@ func (app *App) report(err error) int {
 		fmt.Fprintln(app.Err, "hint:", oneLine(hint))
 	}
 	return exitCode(err)
+}
+
+// all tells whether err, and all that it joins, is of a kind.
+func all(err error, kind fault.Kind) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fault.KindOf(err) == kind
+	}
+	return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !all(e, kind) })
 }
 
 // usedUp is what to do where the owner's session, or the machine, has no more of

@@ -52,6 +52,8 @@ func (l *runLog) discard() {
 	defer l.mu.Unlock()
 	if l.f != nil {
 		_ = os.Remove(l.f.Name())
+		_ = l.f.Close()
+		l.f = nil
 	}
 }
 

@@ -87,12 +87,10 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	folders := watch(ctx, s.plan)
 	defer unwatch(folders)
-	box, err := engine.Start(ctx, s.plan, s.streams())
+	box, err := s.start(ctx, engine)
 	s.box = box
 	close(s.ready)
 	if err != nil {
-		s.close()
-		s.log.discard()
 		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
@@ -111,6 +109,26 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
 	}
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
+}
+
+// tries is how often a start is tried under which the granted folders change.
+const tries = 4
+
+// start starts the sandbox. Where a name that was to be masked or held vanished or was
+// replaced meanwhile, all of it is done anew, from the scan on: files that come and go
+// would else keep a run from ever starting. Nothing else is tried again.
+func (s *session) start(ctx context.Context, engine nacre.Engine) (box nacre.Sandbox, err error) {
+	streams := s.streams()
+	for n := 1; ; n++ {
+		if box, err = engine.Start(ctx, s.plan, streams); err == nil {
+			return box, nil
+		}
+		s.close()
+		s.log.discard()
+		if n == tries || ctx.Err() != nil || !all(err, fault.Changed) {
+			return nil, err
+		}
+	}
 }
 
 // hear has the session told of what is recorded, and of the gateway.

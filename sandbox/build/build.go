@@ -36,7 +36,7 @@ func Main(stage2 []string) {
 		{"namespaces", b.namespaces},
 		{"mounts", b.collect},
 		{"root", b.root},
-		{"folders and files", b.furnish},
+		{blueprint.Furnish, b.furnish},
 		{"bounds", b.bounds},
 		{"seal", b.seal},
 		{"loopback", b.loopback},
@@ -49,7 +49,8 @@ func Main(stage2 []string) {
 		{"exec", b.become},
 	} {
 		if err := b.take(layer); err != nil {
-			failed := blueprint.Message{Kind: blueprint.Failed, Layer: layer.name, Error: err.Error()}
+			number, _ := errors.AsType[unix.Errno](err)
+			failed := blueprint.Message{Kind: blueprint.Failed, Layer: layer.name, Error: err.Error(), Errno: int(number)}
 			_ = blueprint.Send(blueprint.ControlFD, failed)
 			unix.Exit(1)
 		}
