@@ -30,7 +30,8 @@ func Main(ctx context.Context, app *App, args []string) int {
 	root.SetIn(app.In)
 	root.SetOut(app.Out)
 	root.SetErr(app.Err)
-	return app.report(root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return app.report(err, cmd.CommandPath())
 }
 
 // Root is the whole tree of commands.

@@ -10,7 +10,7 @@ import (
 	"nacre/audit"
 	"nacre/auditlog"
 	"nacre/doctor"
-	"nacre/fault"
+	"nacre/fault/advice"
 	"nacre/install"
 	"nacre/load"
 )
@@ -97,7 +97,7 @@ func found(name, fine string, err error) doctor.Check {
 	if err == nil {
 		return doctor.Check{Name: name, OK: true, Found: fine}
 	}
-	return doctor.Check{Name: name, Found: err.Error(), Remedy: fault.HintOf(err), Required: true}
+	return doctor.Check{Name: name, Found: err.Error(), Remedy: advice.Of(err, "nacre doctor"), Required: true}
 }
 
 func (app *App) installed() doctor.Check {

@@ -13,6 +13,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/fault/advice"
 	"nacre/terminal"
 )
 
@@ -98,7 +99,7 @@ func (e *events) started(box nacre.Sandbox, scan time.Duration) {
 func (e *events) ended(exit nacre.Exit) { e.emit(event{Event: "ended", Exit: &exit}) }
 
 func (e *events) failed(err error) {
-	e.emit(event{Event: "failed", Error: err.Error(), Hint: fault.HintOf(err)})
+	e.emit(event{Event: "failed", Error: err.Error(), Hint: advice.Of(err, "nacre run")})
 }
 
 func (e *events) planted(p planted) {

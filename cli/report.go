@@ -6,11 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nacre"
 	"nacre/compile"
 	"nacre/fault"
+	"nacre/fault/advice"
 	"nacre/terminal"
 )
 
@@ -44,8 +43,9 @@ func statusOf(yes bool) error {
 	return status(exitNo)
 }
 
-// report prints an error in two lines and gives its exit code.
-func (app *App) report(err error) int {
+// report prints an error of a command in two lines, what it is and what to do about it,
+// and gives its exit code.
+func (app *App) report(err error, command string) int {
 	var code status
 	switch {
 	case err == nil:
@@ -56,7 +56,7 @@ func (app *App) report(err error) int {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		code := 0
 		for _, e := range joined.Unwrap() {
-			code = max(code, app.report(e))
+			code = max(code, app.report(e, command))
 		}
 		return code
 	}
@@ -65,14 +65,7 @@ func (app *App) report(err error) int {
 		app.refusal(err, refusal.Decisions)
 		return exitFault
 	}
-	fmt.Fprintln(app.Err, "error:", oneLine(err.Error()))
-	hint := fault.HintOf(err)
-	if better := usedUp(err); better != "" && (hint == "" || strings.Contains(hint, "nacre doctor")) {
-		hint = better
-	}
-	if hint != "" {
-		fmt.Fprintln(app.Err, "hint:", oneLine(hint))
-	}
+	fmt.Fprintf(app.Err, "error: %s\nhint: %s\n", oneLine(err.Error()), oneLine(advice.Of(err, command)))
 	return exitCode(err)
 }
 
@@ -83,23 +76,6 @@ func all(err error, kind fault.Kind) bool {
 		return fault.KindOf(err) == kind
 	}
 	return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !all(e, kind) })
-}
-
-// usedUp is what to do where the owner's session, or the machine, has no more of
-// something: the kernel says so by number, and nothing else knows better.
-func usedUp(err error) string {
-	for number, hint := range map[error]string{
-		unix.EAGAIN: "no more processes can be started: end some, or raise ulimit -u and pids.max of your session's control group",
-		unix.ENOMEM: "there is no more memory: end something, or give your session's control group more",
-		unix.EMFILE: "nacre may open no more files: raise ulimit -n",
-		unix.ENFILE: "this machine may open no more files: see the sysctl fs.file-max",
-		unix.EFBIG:  "nacre may write no larger files: raise ulimit -f",
-	} {
-		if errors.Is(err, number) {
-			return hint
-		}
-	}
-	return ""
 }
 
 // exitCode maps kinds of faults, once.

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -24,10 +25,8 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "error:", err)
-	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintln(os.Stderr, "hint:", hint)
-	}
+	hint := cmp.Or(fault.HintOf(err), "outside, nacre audit show says what was refused; --resume goes on where it stopped")
+	fmt.Fprintf(os.Stderr, "error: %v\nhint: %s\n", err, hint)
 	if fault.KindOf(err) == fault.Usage {
 		os.Exit(2)
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,10 +27,8 @@ import (
 func main() {
 	code, err := run(os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "nacre-harness:", err)
-		if hint := fault.HintOf(err); hint != "" {
-			fmt.Fprintln(os.Stderr, "hint:", hint)
-		}
+		hint := cmp.Or(fault.HintOf(err), "outside, nacre audit show says what was refused")
+		fmt.Fprintf(os.Stderr, "nacre-harness: %v\nhint: %s\n", err, hint)
 		code = 1
 	}
 	os.Exit(code)
