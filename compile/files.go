@@ -24,7 +24,7 @@ func (c *compiler) files() {
 		c.fail(f.Check())
 		places := []string{f.Path}
 		if f.Preset != "" {
-			places = manifest.Preset(f.Preset)
+			places = manifest.Presets()[f.Preset]
 		}
 		for _, p := range places {
 			c.file(f, p)

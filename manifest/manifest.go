@@ -12,7 +12,7 @@ import (
 // Manifest is a parsed agent.yaml.
 type Manifest struct {
 	Version      int                 `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
-	Name         string              `yaml:"name,required" about:"what the agent calls itself: lower-case letters, digits and hyphens, at most 63"`
+	Name         string              `yaml:"name,required" match:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" about:"what the agent calls itself: lower-case letters, digits and hyphens, at most 63"`
 	Description  string              `yaml:"description" about:"one line for people"`
 	Command      []string            `yaml:"command" about:"the program and its arguments, as a list"`
 	Image        strict.Text         `yaml:"image" match:"^(host|oci:[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}|(directory|layout|archive):.+)$" about:"host (default), oci:NAME with its digest @sha256:…, directory:PATH, layout:PATH or archive:PATH"`

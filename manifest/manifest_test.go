@@ -117,6 +117,40 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// TestNameIsPlaced: a wrong name is shown where it is written.
+func TestNameIsPlaced(t *testing.T) {
+	for _, name := range []string{"A_b", "-a", strings.Repeat("a", 64)} {
+		if _, err := Parse("agent.yaml", []byte("version: 1\n# a comment\nname: "+name+"\n")); err == nil || !strings.HasPrefix(err.Error(), "agent.yaml:3:7: name: expected ") {
+			t.Errorf("%.9s: %v", name, err)
+		}
+	}
+	if _, err := Parse("agent.yaml", []byte("version: 1\nname: "+strings.Repeat("a", 63))); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFormat: an amount comes back as people write it, and means the same.
+func TestFormat(t *testing.T) {
+	var l Limits
+	for _, c := range []struct{ name, text, want string }{
+		{"memory", "4GB", "4GB"}, {"memory", "4GiB", "4GiB"}, {"memory", "1536MiB", "1536MiB"}, {"memory", "1.5GiB", "1536MiB"}, {"memory", "500MB", "500MB"},
+		{"memory", "2000MB", "2GB"}, {"memory", "1TB", "1TB"}, {"memory", "3KiB", "3KiB"}, {"memory", "5kB", "5kB"}, {"memory", "1025", "1025"},
+		{"time", "1h", "1h"}, {"time", "60m", "1h"}, {"time", "90s", "1m30s"}, {"time", "1h30m", "1h30m"}, {"time", "1h0m30s", "1h0m30s"}, {"time", "10m", "10m"},
+		{"time", "100h", "100h"}, {"time", "10s", "10s"}, {"time", "100ms", "100ms"}, {"cpus", "1.5", "1.5"}, {"processes", "1024", "1024"},
+	} {
+		for _, limit := range l.Each() {
+			if limit.Name != c.name {
+				continue
+			}
+			n, err := limit.Parse(c.text)
+			again, err2 := limit.Parse(limit.Format(n))
+			if got := limit.Format(n); err != nil || err2 != nil || got != c.want || again != n {
+				t.Errorf("%s: %s, want %s (%d, %d, %v, %v)", c.text, got, c.want, n, again, err, err2)
+			}
+		}
+	}
+}
+
 func TestStageIsReserved(t *testing.T) {
 	f := File{Path: "x", Access: nacre.Stage}
 	if err := f.Check(); err == nil || !strings.Contains(err.Error(), "reserved and not available yet") {

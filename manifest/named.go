@@ -171,13 +171,13 @@ func (deny Named) Touches(asked Named) bool {
 //go:embed presets.txt
 var presets string
 
-// Preset lists the places of a preset, as they are written; nil: there is no
-// such preset.
-func Preset(name string) []string {
+// Presets are the places of each preset, as they are written.
+func Presets() map[string][]string {
+	all := map[string][]string{}
 	for line := range strings.Lines(presets) {
-		if words := strings.Fields(line); words[0] == name && name != "#" {
-			return words[1:]
-		}
+		words := strings.Fields(line)
+		all[words[0]] = words[1:]
 	}
-	return nil
+	delete(all, "#")
+	return all
 }

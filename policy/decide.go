@@ -22,7 +22,7 @@ func (a *Authority) Files(path string, access nacre.Access) nacre.Decision {
 				place, err := Resolve(place, "", a.owner.Home, t.Origin)
 				return err == nil && Within(place, path)
 			}
-			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Preset(t.Value), holds) {
+			if best.n == 0 && access == nacre.Read && slices.ContainsFunc(manifest.Presets()[t.Value], holds) {
 				best = rule{n: i + 1, origin: t.Origin}
 			}
 		}
