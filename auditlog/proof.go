@@ -19,7 +19,7 @@ func Sign(dir string, signer func() (*Key, error)) (Report, []byte, error) {
 	s := newScanner(Report{}, func(Record) error { return nil })
 	report, err := s.read(context.Background(), dir)
 	if err == nil && s.tree.n == 0 {
-		err = fault.New(fault.NotFound, "there is no record yet to make a checkpoint of")
+		err = fault.New(fault.NotFound, "there is no record yet to make a checkpoint of").WithHint("the first run makes one: nacre run -- true")
 	}
 	if err != nil {
 		return report, nil, err
@@ -54,9 +54,10 @@ func Prove(dir string, seq uint64, signer func() (*Key, error)) ([]byte, error) 
 	case err != nil:
 		return nil, err
 	case seq > 0 && seq <= report.Removed:
-		return nil, fault.New(fault.NotFound, "record %d was removed; those after %d are there", seq, report.Removed)
+		return nil, fault.New(fault.NotFound, "record %d was removed; those after %d are there", seq, report.Removed).
+			WithHint("a proof that was made before still holds; what is removed can be proven no more")
 	case line == nil:
-		return nil, fault.New(fault.NotFound, "there is no record %d, the last is %d", seq, report.Seq)
+		return nil, fault.New(fault.NotFound, "there is no record %d, the last is %d", seq, report.Seq).WithHint("nacre audit show prints their numbers first in each line")
 	}
 	index := int64(seq) - 1
 	hashes, err := tlog.ProveRecord(s.tree.n, index, tlog.HashReaderFunc(func(want []int64) ([]tlog.Hash, error) { return subtrees(dir, want) }))

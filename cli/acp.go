@@ -84,7 +84,8 @@ func (o *acpOptions) samePaths(who owner, c grant.Input) (folders []string, err 
 			continue
 		}
 		if f.At != "" {
-			return nil, fault.New(fault.Usage, "--files: @/INSIDE does not go with an editor: both mean the same by a path")
+			return nil, fault.New(fault.Usage, "--files: @/INSIDE does not go with an editor: both mean the same by a path").
+				WithHint("leave @/INSIDE out: the folder appears where it is outside")
 		}
 		if f.At, err = policy.Resolve(f.Path, who.cwd, who.home, f.Origin); err != nil {
 			return nil, err

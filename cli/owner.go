@@ -33,7 +33,7 @@ var errNoHome = errors.New("$HOME is not set to an absolute path")
 func (app *App) owner() (owner, error) {
 	o := owner{uid: os.Geteuid(), home: app.getenv("HOME"), system: "/etc/nacre"}
 	if !filepath.IsAbs(o.home) {
-		return o, fault.Wrap(fault.Usage, errNoHome, "cannot tell where your files are")
+		return o, fault.Wrap(fault.Usage, errNoHome, "cannot tell where your files are").WithHint("set it: HOME=/home/you nacre …; policy, record and vault are below it")
 	}
 	o.home = filepath.Clean(o.home)
 	o.config = xdg(app.getenv("XDG_CONFIG_HOME"), o.home, ".config")

@@ -65,6 +65,9 @@ func (app *App) report(err error, command string) int {
 		app.refusal(err, refusal.Decisions)
 		return exitFault
 	}
+	if fault.KindOf(err) == fault.Invalid && strings.HasPrefix(err.Error(), nacre.OriginCommandLine+":") {
+		err = advice.Or(err, command+" --help lists the flags, and what each takes")
+	}
 	fmt.Fprintf(app.Err, "error: %s\nhint: %s\n", oneLine(err.Error()), oneLine(advice.Of(err, command)))
 	return exitCode(err)
 }

@@ -16,7 +16,7 @@ func readsOutput(word, skill string) (bool, error) {
 	case word == "":
 		return false, nil
 	case skill == "":
-		return false, fault.New(fault.Usage, "--output goes with --with")
+		return false, fault.New(fault.Usage, "--output goes with --with").WithHint("nacre run --with codex --output json -- \"fix the failing test\"; without --with, what the program prints comes as it is")
 	case word != "text" && word != "json":
 		return false, fault.New(fault.Usage, "--output: expected text or json, found %q", word)
 	}

@@ -37,7 +37,8 @@ var (
 func parseGit(written string) (g gitSource, err error) {
 	u, err := url.Parse(strings.TrimPrefix(written, "git+"))
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.RawPath != "" || !gitPath.MatchString(u.Path) {
-		return g, fault.New(fault.Usage, "SOURCE: expected git+https://HOST/PATH, with #BRANCH, a tag or a commit, found %.200q", written)
+		return g, fault.New(fault.Usage, "SOURCE: expected git+https://HOST/PATH, with #BRANCH, a tag or a commit, found %.200q", written).
+			WithHint("such as git+https://github.com/OWNER/REPOSITORY#v1.0; a repository that wants a login can be cloned, and its folder added")
 	}
 	g = gitSource{host: strings.ToLower(u.Hostname()), port: 443, path: u.Path, ref: "HEAD"}
 	if u.Fragment != "" {
@@ -92,7 +93,7 @@ func (g gitSource) fetch(ctx context.Context, app *App, accept []string, st *sto
 	case err != nil:
 		return err
 	case exit.Code != 0:
-		return fault.New(fault.NotFound, "git could not fetch %s: %s", g.ref, terminal.Clean(words.String())).
+		return fault.New(fault.NotFound, "git could not fetch %s: %s", g.ref, terminal.Clean(strings.TrimSpace(words.String()))).
 			WithHint("it reaches %s and nothing else; nacre audit show says what was refused", g.host)
 	}
 	if _, err := out.Seek(0, 0); err != nil {

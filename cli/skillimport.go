@@ -58,7 +58,8 @@ func (o *skillAddOptions) importAll(ctx context.Context, written string) error {
 	case err != nil:
 		return fault.Wrap(fault.Invalid, err, "%s", folder)
 	case len(found) == 0:
-		return fault.New(fault.NotFound, "%s holds no skill: no folder with a %s", folder, skill.Main)
+		return fault.New(fault.NotFound, "%s holds no skill: no folder with a %s", folder, skill.Main).
+			WithHint("name the folder in which the other assistant has its skills, such as ~/.claude/skills")
 	}
 	var errs []error
 	for _, at := range found {

@@ -39,7 +39,7 @@ func (app *App) newSkill(name, kind string) error {
 		return err
 	}
 	if err := os.Mkdir(name, 0o755); errors.Is(err, os.ErrExist) {
-		return fault.New(fault.Conflict, "%s exists already", name)
+		return fault.New(fault.Conflict, "%s exists already", name).WithHint("give another name; or move that away")
 	} else if err != nil {
 		return fault.Wrap(fault.Exhausted, err, "cannot write %s", name)
 	}

@@ -30,7 +30,8 @@ func (in *input) server(app *App, o owner, c *grant.Input) error {
 			WithHint("an agent's harness asks for the tools that it gets: docs/AGENTS.md, Tools for an agent")
 	}
 	if in.agent != "" || len(c.Command) > 0 {
-		return fault.New(fault.Usage, "--tool says by itself what runs: there is no --agent and no command with it")
+		return fault.New(fault.Usage, "--tool says by itself what runs: there is no --agent and no command with it").
+			WithHint("leave them out: nacre run --tool %s", in.tool)
 	}
 	folder, lock, err := app.skillFolder(o, in.tool)
 	if err != nil {

@@ -123,15 +123,16 @@ func (in *input) declare(app *App, o owner, c *grant.Input) error {
 	w := &in.with
 	if w.skill == "" {
 		if w.model+w.home != "" || w.resume {
-			return fault.New(fault.Usage, "--model, --home and --resume go with --with")
+			return fault.New(fault.Usage, "--model, --home and --resume go with --with").WithHint("nacre run --with, without a name, lists the agents that they are for")
 		}
 		return nil
 	}
 	if w.resume && w.home == "" {
-		return fault.New(fault.Usage, "--resume: expected --home too: a session is kept in a home")
+		return fault.New(fault.Usage, "--resume: expected --home too: a session is kept in a home").WithHint("give --home the name that it had")
 	}
 	if in.agent != "" {
-		return fault.New(fault.Usage, "expected either --agent or --with")
+		return fault.New(fault.Usage, "expected either --agent or --with").
+			WithHint("leave one out: --agent runs what a manifest declares, --with an agent that Nacre knows how to run; both are a manifest")
 	}
 	if err := w.find(app, o, c); err != nil {
 		return err

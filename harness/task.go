@@ -110,7 +110,8 @@ func (h *Harness) command(t *Task) ([]string, error) {
 	args, what := map[Mode][]string{Headless: h.Headless, Interactive: h.Interactive, ACP: h.ACP}[t.Mode],
 		map[Mode]string{Headless: "takes no task: it wants a terminal", Interactive: "has nothing to show on a terminal: it takes a task", ACP: "does not speak the Agent Client Protocol"}[t.Mode]
 	if args == nil {
-		return nil, fault.New(fault.Usage, "%s %s", h.Skill.Name, what)
+		return nil, fault.New(fault.Usage, "%s %s", h.Skill.Name, what).WithHint("%s", map[Mode]string{Headless: "run it on a terminal, without a task",
+			Interactive: "give it a task, behind --", ACP: "take one that does: nacre harness show NAME prints a line acp; or --with command -- PROGRAM, with any program that speaks it"}[t.Mode])
 	}
 	if t.Mode == Headless && strings.TrimSpace(strings.Join(t.Words, "")) == "" {
 		return nil, fault.New(fault.Usage, "there is no task for %s", h.Skill.Name).
@@ -131,7 +132,7 @@ func (h *Harness) command(t *Task) ([]string, error) {
 		}
 	}
 	if len(command) == 0 {
-		return nil, fault.New(fault.Usage, "there is no program for %s to run", h.Skill.Name)
+		return nil, fault.New(fault.Usage, "there is no program for %s to run", h.Skill.Name).WithHint("it comes behind --: --with %s -- PROGRAM [ARGUMENT]...", h.Skill.Name)
 	}
 	return command, nil
 }
@@ -140,7 +141,7 @@ func (h *Harness) command(t *Task) ([]string, error) {
 func (h *Harness) can(t Task, args []string) error {
 	switch {
 	case t.Resume && !slices.Contains(args, resume):
-		return fault.New(fault.Usage, "--resume: %s cannot go on with a session that way", h.Skill.Name)
+		return fault.New(fault.Usage, "--resume: %s cannot go on with a session that way", h.Skill.Name).WithHint("leave --resume out: what it keeps in its --home is there all the same")
 	case t.Output && t.Mode != Headless:
 		return fault.New(fault.Usage, "--output is for a task").WithHint("nacre run --with %s --output json -- \"fix the failing test\"", h.Skill.Name)
 	case t.Output && !h.Output.Declared():

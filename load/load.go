@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/fault/advice"
 	"nacre/gateway/model"
 	"nacre/manifest"
 	"nacre/policy"
@@ -46,6 +47,9 @@ type Source struct {
 // Manifest reads and parses a manifest.
 func Manifest(path string) (Source, error) {
 	data, real, err := File(path)
+	if fault.KindOf(err) == fault.NotFound {
+		err = advice.Or(err, "name the manifest that there is; nacre learn -- COMMAND writes one of what a program needs")
+	}
 	if err != nil {
 		return Source{}, err
 	}
@@ -54,7 +58,7 @@ func Manifest(path string) (Source, error) {
 		err = preset.Manifest(m)
 	}
 	if err != nil {
-		return Source{}, remedy.Hint(err)
+		return Source{}, advice.Or(remedy.Hint(err), "nacre schema agent describes each key of a manifest")
 	}
 	sum := sha256.Sum256(data)
 	return Source{m, real, "sha256:" + hex.EncodeToString(sum[:])}, nil
@@ -137,7 +141,7 @@ func Policy(path string, owner int, granted []string) (*policy.Policy, error) {
 	if err == nil {
 		err = preset.Policy(p)
 	}
-	return p, remedy.Hint(err)
+	return p, advice.Or(remedy.Hint(err), "nacre schema policy describes each key of a policy; nacre policy init writes one to begin with")
 }
 
 // read reads a regular file that was opened O_PATH, and closes it. Nothing
@@ -149,10 +153,11 @@ func read(path string, file int) (data []byte, real string, err error) {
 		return nil, "", opening(path, err)
 	}
 	if kind := stat.Mode & unix.S_IFMT; kind != unix.S_IFREG {
-		return nil, "", fault.New(fault.Invalid, "%s: expected a file, found %s", path, kinds[kind])
+		return nil, "", fault.New(fault.Invalid, "%s: expected a file, found %s", path, kinds[kind]).
+			WithHint("name the file itself; what comes out of something else has to be written into one first")
 	}
 	if stat.Size > strict.MaxBytes {
-		return nil, "", fault.New(fault.Invalid, "%s: the file is larger than 1 MiB", path)
+		return nil, "", fault.New(fault.Invalid, "%s: the file is larger than 1 MiB", path).WithHint("see whether it is the right one: what a person writes takes a few KiB")
 	}
 	link := "/proc/self/fd/" + strconv.Itoa(file)
 	if real, err = os.Readlink(link); err != nil {
@@ -183,7 +188,7 @@ func opening(path string, err error) error {
 	case errors.Is(err, unix.ENOENT):
 		return fault.New(fault.NotFound, "%s: there is no such file", path)
 	case errors.Is(err, unix.ELOOP):
-		return fault.New(fault.Invalid, "%s: symbolic links lead round in a circle", path)
+		return fault.New(fault.Invalid, "%s: symbolic links lead round in a circle", path).WithHint("ls -l shows where each leads; name the file itself")
 	default:
 		return fault.Wrap(fault.Invalid, err, "%s: cannot be read", path)
 	}

@@ -41,7 +41,7 @@ func Parse(file string, data []byte) (*List, error) {
 	}
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
-		return nil, strict.Invalid(start, "not valid JSON: %v", err)
+		return nil, strict.Invalid(start, "not valid JSON: %v", err).WithHint("expected a mount allow-list, an object with allowedRoots; nacre policy import --help has examples")
 	}
 	if i := bytes.IndexAny(data, breaks); i >= 0 {
 		at := nacre.Origin{File: file, Line: 1 + bytes.Count(data[:i], []byte("\n")), Column: i - bytes.LastIndexByte(data[:i], '\n')}

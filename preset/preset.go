@@ -75,7 +75,7 @@ func expand(asked []manifest.Network) (all []manifest.Network, err error) {
 			continue
 		}
 		if !slices.Contains(Names(), n.Preset) {
-			f := strict.Invalid(n.Origin, "network: there is no preset %q", n.Preset).WithHint("the presets are %s", strings.Join(Names(), ", "))
+			f := strict.Invalid(n.Origin, "network: there is no preset").WithHint("the presets are %s", strings.Join(Names(), ", "))
 			f.Cause = &strict.Unknown{Word: n.Preset, Known: Names()}
 			return nil, f
 		}

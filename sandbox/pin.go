@@ -50,7 +50,7 @@ func OpenPin(path string) (*Pin, error) {
 	pin := &Pin{File: os.NewFile(uintptr(fd), path), Path: path}
 	st, err := pin.File.Stat()
 	if err == nil && !st.IsDir() && !st.Mode().IsRegular() {
-		err = fault.New(fault.Denied, "%s is neither a folder nor a regular file", path)
+		err = fault.New(fault.Denied, "%s is neither a folder nor a regular file", path).WithHint("grant a folder or a file: behind all else is a program of yours, or the kernel")
 	}
 	if err != nil {
 		pin.File.Close()
@@ -64,7 +64,7 @@ func OpenPin(path string) (*Pin, error) {
 func pinFault(path string, err error) error {
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		f := fault.New(fault.Denied, "%s leads through a symbolic link", path)
+		f := fault.New(fault.Denied, "%s leads through a symbolic link", path).WithHint("name what it leads to; ls -l shows where links lead")
 		if real, e := filepath.EvalSymlinks(path); e == nil {
 			f.Hint = "name the folder itself: " + real
 		}

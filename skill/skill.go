@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"nacre/fault"
+	"nacre/fault/advice"
 	"nacre/manifest"
 	"nacre/preset"
 	"nacre/strict"
@@ -87,6 +88,11 @@ func (s *Skill) Called(folder string) error {
 
 // Read reads a folder. Whoever knows the folder's name asks Called too.
 func Read(folder fs.FS) (*Skill, error) {
+	s, err := read(folder)
+	return s, advice.Or(err, "put right what is named; nacre skill new NAME writes a skill to compare it with")
+}
+
+func read(folder fs.FS) (*Skill, error) {
 	t, err := readTree(folder)
 	if err != nil {
 		return nil, err

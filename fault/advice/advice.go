@@ -40,7 +40,7 @@ func Or(err error, hint string) error {
 var byKind = map[fault.Kind]string{
 	fault.Internal: "this is a fault of nacre's own: please report it where you got nacre from, with what nacre version and nacre doctor --json print",
 	fault.Usage:    "COMMAND --help has examples, and lists the flags",
-	fault.Invalid:  "put right what is named; nacre schema agent, policy or harness describes those files, and nacre skill new begins a skill",
+	fault.Invalid:  "put right what is named, at the place that is named",
 	fault.Denied:   "ask for less; or, if it is meant to be allowed: nacre policy show prints what is, and nacre policy allow adds to it",
 
 	fault.Unsupported: "nacre doctor says what this machine lacks, and what to do about it",
