@@ -263,7 +263,7 @@ func Failed(err error) error {
 	case unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.ENFILE, unix.EMFILE, unix.ENOMEM:
 		kind, hint = fault.Exhausted, "make room there: without a record nothing new may start"
 	case unix.ENOENT:
-		kind, hint = fault.NotFound, "nothing was recorded there"
+		kind, hint = fault.NotFound, "nothing was recorded there yet; the first run begins the record"
 	}
 	return fault.Wrap(kind, err, "audit").WithHint("%s", hint)
 }

@@ -31,7 +31,10 @@ func sourceOf(written, sub string, o owner) (s source, err error) {
 	if err := store.CheckSub(s.path); err != nil {
 		return s, err
 	}
-	kind, place, _ := strings.Cut(written, ":")
+	kind, place, given := strings.Cut(written, ":")
+	if !given { // a folder may be called folder
+		kind = ""
+	}
 	switch kind + ":" {
 	case gitScheme:
 		s.kind, s.place = "git", written
