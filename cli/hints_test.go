@@ -78,7 +78,7 @@ var refusals = []struct{ command, hint string }{
 	{"acp --with gemini-cli --files folder@/x", "leave @/INSIDE out"},
 	{"acp --with codex --files folder", "--with command -- PROGRAM"},
 	{"acp --with command --files folder", "-- PROGRAM [ARGUMENT]..."},
-	{"attack absent", "make install"},
+	{"attack --bogus", "--help lists the flags"},
 	{"audit bogus", "nacre audit --help"},
 	{"audit show --since x", ""},
 	{"audit show --kind [", "sandbox.*"},

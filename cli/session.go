@@ -43,6 +43,7 @@ type session struct {
 
 	listener *net.UnixListener // of the control socket
 	log      *runLog
+	heard    *heard
 	masks    *maskNews
 	turned   *turnedAway
 	cancel   context.CancelFunc // of the start
@@ -105,6 +106,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	exit, err := s.wait()
 	s.tellDenied()
 	s.tellTurned()
+	s.heard.tell()
 	if left := s.live.standing().left; left != nil {
 		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
 	}
@@ -133,7 +135,8 @@ func (s *session) start(ctx context.Context, engine nacre.Engine) (box nacre.San
 
 // hear has the session told of what is recorded, and of the gateway.
 func (s *session) hear(engine *native.Engine) {
-	s.turned = &turnedAway{Recorder: heard{engine.Audit, s.app.note}, live: s.live}
+	s.heard = &heard{Recorder: engine.Audit, app: s.app, events: s.events}
+	s.turned = &turnedAway{Recorder: s.heard, live: s.live}
 	if l, ok := engine.Gateways.(*launch.Launcher); ok {
 		l.Opened = func(g launch.Changeable) { s.live.gateway = g }
 	}
