@@ -92,6 +92,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	s.box = box
 	close(s.ready)
 	if err != nil {
+		s.masks.tell(s.app)
 		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
 	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
