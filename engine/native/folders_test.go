@@ -121,7 +121,7 @@ func TestMasks(t *testing.T) {
 // beneath it from being masked: the kernel's list of mounts has the name as it is.
 func TestMasksInAnyFolder(t *testing.T) {
 	dir := project(t)
-	for _, name := range []string{"French\u00a0name", "a\v\f\r", "b \n\t\\040", "\u2028\u0085", "\ufffd"} {
+	for _, name := range []string{"French\u00a0name", "a\v\f\r", "b \n\t\\040", "\u2028\u0085", "\xff", "\ufffd"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,9 @@ package blueprint
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Version of this protocol. A supervisor and an init of different versions
@@ -123,7 +126,7 @@ type Landlock struct {
 
 // Encode renders the spec for init.
 func (s Spec) Encode() ([]byte, error) {
-	s.Version = Version
+	s.Version, s.Entries = Version, carried(s.Entries)
 	b, err := json.Marshal(s)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
@@ -140,5 +143,22 @@ func Decode(b []byte) (Spec, error) {
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}
+	s.Entries = carried(s.Entries)
 	return s, nil
+}
+
+// carried are entries as JSON can hold them, or as they were: what a stranger has
+// called a folder may be no UTF-8. It goes quoted, behind a NUL, which no path has.
+func carried(list []Entry) []Entry {
+	list = slices.Clone(list)
+	for i := range list {
+		for _, s := range []*string{&list[i].Path, &list[i].Host} {
+			if quoted, is := strings.CutPrefix(*s, "\x00"); is {
+				*s, _ = strconv.Unquote(quoted)
+			} else if strings.ToValidUTF8(*s, "") != *s {
+				*s = "\x00" + strconv.Quote(*s)
+			}
+		}
+	}
+	return list
 }
