@@ -40,7 +40,7 @@ func FuzzReply(f *testing.F) {
 			t.Fatalf("half a line: %q", &out)
 		}
 		switch {
-		case strings.HasPrefix(kind, "text/event-stream") && code == 200:
+		case streams(&http.Response{Header: http.Header{"Content-Type": {kind}}}) && code == 200:
 			events, count := mcp.NewEvents(bytes.NewReader(body), 1<<20, mcp.MaxReply), 0
 			for data, err := events.Next(); err == nil; data, err = events.Next() {
 				if len(bytes.TrimSpace(data)) > 0 {
