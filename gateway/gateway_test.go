@@ -392,7 +392,7 @@ func FuzzReported(f *testing.F) {
 		count := 0
 		for d, r := range g.book.seen {
 			count += 1 + r.count
-			if scheme, _, ok := strings.Cut(d.to, "://"); d.kind != "packet" || d.to != "many others" && (!ok || strings.Trim(scheme, "udpicmprotol-0123456789") != "") {
+			if scheme, _, ok := strings.Cut(d.to, "://"); d.kind != "packet" || d.to != "many others" && (!ok || strings.Trim(scheme, "udpicmrotl-0123456789") != "") {
 				t.Errorf("%x: %+v", b, d)
 			}
 		}
