@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -165,5 +164,5 @@ func TestRestlessNames(t *testing.T) {
 	if out, errs, code, _, tried := run(); out != "ran\n" || code != 0 || tried != 1 {
 		t.Errorf("at rest: ended with %d after %d starts: %s%s", code, tried, out, errs)
 	}
-	t.Log(fmt.Sprintf("%d runs started, %d of them by starting again", started, again))
+	t.Logf("%d runs started, %d of them by starting again", started, again)
 }
