@@ -1,0 +1,349 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
+)
+
+// TestScarce starts sandboxes where there is hardly a process, a file or any memory
+// left for that: each either runs, confined as ever, or ends at once, with an error
+// and a hint or by the kernel's hand, and leaves nothing behind.
+func TestScarce(t *testing.T) {
+	apart(t, "TestScarcity", "NACRE_SCARCITY="+sound)
+}
+
+// TestScarcity is not a test: it is the process in which TestScarce works.
+func TestScarcity(t *testing.T) {
+	bin := os.Getenv("NACRE_SCARCITY")
+	if bin == "" {
+		return
+	}
+	s := &scarcity{killer: newKiller(t, bin)}
+	s.before = s.machine()
+	s.sound, _ = s.start(nil)
+	tests := map[string]func(){"memory of a process": s.memoryOfProcess, "open files": s.openFiles, "open files for folders": s.openFilesForFolders}
+	if os.Geteuid() == 0 { // whom the kernel holds to no number of processes, and who makes control groups
+		tests["processes of a group"], tests["processes that others took"], tests["memory of a group"] = s.processesOfGroup, s.processesTaken, s.memoryOfGroup
+	} else {
+		tests["processes of a user"] = s.processesOfUser
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s.T, s.ended = t, map[string]int{}
+			test()
+			s.check(s.before)
+			t.Logf("%v", s.ended)
+		})
+	}
+}
+
+// scarcity starts sandboxes with little.
+type scarcity struct {
+	*killer
+	before string               // the machine
+	sound  string               // what a sandbox says of itself where nothing is scarce
+	attr   *syscall.SysProcAttr // of what starts them
+	ended  map[string]int       // starts by how they ended
+	made   int                  // control groups so far
+}
+
+// processesOfGroup: from none to all that a start takes.
+func (s *scarcity) processesOfGroup() {
+	g := s.group("pids", "pids.max")
+	for more := range 28 {
+		g.has(more + 1)
+		s.begins(g.add)
+	}
+	g.has(200)
+	s.suffices(g.add)
+	if s.ended["refused"] < 15 {
+		s.Errorf("%v: most must be refused", s.ended)
+	}
+}
+
+// processesTaken hides that there are few, as if others took them once that was
+// asked.
+func (s *scarcity) processesTaken() {
+	manifest := filepath.Join(s.home, ".config/networked.yaml")
+	s.place(manifest, "version: 1\nname: networked\ncommand: ["+confined[0]+`, "`+confined[1]+`", "`+confined[2]+`", `+confined[3]+"]\n"+granted)
+	network := []string{"--agent", manifest, "--policy", filepath.Join(s.home, "policy.yaml")}
+	g := s.group("pids", "pids.max")
+	hidden := filepath.Join(s.home, ".config/max")
+	s.place(hidden, "max\n")
+	if err := unix.Mount(hidden, g.most.Name(), "", unix.MS_BIND, ""); err != nil {
+		s.Fatal(err)
+	}
+	before := s.before
+	defer func() {
+		s.before = before
+		if err := unix.Unmount(g.most.Name(), 0); err != nil {
+			s.Error(err)
+		}
+	}()
+	s.before = s.machine()
+	for _, more := range []int{4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 19} {
+		g.has(more + 1)
+		if more < 14 {
+			s.try(g.add)
+		}
+		if more > 6 {
+			s.try(g.add, network...)
+		}
+	}
+	g.has(200)
+	s.suffices(g.add)
+	s.suffices(g.add, network...)
+}
+
+// processesOfUser works in a user namespace, in which the user has no others.
+func (s *scarcity) processesOfUser() {
+	s.attr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}}
+	defer func() { s.attr = nil }()
+	if out, _ := s.start(nil); out != s.sound {
+		s.Skipf("needs sandboxes in a user namespace: %.300s", out)
+	}
+	for more := range 28 {
+		s.begins(limited(unix.RLIMIT_NPROC, uint64(more+1)))
+	}
+	s.suffices(limited(unix.RLIMIT_NPROC, 10_000)) // others of the user are counted
+	if s.ended["refused"] < 15 {
+		s.Errorf("%v: most must be refused", s.ended)
+	}
+}
+
+func (s *scarcity) memoryOfGroup() {
+	for _, mib := range []int{2, 3, 4, 5, 6, 8, 10, 12, 16} {
+		g := s.group("memory", "memory.max", "memory.limit_in_bytes")
+		g.has(mib << 20)
+		s.try(g.add)
+	}
+	g := s.group("memory", "memory.max", "memory.limit_in_bytes")
+	g.has(400 << 20)
+	s.suffices(g.add)
+	if s.ended["killed"] == 0 {
+		s.Errorf("%v: the least must be killed", s.ended)
+	}
+}
+
+func (s *scarcity) memoryOfProcess() {
+	for limit, most := range map[int][]uint64{
+		unix.RLIMIT_AS:   {4, 8, 12, 16, 64, 256, 512, 640, 720, 740, 760, 780, 799},
+		unix.RLIMIT_DATA: {0, 4, 8, 12, 16, 32, 48, 64, 68, 72, 74, 76, 78, 80, 90, 95},
+	} {
+		for _, mib := range most {
+			s.begins(limited(limit, mib<<20))
+		}
+		s.suffices(limited(limit, 4<<30))
+	}
+}
+
+func (s *scarcity) openFiles() {
+	for n := uint64(3); n < 96; n += 1 + n/12 {
+		if got := s.begins(limited(unix.RLIMIT_NOFILE, n)); got != "refused" {
+			s.Errorf("%d open files: %s", n, got)
+		}
+	}
+	s.suffices(limited(unix.RLIMIT_NOFILE, 96))
+}
+
+// openFilesForFolders: enough to begin, and not to end with.
+func (s *scarcity) openFilesForFolders() {
+	var files []string
+	for i := range 30 {
+		folder := filepath.Join(s.home, "project2", strconv.Itoa(i)) // in which files are not looked for
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			s.Fatal(err)
+		}
+		files = append(files, "--files", folder+":write")
+	}
+	for n := uint64(96); n < 170; n += 6 {
+		s.try(limited(unix.RLIMIT_NOFILE, n), files...)
+	}
+	s.suffices(limited(unix.RLIMIT_NOFILE, 1000), files...)
+}
+
+// confined is what a sandbox says of itself.
+var confined = []string{"grep", "-E", "^(NoNewPrivs|Seccomp|Cap)", "/proc/self/status"}
+
+// start starts one where limit has bounded it; flags are more of nacre run's.
+func (s *scarcity) start(limit func(pid int) error, flags ...string) (out string, state *os.ProcessState) {
+	s.Helper()
+	flags = append([]string{"run", "-q"}, flags...)
+	if len(flags) == 2 || flags[2] != "--agent" {
+		flags = append(append(flags, "--"), confined...)
+	}
+	run := s.nacre(flags...)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `echo ready >&3; exec 3>&-; read -r go && exec "$@"`, "sh"}, run.Args...)...)
+	cmd.Env, cmd.SysProcAttr, cmd.WaitDelay = run.Env, s.attr, 20*time.Second
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	ready, theirs, err := os.Pipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer ready.Close()
+	cmd.ExtraFiles = []*os.File{theirs}
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	theirs.Close()
+	if err != nil {
+		s.Fatal(err)
+	}
+	_, _ = io.ReadAll(ready)
+	if limit != nil {
+		if err := limit(cmd.Process.Pid); err != nil {
+			s.Error(err)
+		}
+	}
+	_, _ = io.WriteString(in, "\n")
+	_ = cmd.Wait() // the state says it
+	if ctx.Err() != nil {
+		s.Errorf("it did not end:\n%s", b.String())
+	}
+	return b.String(), cmd.ProcessState
+}
+
+// How a start may end that runs nothing: told so before anything was begun, or
+// later; or starved where Go's runtime itself got nothing, which says so in its own
+// words.
+var (
+	refusal    = regexp.MustCompile(`^error: a sandbox cannot be started: [^\n]+ start takes [^\n]+\nhint: [^\n]+\n$`)
+	failure    = regexp.MustCompile(`(^|\n)(error: [^\n]+\nhint: [^\n]+\n)+$`) // after what the gateway's runtime said
+	starvation = regexp.MustCompile(`(?m)^fatal error: (newosproc|.*memory.*)$`)
+)
+
+// try starts one, tells how that ended and whether a folder of it was there still,
+// and sees to it that nothing is left.
+func (s *scarcity) try(limit func(pid int) error, flags ...string) (how string, made bool) {
+	s.Helper()
+	out, state := s.start(limit, flags...)
+	status, code := state.Sys().(syscall.WaitStatus), state.ExitCode()
+	switch {
+	case code == 0 && out == s.sound:
+		how = "ran"
+	case code == 128+int(unix.SIGKILL), status.Signaled() && (status.Signal() == unix.SIGKILL || status.Signal() == unix.SIGSEGV):
+		how = "killed" // by the latter where no program can be loaded
+	case code == 2 && starvation.MatchString(out):
+		how = "starved"
+	case code == 125 && refusal.MatchString(out):
+		how = "refused"
+	case (code == 125 || code == 126) && failure.MatchString(out):
+		how = "failed"
+	default:
+		s.Errorf("%v:\n%.2000s", state, out)
+	}
+	s.ended[how]++
+	s.note()
+	entries, _ := os.ReadDir(s.runs)
+	made = slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != ".lock" && e.Name() != "numbers" })
+	if made {
+		s.check(s.before)
+	}
+	return how, made
+}
+
+// begins is try where nothing was taken meanwhile: Nacre tells, or Go, before
+// anything was made.
+func (s *scarcity) begins(limit func(pid int) error) (how string) {
+	s.Helper()
+	how, made := s.try(limit)
+	if made || how == "failed" {
+		s.Errorf("%s half-way; there is a folder of it: %v", how, made)
+	}
+	return how
+}
+
+// suffices is try where there is enough.
+func (s *scarcity) suffices(limit func(pid int) error, flags ...string) {
+	s.Helper()
+	if how, _ := s.try(limit, flags...); how != "ran" {
+		s.Errorf("with enough of it: %s", how)
+	}
+}
+
+func (s *scarcity) place(file, content string) {
+	s.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		s.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// limited bounds a process.
+func limited(resource int, most uint64) func(pid int) error {
+	return func(pid int) error { return unix.Prlimit(pid, resource, &unix.Rlimit{Cur: most, Max: most}, nil) }
+}
+
+// group is a control group that is removed in the end, when there must be nothing in it.
+type group struct {
+	dir  string
+	most *os.File // bounds it
+	test *scarcity
+}
+
+// group makes one, and opens its file of one of these names, v1's or v2's.
+func (s *scarcity) group(controller string, names ...string) *group {
+	s.Helper()
+	own, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.made++
+	top := "/sys/fs/cgroup"
+	if path, v1 := own[controller]; v1 {
+		top = filepath.Join(top, controller, path)
+	}
+	g := &group{dir: filepath.Join(top, fmt.Sprintf("scarce-%d-%d", os.Getpid(), s.made)), test: s}
+	if err := os.Mkdir(g.dir, 0o755); err != nil {
+		s.Skipf("needs control groups of its own: %v", err)
+	}
+	s.Cleanup(func() {
+		if err := os.Remove(g.dir); err != nil {
+			s.Errorf("there is something in it: %v", err)
+		}
+	})
+	for _, name := range names {
+		if g.most, err = os.OpenFile(filepath.Join(g.dir, name), os.O_WRONLY, 0); err == nil {
+			s.Cleanup(func() { g.most.Close() })
+			return g
+		}
+	}
+	s.Skipf("needs a control group that bounds %s: %v", controller, err)
+	return nil
+}
+
+// has bounds the group.
+func (g *group) has(most int) {
+	g.test.Helper()
+	if _, err := unix.Pwrite(int(g.most.Fd()), []byte(strconv.Itoa(most)), 0); err != nil {
+		g.test.Error(err)
+	}
+}
+
+// add moves a process there.
+func (g *group) add(pid int) error {
+	return cgroups.WriteCgroupProc(g.dir, pid)
+}
