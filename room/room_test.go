@@ -11,9 +11,9 @@ import (
 	"nacre/fault"
 )
 
-// TestCheck: what is scarce is named, with how much of it there is and what to do;
+// TestRoomIsTold: what is scarce is named, with how much of it there is and what to do;
 // what cannot be found out refuses nothing.
-func TestCheck(t *testing.T) {
+func TestRoomIsTold(t *testing.T) {
 	user := "Name:\tx\nUid:\t1000\t0\t0\t0\nThreads:\t20\n"
 	for name, c := range map[string]struct {
 		uid    int

@@ -132,6 +132,9 @@ func (s *scarcity) memoryOfGroup() {
 	for _, mib := range []int{2, 3, 4, 5, 6, 8, 10, 12, 16} {
 		g := s.group("memory", "memory.max", "memory.limit_in_bytes")
 		g.has(mib << 20)
+		for name, swap := range map[string]int{"memory.swap.max": 0, "memory.memsw.limit_in_bytes": mib << 20} { // v2's, v1's
+			_ = os.WriteFile(filepath.Join(g.dir, name), []byte(strconv.Itoa(swap)), 0o600) // not there where there is no swap
+		}
 		s.try(g.add)
 	}
 	g := s.group("memory", "memory.max", "memory.limit_in_bytes")
@@ -147,8 +150,12 @@ func (s *scarcity) memoryOfProcess() {
 		unix.RLIMIT_AS:   {4, 8, 12, 16, 64, 256, 512, 640, 720, 740, 760, 780, 799},
 		unix.RLIMIT_DATA: {0, 4, 8, 12, 16, 32, 48, 64, 68, 72, 74, 76, 78, 80, 90, 95},
 	} {
+		how := ""
 		for _, mib := range most {
-			s.begins(limited(limit, mib<<20))
+			how = s.begins(limited(limit, mib<<20))
+		}
+		if how != "refused" {
+			s.Errorf("limit %d: with nearly enough: %s", limit, how)
 		}
 		s.suffices(limited(limit, 4<<30))
 	}
