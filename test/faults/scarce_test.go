@@ -147,15 +147,15 @@ func (s *scarcity) memoryOfGroup() {
 
 func (s *scarcity) memoryOfProcess() {
 	for limit, most := range map[int][]uint64{
-		unix.RLIMIT_AS:   {4, 8, 12, 16, 64, 256, 512, 640, 720, 740, 760, 780, 799},
+		unix.RLIMIT_AS:   {4, 8, 12, 16, 64, 256, 512, 640, 720, 740, 760, 780, 790, 799},
 		unix.RLIMIT_DATA: {0, 4, 8, 12, 16, 32, 48, 64, 68, 72, 74, 76, 78, 80, 90, 95},
 	} {
-		how := ""
+		refused := s.ended["refused"]
 		for _, mib := range most {
-			how = s.begins(limited(limit, mib<<20))
+			s.begins(limited(limit, mib<<20))
 		}
-		if how != "refused" {
-			s.Errorf("limit %d: with nearly enough: %s", limit, how)
+		if s.ended["refused"] == refused {
+			s.Errorf("limit %d: %v: nearly enough must be refused", limit, s.ended)
 		}
 		s.suffices(limited(limit, 4<<30))
 	}
