@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -224,7 +225,9 @@ func (s *scarcity) start(limit func(pid int) error, flags ...string) (out string
 		}
 	}
 	_, _ = io.WriteString(in, "\n")
-	_ = cmd.Wait() // the state says it
+	if err := cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) { // for the rest, the state says it
+		s.Logf("what it had begun outlived it by %v, until the next start", cmd.WaitDelay)
+	}
 	if ctx.Err() != nil {
 		s.Errorf("it did not end:\n%s", b.String())
 	}
