@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nacre/fault"
+	"nacre/room"
 )
 
 // App is the world that the commands live in: everything that a test may want
@@ -56,11 +57,18 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
 	})
-	root.AddCommand(newRun(app), newLearn(app), newPlan(app), newExplain(app), newPolicy(app), newSecret(app), newSkill(app), newDoctor(app), newHarness(app), newACP(app),
+	root.AddCommand(roomy(newRun(app)), roomy(newLearn(app)), newPlan(app), newExplain(app), newPolicy(app), newSecret(app), newSkill(app), newDoctor(app), newHarness(app), roomy(newACP(app)),
 		newPs(app), newExec(app), newLogs(app), newStats(app), newStop(app), newPosture(app), newAudit(app), newAttack(app),
 		newSchema(app), newCompletion(app), newVersion(app), newExitCodes())
 	root.AddCommand(app.More...)
 	return root
+}
+
+// roomy has a command that starts sandboxes refuse first of all where too little is
+// left for that.
+func roomy(cmd *cobra.Command) *cobra.Command {
+	cmd.PreRunE = func(*cobra.Command, []string) error { return room.Check() }
+	return cmd
 }
 
 // unknown answers a group of commands that is called by itself.

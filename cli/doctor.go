@@ -13,6 +13,7 @@ import (
 	"nacre/fault/advice"
 	"nacre/install"
 	"nacre/load"
+	"nacre/room"
 )
 
 type doctorOptions struct {
@@ -44,7 +45,10 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	}
 	list := doctor.Checks(o.app.Program)
 	list = append(list, o.app.installed(), o.app.policyFine(who), o.app.auditFine(who))
-	list = append(list, o.app.trials(ctx, who, list)...)
+	enough := found("room", "enough processes and files are left to start a sandbox", room.Check())
+	if list = append(list, enough); enough.OK {
+		list = append(list, o.app.trials(ctx, who, list)...)
+	}
 	good := true
 	for _, c := range list {
 		good = good && c.OK

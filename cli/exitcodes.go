@@ -14,6 +14,9 @@ func newExitCodes() *cobra.Command {
                             143 a stop. A run that is over its time, its output
                             or its memory ends so too, and says why
   125                       nacre itself failed, or refused to run it
+  2, 137, 139               also: nacre itself could not be loaded or was killed,
+                            because not even it had a process or memory left; what
+                            it had begun is taken away by the next start
   126                       the program cannot be executed
   127                       the program was not found in the sandbox
 

@@ -35,7 +35,7 @@ func newHarness(app *App) *cobra.Command {
 	for _, c := range []*cobra.Command{list, show} {
 		c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	}
-	cmd.AddCommand(list, show, newHarnessInstall(app))
+	cmd.AddCommand(list, show, roomy(newHarnessInstall(app)))
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 	"nacre/grant"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/room"
 	"nacre/skill/store"
 	"nacre/terminal"
 )
@@ -135,6 +136,9 @@ func (g gitSource) input(app *App, who owner, accept []string) (grant.Input, err
 
 // runQuietly runs a plan of Nacre's own to its end.
 func (app *App) runQuietly(ctx context.Context, who owner, p nacre.Plan, s nacre.Streams, policies ...*policy.Policy) (nacre.Exit, error) {
+	if err := room.Check(); err != nil {
+		return nacre.Exit{}, err
+	}
 	engine, audit, err := app.engine(who)
 	if err != nil {
 		return nacre.Exit{}, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,8 +29,13 @@ import (
 // namespace with an empty folder of runs, so that what others leave on this
 // machine at the same time is not taken for ours.
 func TestKilled(t *testing.T) {
-	cmd := exec.Command("/proc/self/exe", "-test.run=^TestKiller$", "-test.v", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), "NACRE_KILLER="+sound)
+	apart(t, "TestKiller", "NACRE_KILLER="+sound)
+}
+
+// apart has a test run in a process of its own.
+func apart(t *testing.T, name, variable string) {
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+name+"$", "-test.v", "-test.timeout=0")
+	cmd.Env = append(os.Environ(), variable)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
@@ -38,6 +44,9 @@ func TestKilled(t *testing.T) {
 	t.Logf("%s", out)
 	if err != nil {
 		t.Error(err)
+	}
+	for _, why := range regexp.MustCompile(`(?m)^ +\S+\.go:\d+: (needs .*)$`).FindAllSubmatch(out, -1) {
+		t.Run("skipped", func(t *testing.T) { t.Skipf("%s", why[1]) })
 	}
 }
 

@@ -92,6 +92,7 @@ var places = map[string]place{
 	"preset":         {layer: core},
 	"attack/wire":    {layer: core},
 	"jobs":           {layer: engines},
+	"room":           {layer: engines},
 	"runs":           {layer: engines},
 	"install":        {layer: engines},
 	"guise":          {layer: engines},
