@@ -153,7 +153,8 @@ func ordinary() error {
 	if err != nil || a.Policy == unix.SCHED_NORMAL || a.Policy == unix.SCHED_BATCH || a.Policy == unix.SCHED_IDLE {
 		return err
 	}
-	return unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL}, 0)
+	nice, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // from 40 to 1 for -20 to 19 (getpriority(2))
+	return errors.Join(err, unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(20 - nice)}, 0))
 }
 
 // namespaces enters those that depend on what the supervisor did meanwhile:
