@@ -14,6 +14,7 @@ import (
 	"errors"
 	"os/exec"
 	"sync"
+	"time"
 
 	"nacre"
 	"nacre/fault"
@@ -84,19 +85,29 @@ func (p *Pool) take(plan nacre.Plan) (*member, error) {
 		if p.closed {
 			return nil, fault.New(fault.Conflict, "the pool is closed")
 		}
-		p.fill()
 		if n := len(p.ready); n > 0 {
 			m := p.ready[0]
 			p.ready = p.ready[1:]
-			p.fill()
+			time.AfterFunc(rest, p.refill)
 			return m, nil
 		}
+		p.fill()
 		p.failed = nil
 		p.change.Wait()
 		if p.failed != nil {
 			return nil, p.failed
 		}
 	}
+}
+
+// rest is how long one that was taken is left in peace before the next is made: a
+// short command has begun by then, perhaps ended, and shares no processor with that.
+const rest = 20 * time.Millisecond
+
+func (p *Pool) refill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill()
 }
 
 // fill has as many made as are missing.
