@@ -3,9 +3,13 @@ package acp
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/url"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // talk is a bridge with what both sides came to read.
@@ -146,19 +150,66 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// FuzzAgent: whatever an agent says, an editor hears whole messages of two methods
-// and answers to what it asked, without extensions.
+// places are what an editor would open, wherever it stands: of locations and diffs the
+// paths, and URIs.
+func places(v any) (all []string) {
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			all = append(all, places(one)...)
+		}
+	case map[string]any:
+		locations, _ := v["locations"].([]any)
+		for _, one := range locations {
+			fields, _ := one.(map[string]any)
+			all = append(all, fmt.Sprint(fields["path"]))
+		}
+		if v["type"] == "diff" {
+			all = append(all, fmt.Sprint(v["path"]))
+		}
+		if v["uri"] != nil {
+			all = append(all, fmt.Sprint(v["uri"]))
+		}
+		for _, one := range v {
+			all = append(all, places(one)...)
+		}
+	}
+	return all
+}
+
+// harmless tells whether an editor may open it.
+func harmless(place string) bool {
+	if u, err := url.Parse(place); err == nil && (u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "about") {
+		return true
+	}
+	plain, err := url.PathUnescape(strings.TrimPrefix(place, "file://"))
+	return strings.HasPrefix(filepath.Clean(strings.TrimPrefix(place, "file://"))+"/", "/home/u/project/") &&
+		(err != nil || !strings.HasPrefix(place, "file:") || strings.HasPrefix(filepath.Clean(plain)+"/", "/home/u/project/"))
+}
+
+// FuzzAgent: whatever an agent says, in whatever pieces, an editor hears whole messages
+// of two methods and answers to what it asked, without extensions; what they show of
+// files is in the granted folders. What the agent is told are whole messages too.
 func FuzzAgent(f *testing.F) {
 	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{"authMethods":[{"id":"a","_meta":{}}]}}`, `{"jsonrpc":"2.0","method":"session/update","params":{"_meta":1,"update":{"locations":[{"path":"/etc"}]}}}`,
 		`{"jsonrpc":"2.0","id":"x","method":"session/request_permission","params":{}}`, `{"jsonrpc":"2.0","id":2,"method":"terminal/create","params":{"command":"sh"}}`, "\n\n{"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, said string) {
-		x := newTalk()
-		_, _ = x.exchange(t, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`+"\n", "")
-		x.editor.Reset()
-		if x.FromAgent(strings.NewReader(said)) != nil {
-			return
+		x, pieces := newTalk(), newTalk()
+		for _, one := range []*talk{x, pieces} {
+			_, _ = one.exchange(t, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`+"\n", "")
+			one.editor.Reset()
+			one.agent.Reset()
+		}
+		whole, cut := x.FromAgent(strings.NewReader(said)), pieces.FromAgent(iotest.OneByteReader(strings.NewReader(said)))
+		if (whole == nil) != (cut == nil) || x.editor.String() != pieces.editor.String() || x.agent.String() != pieces.agent.String() {
+			t.Fatalf("%q is heard as %q (%v), in pieces as %q (%v)", said, &x.editor, whole, &pieces.editor, cut)
+		}
+		for line := range strings.Lines(x.agent.String()) {
+			if m, err := parse([]byte(line)); err != nil || !m.reply() {
+				t.Fatalf("the agent is told %q: %v", line, err)
+			}
 		}
 		for line := range strings.Lines(x.editor.String()) {
 			m, err := parse([]byte(line))
@@ -167,6 +218,18 @@ func FuzzAgent(f *testing.F) {
 			}
 			if strings.Contains(line, `"_meta":`) {
 				t.Fatalf("an extension: %q", line)
+			}
+			var v map[string]any
+			if err := json.Unmarshal([]byte(line), &v); err != nil {
+				t.Fatal(err)
+			}
+			if m.reply() {
+				continue // to what is known to ask for no files
+			}
+			for _, at := range places(v["params"]) {
+				if !harmless(at) {
+					t.Fatalf("shown %q: %q", at, line)
+				}
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"nacre/fault"
@@ -97,10 +98,13 @@ func (j *Journal) read(from io.Reader) error {
 func (j *Journal) replay(e entry) error {
 	switch {
 	case e.Compact != nil:
+		if !whole(e.Compact) {
+			return fault.New(fault.Invalid, "the journal has calls without results, or results without calls")
+		}
 		j.messages, j.results = e.Compact, nil
 	case e.Message != nil:
-		if len(j.open()) > 0 {
-			return fault.New(fault.Invalid, "the journal has a message before the results of the last one's calls")
+		if len(j.open()) > 0 || len(e.Message.Results) > 0 {
+			return fault.New(fault.Invalid, "the journal has a message before the results of the last one's calls, or results in a message")
 		}
 		j.messages, j.results = append(j.messages, *e.Message), nil
 	case e.Result != nil:
@@ -110,6 +114,19 @@ func (j *Journal) replay(e entry) error {
 		j.used.add(*e.Used)
 	}
 	return nil
+}
+
+// whole tells whether the results of each message's calls are in the next one, which no
+// model goes on without; the last one's may be to come.
+func whole(messages []Message) bool {
+	var open []Call
+	for _, m := range messages {
+		if !slices.EqualFunc(open, m.Results, func(c Call, r Result) bool { return c.ID == r.ID }) {
+			return false
+		}
+		open = m.Calls
+	}
+	return true
 }
 
 // keep keeps the result of a call.

@@ -1,8 +1,10 @@
 package egress_test
 
 import (
+	"net/netip"
 	"net/url"
 	pathpkg "path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -163,10 +165,13 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// FuzzName: a name has one spelling, which is written in nothing but a few letters; what
+// a resolver could take for an address is one, in the spelling that everybody knows.
 func FuzzName(f *testing.F) {
 	for _, s := range []string{"Example.com.", "127.1", "::ffff:1.2.3.4", "xn--a.b", "a%00.b", "0x7f000001"} {
 		f.Add(s)
 	}
+	numeric := regexp.MustCompile(`^(0[xX][0-9a-fA-F]*|[0-9]+)$`) // inet_aton(3)
 	f.Fuzz(func(t *testing.T, s string) {
 		name, ok := egress.Name(s)
 		if !ok {
@@ -174,6 +179,18 @@ func FuzzName(f *testing.F) {
 		}
 		if again, ok := egress.Name(name); !ok || again != name {
 			t.Errorf("%q became %q, which becomes %q", s, name, again)
+		}
+		if a, err := netip.ParseAddr(name); err == nil {
+			if a.String() != name || a.Zone() != "" || a.Is4In6() {
+				t.Errorf("%q is the address %q", s, name)
+			}
+			return
+		}
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" || len(name) > 253 || !strings.EqualFold(strings.TrimSuffix(s, "."), name) {
+			t.Errorf("%q became %q", s, name)
+		}
+		if last := name[strings.LastIndexByte(name, '.')+1:]; numeric.MatchString(last) {
+			t.Errorf("%q may be read as an address", name)
 		}
 	})
 }

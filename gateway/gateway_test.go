@@ -1,12 +1,16 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -341,9 +345,59 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
+// FuzzHeading: whatever packet was turned away, what is told of it is one plain line
+// with an address that stands in it; and so is what the kernel's report holds.
 func FuzzHeading(f *testing.F) {
 	f.Add([]byte{0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 8, 8, 8, 8, 1, 1, 1, 187})
 	f.Add([]byte{0x4f, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 8, 8, 8, 8})
 	f.Add(append([]byte{0x60, 0, 0, 0, 0, 8, 17}, make([]byte, 41)...))
-	f.Fuzz(func(_ *testing.T, b []byte) { heading(b) })
+	form := regexp.MustCompile(`^(udp|icmp|protocol-[0-9]{1,3})://([0-9a-f:.]+|[0-9.]+:[0-9]+|\[[0-9a-f:.]+\]:[0-9]+)$`)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		to, ok := heading(b)
+		if !ok {
+			return
+		}
+		_, where, _ := strings.Cut(to, "://")
+		a, err := netip.ParseAddr(where)
+		if at, wrong := netip.ParseAddrPort(where); wrong == nil {
+			a, err = at.Addr(), nil
+		}
+		if !form.MatchString(to) || err != nil || !bytes.Contains(b, a.AsSlice()) || a.Is4() != (b[0]>>4 == 4) {
+			t.Errorf("%x is told as %q", b, to)
+		}
+	})
+}
+
+// FuzzReported: whatever the kernel reports, of packets that a sandbox made, each is
+// recorded once at most, and nothing is read twice.
+func FuzzReported(f *testing.F) {
+	packet := []byte{0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 8, 8, 8, 8, 1, 1, 1, 187}
+	report := func(size, kind uint16, b []byte) []byte { // nlmsghdr, nfgenmsg, one attribute
+		m := append(make([]byte, unix.SizeofNlMsghdr+4), binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, size), kind)...)
+		m = append(m, b...)
+		binary.NativeEndian.PutUint32(m, uint32(len(m)))
+		return m
+	}
+	good := report(uint16(4+len(packet)), 9, packet)
+	f.Add(good)
+	f.Add(append(slices.Clone(good), good...))
+	f.Add(report(0xffff, 9, packet))
+	f.Add(report(3, 9, packet))
+	f.Add(good[:unix.SizeofNlMsghdr])
+	silent, _ := newGateway(f, named)
+	silent.book.control.Close()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		g := &Gateway{book: newBook(silent.book.control)}
+		g.reported(b)
+		count := 0
+		for d, r := range g.book.seen {
+			count += 1 + r.count
+			if scheme, _, ok := strings.Cut(d.to, "://"); d.kind != "packet" || d.to != "many others" && (!ok || strings.Trim(scheme, "udpicmrotl-0123456789") != "") {
+				t.Errorf("%x: %+v", b, d)
+			}
+		}
+		if most := len(b) / (4 + 20); count > most { // an attribute's head, and an address's packet's
+			t.Errorf("%d records of %d bytes", count, len(b))
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -191,4 +192,44 @@ func TestProxyHalfClosed(t *testing.T) {
 	if b, err := io.ReadAll(out); string(b) != "heard hello" {
 		t.Errorf("%q %v", b, err)
 	}
+}
+
+// FuzzProxy: whatever the owner's proxy answers, a connection is used only where it said
+// so, whole, and nothing besides; and it was asked for one address.
+func FuzzProxy(f *testing.F) {
+	for _, s := range []string{"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 200 Connection established\r\nVia: x\r\n\r\n", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\n\r\nSSH-2.0-x\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "200 OK\r\n\r\n"} {
+		f.Add([]byte(s), false)
+	}
+	f.Add([]byte("\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"), true)
+	f.Add([]byte("\x05\x02\x01\x00\x05\x00\x00\x03\x03a.b\x00\x50"), true)
+	f.Add([]byte("\x05\x00\x05\x01\x00\x01"), true)
+	accepted := regexp.MustCompile(`(?s)^HTTP/\d\.\d +200( [^\n]*)?\n(.*\n)?\r?\n$`)
+	f.Fuzz(func(t *testing.T, answer []byte, socks bool) {
+		ours, theirs := net.Pipe()
+		said := make(chan []byte, 1)
+		go func() {
+			defer theirs.Close()
+			heard := make(chan []byte, 1)
+			go func() { b, _ := io.ReadAll(theirs); heard <- b }()
+			_, _ = theirs.Write(answer)
+			theirs.Close()
+			said <- <-heard
+		}()
+		d := &dialer{login: "user:word"}
+		ask := d.connect
+		if socks {
+			ask = d.socks
+		}
+		err := ask(t.Context(), ours, "a.example:443")
+		ours.Close()
+		asked := <-said
+		switch {
+		case err != nil:
+		case socks && (len(answer) < 9 || answer[0] != 5 || !bytes.Contains(asked, []byte("a.example"))):
+			t.Errorf("%x passes for a connection: %q", answer, asked)
+		case !socks && (!accepted.Match(bytes.ReplaceAll(answer, []byte("\r\n"), []byte("\n"))) || !bytes.HasPrefix(asked, []byte("CONNECT a.example:443 HTTP/1.1\r\n"))):
+			t.Errorf("%q passes for a connection: %q", answer, asked)
+		}
+	})
 }

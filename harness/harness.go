@@ -156,10 +156,22 @@ func (h *Grammar) Check() error {
 			return err
 		}
 	}
-	if err := h.checkPlaces(); err != nil {
-		return err
+	for _, check := range []func() error{h.checkVariables, h.checkPlaces, h.checkOwnSandbox} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	return h.checkOwnSandbox()
+	return nil
+}
+
+// checkVariables refuses what no sandbox would be given.
+func (h *Grammar) checkVariables() error {
+	for _, name := range slices.Sorted(maps.Keys(h.Environment)) {
+		if err := manifest.CheckVariable(name, h.Environment[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkPlaces sees to it that arguments which are given at times have a place.

@@ -97,6 +97,8 @@ func TestReadRefuses(t *testing.T) {
 		"no output":             {"headless: [\"{output}\", \"{prompt}\"]", "", "expected arguments"},
 		"no path":               {"headless: [\"{prompt}\"]\noutput: {text: [{at: a..b}]}", "", "message.content"},
 		"output as a word":      {"headless: [\"{prompt}\"]\noutput: json", "", "expected keys and values"},
+		"no variable's name":    {"interactive: []\nenvironment: {\"A\\nB\": x}", "", "not a variable's name"},
+		"the sandbox's own":     {"interactive: []\nenvironment: {HOME: /x}", "", "always the sandbox's own"},
 		"certificates, a value": {"interactive: []\ncertificates: [A=b]", "", "variables that tell it whom to trust"},
 	} {
 		if _, err := harness.Read(folder(c.yaml, c.capabilities)); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -76,6 +76,32 @@ func works(t *testing.T, prefix string) {
 	command(t, env, nacre, append(append([]string{"run", "--quiet"}, programs.Tiers()...), "--", "true")...)
 }
 
+// TestOverrides: of each program, and of nothing else, the package says that it is
+// linked statically on purpose. lintian itself only reads a release.
+func TestOverrides(t *testing.T) {
+	text, err := os.ReadFile("deb/lintian-overrides")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders, err := filepath.Glob("../cmd/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatal(folders, err)
+	}
+	const line = "nacre: statically-linked-binary [usr/"
+	for _, f := range folders {
+		place := "libexec/nacre/" + filepath.Base(f)
+		if filepath.Base(f) == "nacre" {
+			place = "bin/nacre"
+		}
+		if !strings.Contains(string(text), line+place+"]\n") {
+			t.Errorf("nothing is said of %s", place)
+		}
+	}
+	if n := strings.Count(string(text), line); n != len(folders) {
+		t.Errorf("%d programs are named, there are %d", n, len(folders))
+	}
+}
+
 // TestInstall: what scripts/install copies works from there; an update leaves
 // nothing of the old version; removal leaves what was there before, and only that.
 func TestInstall(t *testing.T) {

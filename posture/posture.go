@@ -77,7 +77,7 @@ func statusOf(text string) map[string]string {
 	lines := map[string]string{}
 	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(line, ":"); ok {
-			lines[key] = strings.TrimSpace(value)
+			lines[key] = strings.Trim(value, " \t\n")
 		}
 	}
 	return lines
@@ -105,7 +105,7 @@ func (r *reader) network(up bool) {
 	var names []string
 	for line := range strings.Lines(r.file("net/dev")) {
 		if name, _, ok := strings.Cut(line, ":"); ok {
-			names = append(names, strings.TrimSpace(name))
+			names = append(names, strings.TrimLeft(name, " "))
 		}
 	}
 	r.equal("network", "interfaces", "lo", strings.Join(names, " "))

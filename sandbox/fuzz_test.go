@@ -11,12 +11,28 @@ import (
 )
 
 // FuzzMounts: a mount's path is a folder's name, which may be an agent's. What
-// cannot be read is an error and never a shorter list.
+// cannot be read is an error and never a shorter list; what the kernel writes, which
+// escapes four characters and no other, is read as it is.
 func FuzzMounts(f *testing.F) {
-	f.Add("36 35 98:0 / /work rw,nosuid shared:1 - ext4 /dev/vda rw\n")
-	f.Add("36 35 98:0 / /a\\040-\\040b ro - tmpfs - ro\n1 2 0:3 / / rw master:1 shared:2 - overlay x rw\n")
-	f.Add("36 35 98:0 / /\\134012 rw -")
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Add("36 35 98:0 / /work rw,nosuid shared:1 - ext4 /dev/vda rw\n", "work")
+	f.Add("36 35 98:0 / /a\\040-\\040b ro - tmpfs - ro\n1 2 0:3 / / rw master:1 shared:2 - overlay x rw\n", "a - b\n\\012\t#")
+	f.Add("36 35 98:0 / /\\134012 rw -", "French\u00a0name\v\r\f\u0085\u2028\xff")
+	escaped := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`)
+	f.Fuzz(func(t *testing.T, text, name string) {
+		if name != "" && !strings.Contains(name, "\x00") {
+			line := "36 35 0:1 / /work/" + escaped.Replace(name) + " rw,nosuid shared:1 - proc proc rw\n"
+			file := filepath.Join(t.TempDir(), "mountinfo")
+			if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			list, err := Mounts(file)
+			if err != nil || len(list) != 1 || list[0].Path != "/work/"+name || !list[0].Pseudo() || !list[0].Shared || !slices.Equal(list[0].Options, []string{"rw", "nosuid"}) {
+				t.Errorf("%q is read as %+v: %v", line, list, err)
+			}
+			if beneath := MountsOf(list, "/work"); len(beneath) != 2 || !beneath[0].Pseudo() {
+				t.Errorf("beneath /work is not %q: %+v", name, beneath)
+			}
+		}
 		file := filepath.Join(t.TempDir(), "mountinfo")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -37,8 +37,8 @@ func Mounts(file string) (list []Mount, err error) {
 	b, err := os.ReadFile(file)
 	for line := range strings.Lines(string(b)) {
 		before, after, _ := strings.Cut(line, " - ")
-		f, kind := strings.Fields(before), strings.Fields(after)
-		if len(f) < 6 || len(kind) < 1 {
+		f, kind := strings.Split(before, " "), strings.Split(after, " ") // other white space may be in a name as it is
+		if len(f) < 6 || slices.Contains(f, "") || kind[0] == "" {
 			return nil, fmt.Errorf("%s: unreadable line: %s", file, line)
 		}
 		shared := strings.Contains(before, " shared:") || strings.Contains(before, " master:") // optional fields; paths have no spaces

@@ -45,5 +45,8 @@ func FuzzStamp(f *testing.F) {
 		if err != nil || err2 != nil || body != same || before.Description != after.Description || before.License != after.License || len(after.Metadata) < len(before.Metadata) {
 			t.Fatalf("%v %v: %q became %q", err, err2, main, got)
 		}
+		if again, err := Stamp(got, []byte(capabilities)); err != nil || string(again) != string(got) {
+			t.Fatalf("%q is stamped again as %q: %v", got, again, err)
+		}
 	})
 }

@@ -1,9 +1,11 @@
 package terminal
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 func TestClean(t *testing.T) {
@@ -35,13 +37,23 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// FuzzClean: whatever a name holds, what is shown of it is printable, is bounded, and
+// stands for that name alone: it can be read back.
 func FuzzClean(f *testing.F) {
 	f.Add("a\x1b]52;c;?\a\u202e\xff\n")
+	f.Add("\"quoted\" \\ 'and' \u2800\U000e0041")
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, r := range Clean(s) {
+		shown := Clean(s)
+		for _, r := range shown {
 			if !unicode.IsPrint(r) || r == unicode.ReplacementChar && !strings.ContainsRune(s, r) {
 				t.Errorf("Clean(%q) has %q", s, r)
 			}
+		}
+		if utf8.RuneCountInString(s) > maxClean {
+			return
+		}
+		if back, err := strconv.Unquote("\"" + strings.ReplaceAll(shown, "\"", "\\\"") + "\""); err != nil || back != s {
+			t.Errorf("Clean(%q) is %q, which reads as %q: %v", s, shown, back, err)
 		}
 	})
 }

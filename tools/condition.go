@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -75,7 +77,8 @@ func scalar(pattern string, value any) bool {
 	return false
 }
 
-// matches: * stands for anything but what leads out of a folder, or ends a line.
+// matches: * stands for anything but what leads out of a folder, or ends a line, also
+// where escapes are undone.
 func matches(pattern, s string) bool {
 	before, after, wild := strings.Cut(pattern, "*")
 	if !wild {
@@ -93,5 +96,12 @@ func matches(pattern, s string) bool {
 			return false
 		}
 	}
-	return !strings.Contains(strings.ToLower(s), "%2e") && !strings.Contains(strings.ToLower(s), "%2f")
+	return !slices.ContainsFunc(strings.Split(s, "%")[1:], leads)
+}
+
+// leads tells whether what follows a % stands for a dot, for what separates folders, for
+// a control character, or for another escape's beginning.
+func leads(after string) bool {
+	c, err := strconv.ParseUint(after[:min(len(after), 2)], 16, 8)
+	return err == nil && len(after) >= 2 && (c < ' ' || c == 0x7f || strings.IndexByte(`./\%`, byte(c)) >= 0)
 }

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -224,17 +225,61 @@ func TestHeldByALine(t *testing.T) {
 	}
 }
 
+// FuzzNext: what the kernel says is taken apart as inotify(7) has it, one event after
+// another, and a name ends where its field does.
 func FuzzNext(f *testing.F) {
 	f.Add(make([]byte, 16))
 	f.Add([]byte("\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00.env"))
 	f.Add([]byte("\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff.env"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for len(b) >= unix.SizeofInotifyEvent {
+			var plain unix.InotifyEvent
+			if _, err := binary.Decode(b, binary.NativeEndian, &plain); err != nil {
+				t.Fatal(err)
+			}
 			e, rest := next(b)
-			if len(rest) >= len(b) || strings.Contains(e.name, "\x00") {
-				t.Fatalf("%q of %q leaves %d bytes", e.name, b, len(rest))
+			taken := len(b) - len(rest)
+			if taken != min(len(b), unix.SizeofInotifyEvent+int(plain.Len)) || e.folder != plain.Wd || e.mask != plain.Mask {
+				t.Fatalf("%+v of %q, of which %d bytes are taken", e, b, taken)
+			}
+			if field := b[unix.SizeofInotifyEvent:taken]; strings.Contains(e.name, "\x00") || !strings.HasPrefix(string(field)+"\x00", e.name+"\x00") {
+				t.Fatalf("%q of %q", e.name, field)
 			}
 			b = rest
+		}
+	})
+}
+
+// FuzzHeld: whatever a name that a program has in its memory is made of, it is seen,
+// and what stands in lines of other names hides it no more than it adds to it.
+func FuzzHeld(f *testing.F) {
+	for _, name := range []string{"/work/.env", "/work/a\nb", "/work/a b (deleted)", "/work/\\012", "/x\n00400000-00401000 r--p 00000000 08:01 123 /work/.env"} {
+		f.Add(name, "[heap]")
+		f.Add("/lib/x", name)
+	}
+	f.Fuzz(func(t *testing.T, name, other string) {
+		if strings.ContainsRune(name+other, 0) || !strings.HasPrefix(name, "/") {
+			return // neither is a path
+		}
+		proc := t.TempDir()
+		const before = "7f0000000000-7f0000001000 r--p 00000000 08:01 123                        "
+		text := before + escaped(other) + "\n" + before + escaped(name) + "\n" + before + escaped(other) + "\n"
+		for file, content := range map[string]string{"maps": text} {
+			if err := os.WriteFile(filepath.Join(proc, file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(filepath.Join(proc, "fd"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		paths, err := held(proc)
+		if err != nil || !slices.Contains(paths, escaped(name)) || len(paths) > 3 {
+			t.Errorf("%q beside %q: %q %v", name, other, paths, err)
+		}
+		for _, p := range paths {
+			if p != escaped(name) && !strings.HasSuffix(escaped(other), p) {
+				t.Errorf("%q beside %q: %q is held by nothing", name, other, p)
+			}
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"nacre/assistant"
 )
@@ -255,13 +256,42 @@ func TestSkills(t *testing.T) {
 	}
 }
 
-// FuzzSkill: a SKILL.md is read or refused.
+// FuzzSkill: a SKILL.md is read or refused; what is told of it is one line of text.
 func FuzzSkill(f *testing.F) {
 	f.Add([]byte("---\nname: a\ndescription: b\n---\n"))
 	f.Add([]byte("---\nname: [a]\n---\n"))
+	f.Add([]byte("\ufeff---\nname: a\ndescription: |\n  b\n  * c\n---\nd"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := parseSkill("x", b); err == nil && (s.Name == "" || len(s.About) > maxAbout) {
+		s, err := parseSkill("x", b)
+		if err != nil {
+			return
+		}
+		if s.Name == "" || len(s.About) > maxAbout || strings.ContainsAny(s.Name+s.About, "\n\r") || !utf8.ValidString(s.Name+s.About) {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// FuzzPage: whatever a page holds, what is read of it is bounded text, without what is
+// in its scripts.
+func FuzzPage(f *testing.F) {
+	for _, s := range []string{"<title>T</title><p>a&amp;b", "<script>x</script>y", "<style><p>", "<!-- <p>a --><template>x</template>", "<a href=\"<p>\">\xff</a>"} {
+		f.Add(s, "z")
+	}
+	f.Fuzz(func(t *testing.T, before, after string) {
+		const inside = "qqqvariableqqq"
+		if strings.Contains(before+after, "qqq") {
+			return
+		}
+		text := Bounded(words(before + after))
+		if len(text) > 2*most+100 || !utf8.ValidString(text) {
+			t.Errorf("%d bytes, %q", len(text), text)
+		}
+		if strings.ContainsAny(before, "<>&") {
+			return // it may be in a comment, or in an attribute
+		}
+		if text := words(before + "<script>var " + inside + "</script>" + after); strings.Contains(text, inside) {
+			t.Errorf("a script is told: %q", text)
 		}
 	})
 }

@@ -145,6 +145,24 @@ func TestMasksAcrossFolders(t *testing.T) {
 	}
 }
 
+// TestMasksInAnyFolder: what a folder is called keeps no run from starting, and no name
+// beneath it from being masked: the kernel's list of mounts has the name as it is.
+func TestMasksInAnyFolder(t *testing.T) {
+	dir := project(t)
+	for _, name := range []string{"French\u00a0name", "a\v\f\r", "b \n\t\\040", "\u2028\u0085", "\xff", "\ufffd"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, ".env"), []byte("SECRET-env\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exit, out := runPlan(t, granted(t, dir, nacre.Read, "sh", "-c", `find . -name .env -exec cat {} + 2>&1; echo done`))
+	if exit.Code != 0 || strings.Contains(out, "SECRET") || !strings.HasSuffix(out, "done\n") {
+		t.Errorf("%+v:\n%s", exit, out)
+	}
+}
+
 func TestFolderRefused(t *testing.T) {
 	dir := project(t)
 	link := filepath.Join(t.TempDir(), "link")

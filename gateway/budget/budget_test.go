@@ -241,17 +241,43 @@ func TestNotKept(t *testing.T) {
 	}
 }
 
+// FuzzDay: whatever the file of a day holds, no more than the budget is reserved on top
+// of it, in one piece or in several, and what was reserved is there for the next run.
 func FuzzDay(f *testing.F) {
-	f.Add([]byte(`{"agent":"/home/o/agent.yaml","provider":"anthropic","date":"2027-01-01","used":{"requests":1,"tokens":5,"micro_cents":7}}`))
-	f.Add([]byte(`{"agent":"/home/o/agent.yaml","provider":"anthropic","date":"2999-01-01","used":{"tokens":9223372036854775807}}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Add([]byte(`{"agent":"/home/o/agent.yaml","provider":"anthropic","date":"2027-01-01","used":{"requests":1,"tokens":5,"micro_cents":7}}`), int64(60))
+	f.Add([]byte(`{"agent":"/home/o/agent.yaml","provider":"anthropic","date":"2999-01-01","used":{"tokens":9223372036854775807}}`), int64(1))
+	f.Fuzz(func(t *testing.T, b []byte, piece int64) {
 		dir := folder(t)
-		a := account(t, dir, Limits{Day: model.Amount{Tokens: 100}}, nil)
+		now := time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
+		a := account(t, dir, Limits{Day: model.Amount{Tokens: 100}}, &now)
 		if err := os.WriteFile(filepath.Join(dir, a.day.name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := a.Reserve(1, tokens(101)); err == nil {
 			t.Errorf("%q: more than the budget is reserved", b)
+		}
+		before, err := a.day.read()
+		if err != nil {
+			if _, err := a.Reserve(2, tokens(1)); err == nil {
+				t.Errorf("%q: reserved on top of what cannot be read", b)
+			}
+			return
+		}
+		if before.Date < "2027-01-01" {
+			before.Used = model.Amount{}
+		}
+		sum := before.Used.Tokens
+		piece = max(10, min(piece, 100))
+		for id := range uint64(12) {
+			if _, err := a.Reserve(id+3, tokens(piece)); err == nil {
+				sum += piece
+			}
+		}
+		if sum > 100 && sum != before.Used.Tokens {
+			t.Errorf("%q: %d tokens are used or reserved", b, sum)
+		}
+		if after, err := account(t, dir, a.limits, &now).day.read(); err != nil || sum != before.Used.Tokens && after.Used.Tokens != sum {
+			t.Errorf("%q: the next run reads %+v of %d (%v)", b, after, sum, err)
 		}
 	})
 }

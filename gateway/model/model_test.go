@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -235,19 +236,29 @@ func (c closer) Close() error {
 	return nil
 }
 
+// FuzzCounter: whatever a provider replies, it is passed on as it is, what is counted is
+// within reason, and the same in whatever pieces it came.
 func FuzzCounter(f *testing.F) {
 	f.Add([]byte("data: {\"usage\":{\"output_tokens\":9}}\n\n: ping\r\n\r\ndata: x"))
 	f.Add([]byte("event: a\ndata: {\"usageMetadata\":{\"promptTokenCount\":-1,\"totalTokenCount\":5}}\n\n\n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, stream := range []bool{false, true} {
-			counter := &Counter{From: io.NopCloser(iotest.HalfReader(strings.NewReader(string(b)))), Stream: stream, Afford: func(Usage) error { return nil },
-				Done: func(u Usage, _ bool) {
-					if min(u.In, u.Out, u.Cached, u.Written, u.WrittenHour) < 0 || u.Sum() > Highest {
-						t.Errorf("%+v", u)
-					}
-				}}
-			if out, err := io.ReadAll(counter); err != nil || string(out) != string(b) {
-				t.Errorf("%q became %q: %v", b, out, err)
+			var counted [2]string
+			for i, from := range []io.Reader{bytes.NewReader(b), iotest.OneByteReader(bytes.NewReader(b))} {
+				counter := &Counter{From: io.NopCloser(from), Stream: stream, Afford: func(Usage) error { return nil },
+					Done: func(u Usage, said bool) {
+						if min(u.In, u.Out, u.Cached, u.Written, u.WrittenHour) < 0 || u.Sum() > Highest {
+							t.Errorf("%+v", u)
+						}
+						counted[i] += fmt.Sprint(u, said)
+					}}
+				if out, err := io.ReadAll(counter); err != nil || string(out) != string(b) {
+					t.Errorf("%q became %q: %v", b, out, err)
+				}
+				_ = counter.Close()
+			}
+			if counted[0] != counted[1] || counted[0] == "" {
+				t.Errorf("%q is counted %s, in pieces %s", b, counted[0], counted[1])
 			}
 		}
 	})
@@ -273,21 +284,40 @@ func FuzzGemini(f *testing.F) {
 	})
 }
 
+// FuzzRead: whatever is asked, a careless reader of what goes out reads the model that
+// was decided upon, and no larger answer than was reserved.
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"model":"a","max_tokens":5,"stream":true}`))
-	f.Add([]byte(`{"model":"a","Model":"b"}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Read(OpenAI, "/v1/chat/completions", "", strings.NewReader(string(b)))
+	f.Add([]byte(`{"model":"a","max_tokens":5,"stream":true}`), uint8(0))
+	f.Add([]byte(`{"model":"a","Model":"b"}`), uint8(1))
+	f.Add([]byte(`{"model":"a","max_completion_tokens":7,"n":3}`), uint8(0))
+	f.Add([]byte(`{"model":"a","max_output_tokens":null}`), uint8(2))
+	places := []struct {
+		api         API
+		path, field string
+	}{{OpenAI, "/v1/chat/completions", "max_tokens"}, {Anthropic, "/v1/messages", ""}, {OpenAI, "/v1/responses", ""}}
+	f.Fuzz(func(t *testing.T, b []byte, at uint8) {
+		to := places[int(at)%len(places)]
+		r, err := Read(to.api, to.path, "", bytes.NewReader(b))
 		if err != nil {
 			return
 		}
-		out, err := r.Bound("max_tokens", 10)
+		out, err := r.Bound(to.field, 10)
 		if err != nil {
 			return
 		}
-		var plain struct{ Model string } // as a careless reader reads it
+		var plain struct { // as a careless reader reads it
+			Model     string
+			Max       int64 `json:"max_tokens"`
+			Completed int64 `json:"max_completion_tokens"`
+			Output    int64 `json:"max_output_tokens"`
+			N         int64
+		}
 		if err := json.Unmarshal(out, &plain); err != nil || plain.Model != r.Model {
 			t.Errorf("%q is for %q, and read as %q: %v", b, r.Model, fmt.Sprint(plain), err)
+		}
+		bound := map[string]int64{"/v1/chat/completions": max(plain.Max, plain.Completed), "/v1/messages": plain.Max, "/v1/responses": plain.Output}[to.path]
+		if bound == 0 || bound*max(1, plain.N) > r.Most {
+			t.Errorf("%q is reserved %d, and goes out as %s", b, r.Most, out)
 		}
 	})
 }

@@ -61,10 +61,10 @@ func upgrading(h http.Header) bool {
 	return slices.ContainsFunc(list(h.Values("Connection")), func(word string) bool { return strings.EqualFold(word, "Upgrade") })
 }
 
-// list splits a header at its commas.
+// list splits a header at its commas, and takes away what HTTP takes for blank.
 func list(values []string) (all []string) {
 	for word := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		all = append(all, strings.TrimSpace(word))
+		all = append(all, strings.Trim(word, " \t"))
 	}
 	return all
 }

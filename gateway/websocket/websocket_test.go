@@ -1,11 +1,14 @@
 package websocket
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,6 +167,7 @@ func TestHandshake(t *testing.T) {
 		"two":         func(r *http.Request) { r.Header["Upgrade"] = []string{"websocket", "websocket"} },
 		"a list":      func(r *http.Request) { r.Header.Set("Upgrade", "websocket, h2c") },
 		"not said":    func(r *http.Request) { r.Header.Set("Connection", "keep-alive") },
+		"other blank": func(r *http.Request) { r.Header.Set("Connection", "keep-alive,\u00a0Upgrade") },
 		"version 777": func(r *http.Request) { r.Header.Set("Sec-Websocket-Version", "777") },
 		"no version":  func(r *http.Request) { r.Header.Del("Sec-Websocket-Version") },
 		"no key":      func(r *http.Request) { r.Header.Del("Sec-Websocket-Key") },
@@ -224,6 +228,39 @@ func FuzzFrames(f *testing.F) {
 		again, failed := heard(&written, !masked, nowhere)
 		if wrong := Violation(""); errors.As(failed, &wrong) || !slices.Equal(said, again) {
 			t.Errorf("%q %v became %q %v", said, err, again, failed)
+		}
+	})
+}
+
+// FuzzHandshake: what passes for the beginning of a WebSocket does so for a reader that
+// knows one spelling of it, on both sides; and what a server answers fits what was asked.
+func FuzzHandshake(f *testing.F) {
+	const ask = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+	const answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+	f.Add([]byte(ask), []byte(answer))
+	f.Add([]byte(strings.Replace(ask, "Upgrade: websocket", "Upgrade: websocket\r\nUpgrade: h2c", 1)), []byte(answer))
+	f.Add([]byte(ask), []byte(strings.Replace(answer, "Protocol: chat", "Protocol: chat, more", 1)))
+	f.Add([]byte(strings.Replace(ask, ", Upgrade", ",\u00a0Upgrade", 1)), []byte(strings.Replace(answer, "\r\n\r\n", "\r\nSec-WebSocket-Extensions:\r\n\r\n", 1)))
+	token := regexp.MustCompile(`(?i)(^|,)[ \t]*upgrade[ \t]*(,|$)`)
+	plain := func(h http.Header) bool {
+		return len(h["Upgrade"]) == 1 && strings.ToLower(h["Upgrade"][0]) == "websocket" && token.MatchString(strings.Join(h["Connection"], ","))
+	}
+	f.Fuzz(func(t *testing.T, asked, answered []byte) {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(asked)))
+		if err != nil || Asked(r) != nil {
+			return
+		}
+		key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-Websocket-Key"))
+		if r.Method != "GET" || r.Proto != "HTTP/1.1" || !plain(r.Header) || r.Header.Get("Sec-Websocket-Version") != "13" || err != nil || len(key) != 16 {
+			t.Fatalf("%q is taken", asked)
+		}
+		a, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answered)), r)
+		if err != nil || Agreed(r.Header, a.Header) != nil {
+			return
+		}
+		if chosen := a.Header["Sec-Websocket-Protocol"]; !plain(a.Header) || len(chosen) > 1 || len(chosen) == 1 && !strings.Contains(strings.Join(r.Header["Sec-Websocket-Protocol"], ","), chosen[0]) ||
+			strings.Join(a.Header["Sec-Websocket-Extensions"], "") != "" {
+			t.Fatalf("%q agrees to %q", answered, asked)
 		}
 	})
 }

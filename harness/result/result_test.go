@@ -63,5 +63,8 @@ func FuzzResult(f *testing.F) {
 		if err != nil || len(r.Text) > maxText || len(r.Error) > maxError || !utf8.ValidString(r.Text) || r.Calls < 0 || r.In < 0 || r.In > maxCount || r.Out < 0 {
 			t.Fatalf("%+v %v", r, err)
 		}
+		if again, err := Read(iotest.OneByteReader(strings.NewReader(string(text))), format); err != nil || again != r {
+			t.Fatalf("%+v, in pieces %+v %v", r, again, err)
+		}
 	})
 }

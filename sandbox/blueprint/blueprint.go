@@ -6,11 +6,13 @@ package blueprint
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 )
 
 // Version of this protocol. A supervisor and an init of different versions
 // refuse each other.
-const Version = 1
+const Version = 2
 
 // The descriptors that init is started with.
 const (
@@ -123,7 +125,7 @@ type Landlock struct {
 
 // Encode renders the spec for init.
 func (s Spec) Encode() ([]byte, error) {
-	s.Version = Version
+	s.Version, s.Entries = Version, carried(s.Entries, strconv.QuoteToASCII)
 	b, err := json.Marshal(s)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
@@ -140,5 +142,16 @@ func Decode(b []byte) (Spec, error) {
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}
+	s.Entries = carried(s.Entries, func(quoted string) string { s, _ := strconv.Unquote(quoted); return s })
 	return s, nil
+}
+
+// carried are entries with their paths in other letters. What a stranger has called a
+// folder may be no UTF-8, which JSON cannot hold: it goes quoted.
+func carried(list []Entry, as func(string) string) []Entry {
+	list = slices.Clone(list)
+	for i, e := range list {
+		list[i].Path, list[i].Host = as(e.Path), as(e.Host)
+	}
+	return list
 }

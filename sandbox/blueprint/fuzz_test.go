@@ -3,6 +3,7 @@ package blueprint
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -43,19 +44,29 @@ func normal(m Message) string {
 	return string(b)
 }
 
-// FuzzSpec: the blueprint is the supervisor's own, and yet only one of this
-// version is built.
+// FuzzSpec: the blueprint is the supervisor's own, and yet only one of this version is
+// built. The names in it are strangers': they arrive as they are, whatever their bytes.
 func FuzzSpec(f *testing.F) {
 	good, err := Spec{Hostname: "box", UID: 1000, Entries: []Entry{{Form: Tree, Host: "/usr", Path: "/usr", Dir: true}}}.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(good)
-	f.Add([]byte(`{"Version":2}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Add(good, "work/.env")
+	f.Add([]byte(`{"Version":1}`), "\xff/\"\u2028\ufffd\n\\x00")
+	f.Fuzz(func(t *testing.T, b []byte, name string) {
 		s, err := Decode(b)
 		if err == nil && s.Version != Version {
 			t.Errorf("version %d was taken", s.Version)
+		}
+		if strings.Contains(name, "\x00") {
+			return // no name has one
+		}
+		want := []Entry{{Form: Mask, Path: "/" + name}, {Form: Tree, Path: name, Host: "/home/" + name}}
+		if b, err = (Spec{Entries: want}).Encode(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Decode(b); err != nil || !reflect.DeepEqual(s.Entries, want) {
+			t.Errorf("%+v became %+v: %v", want, s.Entries, err)
 		}
 	})
 }

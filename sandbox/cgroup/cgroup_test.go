@@ -392,6 +392,22 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// TestOneTreeOfTwo: where cpu and cpuacct are one tree, as systemd mounts them, the
+// supervisor has one place there, its leaf: not by chance the one of cpuacct.
+func TestOneTreeOfTwo(t *testing.T) {
+	g := &Group{state: State{ID: "x"}, layout: Layout{Mode: V1, Base: map[string]string{
+		"memory": "/m", "pids": "/p", "cpu": "/c", "cpuacct": "/c",
+	}}}
+	for back, want := range map[bool]map[string]string{
+		false: {"memory": "/m/nacre-x/" + supervisor, "pids": "/p", "cpu": "/c/nacre-x/" + supervisor},
+		true:  {"memory": "/m", "pids": "/p", "cpu": "/c"},
+	} {
+		if trees := g.v1(back); !maps.Equal(trees, want) {
+			t.Errorf("back %v: %v, not %v", back, trees, want)
+		}
+	}
+}
+
 func TestOutside(t *testing.T) {
 	for in, want := range map[string]string{"/": "/", "/a/b": "/a/b", "/nacre-x/supervisor": "/", "/a/nacre-x.scope/agent": "/a", "": "/"} {
 		if got := outside(in); got != want {

@@ -89,10 +89,15 @@ func (g *Group) Leave() {
 }
 
 // v1 are the v1 trees, and where in each this process is to be: in its leaf, or
-// back where it was.
+// back where it was. A tree may have several controllers (systemd mounts cpu and
+// cpuacct as one): it is where the one that is shared would have it.
 func (g *Group) v1(back bool) map[string]string {
 	trees := map[string]string{}
-	for c, dir := range g.layout.Base {
+	base := g.layout.Base
+	for c, dir := range base {
+		if !shared(c) && (dir == base["cpu"] || dir == base["memory"]) {
+			continue
+		}
 		if !back && shared(c) {
 			dir = g.dir(c, supervisor)
 		}

@@ -122,16 +122,28 @@ func TestWatchdogRefusesWhatIsNoSandbox(t *testing.T) {
 	}
 }
 
+// FuzzStat: what is no status says nothing, and a program's name, which it chooses
+// itself, changes none of the numbers behind it.
 func FuzzStat(f *testing.F) {
 	dir := f.TempDir()
+	read := func(t *testing.T, text string) process {
+		if err := os.WriteFile(dir+"/stat", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return parseStat(dir)
+	}
 	own, _ := os.ReadFile("/proc/self/stat")
 	for _, s := range []string{string(own), "1 (a) b) S 1 2", "", ")", "1 (x) Z " + strings.Repeat("9 ", 60)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		os.WriteFile(dir+"/stat", b, 0o600)
-		if p := parseStat(dir); p.state == "" && p.threads != 0 {
+		if p := read(t, string(b)); p.state == "" && p.threads != 0 {
 			t.Errorf("%+v of what was refused", p)
+		}
+		_, numbers, _ := strings.Cut(string(own), ") ")
+		plain, named := read(t, "7 (x) "+numbers), read(t, "7 ("+string(b)+") "+numbers)
+		if plain != named || plain.state == "" {
+			t.Errorf("called %q: %+v, else %+v", b, named, plain)
 		}
 	})
 }

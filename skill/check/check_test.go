@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unicode"
+	"unicode/utf8"
 
 	"nacre/skill"
+	"nacre/unseen"
 )
 
 const front = "---\nname: greet\ndescription: Greets people.\n---\n"
@@ -234,10 +237,15 @@ func FuzzLook(f *testing.F) {
 		if err != nil || len(list) == 0 || len(list) > 2*maxFindings+2 {
 			t.Fatalf("%v %v", list, err)
 		}
+		hidden := false
 		for _, f := range list {
-			if strings.ContainsAny(f.What, "\x1b\u202e") {
-				t.Fatalf("%q", f.What)
+			if shown := f.Where + f.Kind + f.What; strings.ContainsFunc(shown, func(r rune) bool { return !unicode.IsPrint(r) || unseen.Is(r) }) || len(shown) > 1000 {
+				t.Fatalf("%q", shown)
 			}
+			hidden = hidden || f.Kind == HiddenText || f.Kind == Unread
+		}
+		if utf8.ValidString(content) && strings.ContainsAny(content, "\u202e\u2066\U000e0041") && !strings.Contains(content, "\x00") && !hidden {
+			t.Fatalf("nothing is said of what is hidden in %q: %v", content, list)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package lock
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,19 +83,41 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// FuzzLock: whatever an entry says, what is written of it reads the same; and of whatever
+// a file says, what was taken is written in one way only, which says it again.
 func FuzzLock(f *testing.F) {
-	f.Add("greet", "folder:/x", digest, "")
-	f.Add("a", "\"'\n: #", digest, "rev: x")
-	f.Fuzz(func(t *testing.T, name, source, sum, revision string) {
+	f.Add("greet", "folder:/x", digest, "", []byte("version: 1\n"))
+	f.Add("a", "\"'\n: #", digest, "rev: x", []byte("version: 1\nskills: [{name: a, kind: tool, source: s, digest: \""+digest+"\", accepted: [x]}]"))
+	f.Fuzz(func(t *testing.T, name, source, sum, revision string, file []byte) {
 		var l File
 		l.Put(Entry{Name: name, Kind: skill.Knowledge, Source: source, Revision: revision, Digest: sum})
-		text, err := l.Format()
+		if text, err := l.Format(); err == nil {
+			again, err := Parse(Name, text)
+			if err != nil || again.Find(name) == nil || again.Find(name).Source != source || again.Find(name).Revision != revision {
+				t.Fatalf("%s: %v", text, err)
+			}
+		}
+		taken, err := Parse(Name, file)
 		if err != nil {
 			return
 		}
-		again, err := Parse(Name, text)
-		if err != nil || again.Find(name) == nil || again.Find(name).Source != source || again.Find(name).Revision != revision {
-			t.Fatalf("%s: %v", text, err)
+		first, err := taken.Format()
+		if err != nil {
+			t.Fatalf("%q is read and cannot be written: %v", file, err)
+		}
+		again, err := Parse(Name, first)
+		if err != nil || len(again.Skills) != len(taken.Skills) {
+			t.Fatalf("%q became %s: %v", file, first, err)
+		}
+		for _, e := range taken.Skills {
+			got, err := again.Need(e.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is := *got; is.Kind != e.Kind || is.Source != e.Source || is.Revision != e.Revision || is.Path != e.Path || is.Digest != e.Digest ||
+				is.Capabilities != e.Capabilities || !slices.Equal(is.Accepted, e.Accepted) {
+				t.Fatalf("%+v became %+v", e, is)
+			}
 		}
 	})
 }

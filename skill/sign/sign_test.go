@@ -2,6 +2,8 @@ package sign
 
 import (
 	"bytes"
+	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,24 +73,65 @@ func TestUnusableKeys(t *testing.T) {
 	}
 }
 
+// signed is what a signature says: of all but the first line the bytes that it stands
+// for, whose last letter has two bits to spare, or the text.
+func signed(signature []byte) (lines []string) {
+	all := strings.Split(strings.TrimRight(string(signature), "\r\n"), "\n")
+	for _, line := range all[1:] {
+		line = strings.TrimRight(line, "\r")
+		if b, err := base64.StdEncoding.DecodeString(line); err == nil {
+			line = string(b)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// FuzzSkillSignature: what holds for a skill holds for no other, by no other key, and
+// says what was signed, but for the untrusted comment.
 func FuzzSkillSignature(f *testing.F) {
 	pub, private, err := Generate()
 	if err != nil {
 		f.Fatal(err)
 	}
-	key := strings.Split(string(pub), "\n")[1]
+	other, _, err := Generate()
+	if err != nil {
+		f.Fatal(err)
+	}
+	key, another := strings.Split(string(pub), "\n")[1], strings.Split(string(other), "\n")[1]
 	good, _, err := Sign(private, greet())
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(good)
-	f.Add([]byte("untrusted comment: x\n\ntrusted comment: y\n"))
-	f.Fuzz(func(t *testing.T, signature []byte) {
-		renamed := greet()
-		renamed.Name = "other"
-		if By([]string{key}, renamed, signature) != "" {
-			t.Fatal("a signature holds for what was not signed")
+	changed := func(at int, by string) []byte {
+		lines := strings.SplitAfter(string(good), "\n")
+		lines[at] = by
+		return []byte(strings.Join(lines, ""))
+	}
+	f.Add(good, uint16(0), byte(0))
+	f.Add(good, uint16(30), byte(1))
+	f.Add(changed(0, "untrusted comment: of somebody else\n"), uint16(0), byte(0))
+	f.Add(changed(2, "trusted comment: nacre skill other\n"), uint16(0), byte(0))
+	f.Add([]byte("untrusted comment: x\n\ntrusted comment: y\n"), uint16(0), byte(0))
+	f.Fuzz(func(t *testing.T, signature []byte, at uint16, flip byte) {
+		if len(signature) == 0 { // of a key that every run makes anew, a change of the good one
+			signature = good
 		}
-		By([]string{key}, greet(), signature)
+		signature = bytes.Clone(signature)
+		signature[int(at)%len(signature)] ^= flip
+		renamed, rebuilt := greet(), greet()
+		renamed.Name, rebuilt.Digest = "other", strings.Replace(digest, "7", "8", 1)
+		if By([]string{key}, renamed, signature)+By([]string{key}, rebuilt, signature)+By([]string{another}, greet(), signature)+By(nil, greet(), signature) != "" {
+			t.Fatalf("%q holds for what was not signed", signature)
+		}
+		if By([]string{another, key}, greet(), signature) == "" {
+			if bytes.Equal(signature, good) {
+				t.Fatal("the good one does not hold")
+			}
+			return
+		}
+		if is, was := signed(signature), signed(good); !slices.Equal(is, was) {
+			t.Fatalf("%q holds as %q does", signature, good)
+		}
 	})
 }

@@ -267,7 +267,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// FuzzRequest: whatever arrives gets an answer.
+// FuzzRequest: whatever arrives gets an answer, which is well formed.
 func FuzzRequest(f *testing.F) {
 	for _, c := range interfaces {
 		f.Add(c.path, []byte(c.first))
@@ -278,8 +278,18 @@ func FuzzRequest(f *testing.F) {
 		r.URL.Path = path
 		w := httptest.NewRecorder()
 		(&Server{Script: Script{Steps: []Step{{Shell: "ls"}}}}).ServeHTTP(w, r)
-		if w.Body.Len() == 0 {
+		answer := w.Body.String()
+		switch {
+		case answer == "":
 			t.Error("no answer")
+		case strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"):
+			for line := range strings.Lines(answer) {
+				if data, ok := strings.CutPrefix(line, "data: "); ok && strings.TrimSpace(data) != "[DONE]" && !json.Valid([]byte(data)) {
+					t.Errorf("%s %q: %q", path, body, line)
+				}
+			}
+		case w.Code == http.StatusOK && !json.Valid([]byte(answer)):
+			t.Errorf("%s %q: %q", path, body, answer)
 		}
 	})
 }

@@ -41,7 +41,7 @@ var places = map[string]place{
 	"compile":           {layer: core, ceiling: 371},
 	"seccomp":           {layer: core, ceiling: 252},
 	"sandbox":           {layer: core, ceiling: 602},
-	"sandbox/blueprint": {layer: core, ceiling: 214},
+	"sandbox/blueprint": {layer: core, ceiling: 224},
 	"sandbox/build":     {layer: core, ceiling: 748},
 	"sandbox/reap":      {layer: core, ceiling: 264},
 	"sandbox/limits":    {layer: core, ceiling: 92},

@@ -11,7 +11,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -129,12 +128,12 @@ func (b *Bridge) exchange(ctx context.Context, line []byte) error {
 		b.session = id
 		b.mu.Unlock()
 	}
-	switch kind, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type")); {
+	switch {
 	case reply.StatusCode == http.StatusAccepted:
 		return nil
 	case reply.StatusCode != http.StatusOK:
 		return fmt.Errorf("it answers %s", reply.Status)
-	case kind == "text/event-stream":
+	case streams(reply):
 		return b.events(reply.Body)
 	default:
 		text, err := io.ReadAll(io.LimitReader(reply.Body, mcp.MaxReply+1))
@@ -156,9 +155,15 @@ func (b *Bridge) listen(ctx context.Context) {
 		return
 	}
 	defer reply.Body.Close()
-	if strings.HasPrefix(reply.Header.Get("Content-Type"), "text/event-stream") {
+	if streams(reply) {
 		_ = b.events(reply.Body) // whoever waits for more has asked for it
 	}
+}
+
+// streams tells whether a reply is a stream of events.
+func streams(reply *http.Response) bool {
+	kind, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type"))
+	return kind == "text/event-stream"
 }
 
 func (b *Bridge) events(from io.Reader) error {
