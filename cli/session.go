@@ -48,6 +48,7 @@ type session struct {
 	cancel   context.CancelFunc // of the start
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
+	over     []func()      // brings the owner's terminal back
 }
 
 // run starts the plan and stays until it has ended.
@@ -105,6 +106,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer s.serve(ctx)()
 	go s.live.watch(ctx, s.recorder(engine))
 	exit, err := s.wait()
+	for _, done := range s.over {
+		done()
+	}
 	s.tellDenied()
 	s.tellTurned()
 	if left := s.live.standing().left; left != nil {
@@ -213,16 +217,17 @@ func (s *session) streams() nacre.Streams {
 		return *s.given
 	}
 	if s.apart {
-		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+		return nacre.Streams{In: s.app.In, Out: s.shown(s.app.Err), Err: s.shown(s.app.Err)}
 	}
 	if s.tty && !s.server {
 		return nacre.Streams{TTY: true, Size: windowOf(s.app.In), Terminal: s.attach}
 	}
-	out := io.Writer(s.app.Out)
+	streams := nacre.Streams{In: s.app.In, Err: s.shown(s.app.Err)}
 	if s.out != nil {
-		out = s.out
+		streams.Out = io.MultiWriter(s.out, s.log)
+	} else {
+		streams.Out = s.shown(s.app.Out)
 	}
-	streams := nacre.Streams{In: s.app.In, Out: io.MultiWriter(out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	switch {
 	case s.noInput:
 		streams.In = nil
@@ -230,6 +235,14 @@ func (s *session) streams() nacre.Streams {
 		streams.In = s.untilLeft()
 	}
 	return streams
+}
+
+// shown is one of the owner's files, which may be a terminal, as the program's output is
+// written to it.
+func (s *session) shown(f *os.File) io.Writer {
+	w, done := terminal.Guarded(f)
+	s.over = append(s.over, done)
+	return io.MultiWriter(w, s.log)
 }
 
 // attach joins the owner's terminal and the program's.
