@@ -12,6 +12,7 @@ import (
 	"nacre"
 	"nacre/acp"
 	"nacre/fault"
+	"nacre/terminal"
 )
 
 // parting is how long an agent may take to end once its editor has left, and again
@@ -44,7 +45,9 @@ func converse(ctx context.Context, s *session, folders []string) error {
 	defer untold()
 	c.left, c.leave = context.WithCancel(told)
 	defer c.leave()
-	s.given, s.ready = &nacre.Streams{In: hearing{hear}, Out: out, Err: s.app.Err}, make(chan struct{})
+	errs, over := terminal.Guarded(s.app.Err)
+	defer over()
+	s.given, s.ready = &nacre.Streams{In: hearing{hear}, Out: out, Err: errs}, make(chan struct{})
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)

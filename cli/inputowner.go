@@ -79,7 +79,23 @@ func (in *input) facts(app *App, o owner, c *grant.Input) error {
 		host, err := policy.Resolve(f.Path, base, o.home, f.Origin)
 		if st, e := os.Lstat(host); err == nil && e == nil && !st.IsDir() {
 			c.Owner.PlainFiles = append(c.Owner.PlainFiles, host)
+		} else if err == nil && e == nil {
+			c.Owner.Policies = append(c.Owner.Policies, elsewhere(host, st, c.Owner.Policies)...)
+			c.Owner.Own = append(c.Owner.Own, elsewhere(host, st, c.Owner.Own)...)
 		}
 	}
 	return nil
+}
+
+// elsewhere are further names of paths, by way of a folder that is also one above them:
+// a bind mount gives a folder a second name, which no path tells.
+func elsewhere(folder string, is os.FileInfo, paths []string) (more []string) {
+	for _, p := range paths {
+		for above := filepath.Dir(p); above != "/"; above = filepath.Dir(above) {
+			if st, err := os.Stat(above); err == nil && os.SameFile(st, is) && above != folder {
+				more = append(more, folder+strings.TrimPrefix(p, above))
+			}
+		}
+	}
+	return more
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/terminal"
 )
 
 type logsOptions struct {
@@ -89,7 +90,7 @@ func (o *logsOptions) run(ctx context.Context, name string) error {
 		return fault.Wrap(fault.NotFound, err, "cannot read the log")
 	}
 	defer f.Close()
-	out, done := o.app.copyOut(o.app.Out)
+	out, done := terminal.Guarded(o.app.Out)
 	defer done()
 	for {
 		_, _, gone := o.app.reach(id) // asked before the rest is read, so that nothing is missed

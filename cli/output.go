@@ -33,7 +33,7 @@ func windowOf(f *os.File) nacre.Window {
 
 // useTTY reads --tty: does the program get a terminal of its own?
 func (app *App) useTTY(word string) (bool, error) {
-	both := isTerminal(app.In) && isTerminal(app.Out)
+	both := isTerminal(app.In) && isTerminal(app.Out) && terminal.Foreground(app.In)
 	switch word {
 	case "auto":
 		return both, nil
@@ -41,7 +41,7 @@ func (app *App) useTTY(word string) (bool, error) {
 		return false, nil
 	case "always":
 		if !both {
-			return false, fault.New(fault.Usage, "--tty=always: the input and the output are not a terminal").
+			return false, fault.New(fault.Usage, "--tty=always: the input and the output are not a terminal, or it is another program's now").
 				WithHint("leave --tty out: the program then gets pipes")
 		}
 		return true, nil

@@ -3,9 +3,12 @@ package cli
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/audit"
@@ -93,6 +96,9 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// A shell that stops this process, by Ctrl-Z or because it would read in the
+	// background, does not stop the agent: that would go on without time limit and masks.
+	signal.Ignore(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
 	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
 	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {

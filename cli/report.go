@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"nacre"
@@ -70,15 +69,6 @@ func (app *App) report(err error, command string) int {
 	}
 	fmt.Fprintf(app.Err, "error: %s\nhint: %s\n", oneLine(err.Error()), oneLine(advice.Of(err, command)))
 	return exitCode(err)
-}
-
-// all tells whether err, and all that it joins, is of a kind.
-func all(err error, kind fault.Kind) bool {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return fault.KindOf(err) == kind
-	}
-	return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !all(e, kind) })
 }
 
 // exitCode maps kinds of faults, once.

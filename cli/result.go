@@ -8,6 +8,7 @@ import (
 	"nacre"
 	"nacre/fault"
 	"nacre/harness/result"
+	"nacre/terminal"
 )
 
 // readsOutput reads --output: is what the agent prints to be summed up?
@@ -62,7 +63,7 @@ func (o *runOptions) reading(s *session) func(nacre.Exit, error) error {
 
 // printResult prints an agent's last words, and what it says went wrong.
 func (app *App) printResult(r result.Result) error {
-	w, done := app.copyOut(app.Out)
+	w, done := terminal.Guarded(app.Out)
 	defer done()
 	if r.Error != "" {
 		app.note("the agent says what went wrong: %s", r.Error)

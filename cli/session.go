@@ -49,6 +49,7 @@ type session struct {
 	cancel   context.CancelFunc // of the start
 	box      nacre.Sandbox
 	ready    chan struct{} // closed once box is set, or never will be
+	over     []func()      // brings the owner's terminal back
 }
 
 // run starts the plan and stays until it has ended.
@@ -105,6 +106,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer s.serve(ctx)()
 	go s.live.watch(ctx, s.recorder(engine))
 	exit, err := s.wait()
+	for _, done := range s.over {
+		done()
+	}
 	s.tellDenied()
 	s.tellTurned()
 	s.heard.tell()
@@ -112,26 +116,6 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
 	}
 	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
-}
-
-// tries is how often a start is tried under which the granted folders change.
-const tries = 4
-
-// start starts the sandbox. Where a name that was to be masked or held vanished or was
-// replaced meanwhile, all of it is done anew, from the scan on: files that come and go
-// would else keep a run from ever starting. Nothing else is tried again.
-func (s *session) start(ctx context.Context, engine nacre.Engine) (box nacre.Sandbox, err error) {
-	streams := s.streams()
-	for n := 1; ; n++ {
-		if box, err = engine.Start(ctx, s.plan, streams); err == nil {
-			return box, nil
-		}
-		s.close()
-		s.log.discard()
-		if n == tries || ctx.Err() != nil || !all(err, fault.Changed) {
-			return nil, err
-		}
-	}
 }
 
 // hear has the session told of what is recorded, and of the gateway.
@@ -235,16 +219,17 @@ func (s *session) streams() nacre.Streams {
 		return *s.given
 	}
 	if s.apart {
-		return nacre.Streams{In: s.app.In, Out: io.MultiWriter(s.app.Err, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
+		return nacre.Streams{In: s.app.In, Out: s.shown(s.app.Err), Err: s.shown(s.app.Err)}
 	}
 	if s.tty && !s.server {
 		return nacre.Streams{TTY: true, Size: windowOf(s.app.In), Terminal: s.attach}
 	}
-	out := io.Writer(s.app.Out)
+	streams := nacre.Streams{In: s.app.In, Err: s.shown(s.app.Err)}
 	if s.out != nil {
-		out = s.out
+		streams.Out = io.MultiWriter(s.out, s.log)
+	} else {
+		streams.Out = s.shown(s.app.Out)
 	}
-	streams := nacre.Streams{In: s.app.In, Out: io.MultiWriter(out, s.log), Err: io.MultiWriter(s.app.Err, s.log)}
 	switch {
 	case s.noInput:
 		streams.In = nil
@@ -252,6 +237,14 @@ func (s *session) streams() nacre.Streams {
 		streams.In = s.untilLeft()
 	}
 	return streams
+}
+
+// shown is one of the owner's files, which may be a terminal, as the program's output is
+// written to it.
+func (s *session) shown(f *os.File) io.Writer {
+	w, done := terminal.Guarded(f)
+	s.over = append(s.over, done)
+	return io.MultiWriter(w, s.log)
 }
 
 // attach joins the owner's terminal and the program's.

@@ -77,7 +77,7 @@ func (app *App) showSkill(name string, asJSON, body bool) error {
 	}
 	app.printFindings(findings)
 	if body {
-		w, done := app.copyOut(app.Out)
+		w, done := terminal.Guarded(app.Out)
 		_, err = fmt.Fprintf(w, "\n%s", s.Body)
 		done()
 	}

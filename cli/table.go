@@ -3,8 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -81,13 +79,4 @@ func (app *App) paint(colour, text string) string {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
-}
-
-// copyOut writes what a program wrote: filtered on a terminal, else as it is.
-func (app *App) copyOut(to *os.File) (w io.Writer, done func()) {
-	if !isTerminal(to) {
-		return to, func() {}
-	}
-	f := terminal.NewFilter(to)
-	return f, func() { _ = f.Reset() }
 }

@@ -220,7 +220,7 @@ func TestAllowedAndDenied(t *testing.T) {
 		{"limit allowed", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "", ""},
 		{"limit over the ceiling", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "limits: {memory: 2.5GiB}", "the most is 2560MiB"},
 		{"limit under a ceiling that says nothing", "limits: {memory: 3GiB}", "limits: {memory: 3GiB}", "environment: []", "the most is 2GiB"},
-		{"time", "limits: {time: 2h}", "", "", "the most is 1h"},
+		{"time", "limits: {time: 2h}", "", "", "the most is 1h0m0s"},
 		{"image", "image: directory:~/root", "", "", "image directory:/home/u/root"},
 		{"image allowed", "image: directory:~/root", "images: [\"directory:/home/u/*\"]", "", ""},
 		{"image in a blocked place", "image: archive:~/.ssh/x.tar", "images: [\"*\"]", "", "blocked"},

@@ -122,6 +122,10 @@ func cores() Check {
 		c.OK, c.Found = false, "your hard limit of core dumps is 0, under which the kernel starts its program for crashes (kernel.core_pattern) all the same"
 		c.Remedy = "let the hard limit be 1 or more (ulimit -Hc, /etc/security/limits.conf); 1 stands for none"
 	}
+	if strings.HasPrefix(string(pattern), "@") { // fs/coredump.c: no limit is asked there
+		c.Required, c.OK, c.Found = false, false, "the kernel hands crashes in sandboxes, with all of their memory, to a program of the host's (kernel.core_pattern), whatever limit they have"
+		c.Remedy = "as an administrator, where that program is not meant to read what agents made: sysctl kernel.core_pattern=core"
+	}
 	return c
 }
 

@@ -20,7 +20,6 @@ const (
 	Unsupported Kind = "unsupported" // this machine lacks a layer and its tier is not accepted
 	NotFound    Kind = "not-found"   // it does not exist
 	Conflict    Kind = "conflict"    // it exists already, or changed underneath
-	Changed     Kind = "changed"     // a name that is to be masked or held went while the sandbox was set up: it can be tried again
 	Exhausted   Kind = "exhausted"   // disk, memory, processes or another resource ran out
 	Tampered    Kind = "tampered"    // the audit, a lock or the boundary is not as recorded
 	Command     Kind = "command"     // the agent's command cannot be executed

@@ -12,6 +12,7 @@ import (
 	"nacre/fault"
 	"nacre/localapi/api"
 	"nacre/localapi/wire"
+	"nacre/terminal"
 )
 
 // exec runs a command on the caller's own streams, or relays between the caller
@@ -34,7 +35,11 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 		defer cancel()
 		listen(c, nil)
 	}()
-	return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: out, Err: errs})
+	shown, over := terminal.Guarded(out)
+	defer over()
+	told, also := terminal.Guarded(errs)
+	defer also()
+	return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: shown, Err: told})
 }
 
 // open takes a copy of a descriptor; the caller closes the original.

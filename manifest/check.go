@@ -53,15 +53,13 @@ func (f *File) Check() error {
 	f.Access = cmp.Or(f.Access, nacre.Read)
 	switch {
 	case f.Access == nacre.Stage:
-		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write").
-			WithHint("grant write to a copy of it (cp -r, git worktree add), and look at what changed there")
+		return strict.Invalid(f.Origin, "access: stage is reserved and not available yet; expected read or write").WithHint("grant write to a copy of it (cp -r, git worktree add), and look at what changed there")
 	case !One(f.Path, f.Preset):
 		return strict.Invalid(f.Origin, "expected either path or preset")
 	case f.Preset != "" && (f.At != "" || f.Access != nacre.Read):
 		return strict.Invalid(f.Origin, "a preset is read-only and appears where it is on the host: no at, no access")
 	case f.Preset != "" && Presets()[f.Preset] == nil:
-		return strict.Invalid(f.Origin, "there is no preset %q", f.Preset).
-			WithHint("the presets are %s", strings.Join(slices.Sorted(maps.Keys(Presets())), ", "))
+		return strict.Invalid(f.Origin, "there is no preset %q", f.Preset).WithHint("the presets are %s", strings.Join(slices.Sorted(maps.Keys(Presets())), ", "))
 	}
 	return nil
 }

@@ -76,9 +76,6 @@ func (l *Limits) Each() []Limit {
 	}
 }
 
-// zeros are parts of a time that are nothing.
-var zeros = regexp.MustCompile(`([hm])(0[ms])+$`)
-
 var number = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,3})?)(?: ?([A-Za-z]+))?$`)
 
 // Parse reads an amount as people write it: more than nothing.
@@ -102,7 +99,7 @@ func (m measure) Parse(s string) (int64, error) {
 // Format writes an amount as Parse reads it.
 func (m measure) Format(n int64) string {
 	if m.units == nil {
-		return zeros.ReplaceAllString(time.Duration(n).String(), "$1")
+		return time.Duration(n).String()
 	}
 	for _, u := range []string{"TiB", "GiB", "TB", "GB", "MiB", "MB", "KiB", "kB"} {
 		if unit := int64(m.units[u]); unit > 0 && n >= unit && n%unit == 0 {

@@ -135,8 +135,7 @@ func TestFormat(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"memory", "4GB", "4GB"}, {"memory", "4GiB", "4GiB"}, {"memory", "1536MiB", "1536MiB"}, {"memory", "1.5GiB", "1536MiB"}, {"memory", "500MB", "500MB"},
 		{"memory", "2000MB", "2GB"}, {"memory", "1TB", "1TB"}, {"memory", "3KiB", "3KiB"}, {"memory", "5kB", "5kB"}, {"memory", "1025", "1025"},
-		{"time", "1h", "1h"}, {"time", "60m", "1h"}, {"time", "90s", "1m30s"}, {"time", "1h30m", "1h30m"}, {"time", "1h0m30s", "1h0m30s"}, {"time", "10m", "10m"},
-		{"time", "100h", "100h"}, {"time", "10s", "10s"}, {"time", "100ms", "100ms"}, {"cpus", "1.5", "1.5"}, {"processes", "1024", "1024"},
+		{"time", "90s", "1m30s"}, {"cpus", "1.5", "1.5"}, {"processes", "1024", "1024"},
 	} {
 		for _, limit := range l.Each() {
 			if limit.Name != c.name {

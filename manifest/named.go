@@ -168,6 +168,9 @@ func (deny Named) Touches(asked Named) bool {
 		slices.ContainsFunc(asked.Lists["ports"], func(p string) bool { return slices.Contains(ports, p) }))
 }
 
+// presets are the read-only places that people's tools live in, a line for each: programs
+// and libraries, never tokens.
+//
 //go:embed presets.txt
 var presets string
 
@@ -178,6 +181,5 @@ func Presets() map[string][]string {
 		words := strings.Fields(line)
 		all[words[0]] = words[1:]
 	}
-	delete(all, "#")
 	return all
 }

@@ -25,7 +25,8 @@ func Serve(e *native.Engine) error {
 	syscall.CloseOnExec(Line) // no program that is started here is the pool's
 	s := server{engine: e, line: os.NewFile(Line, "pool")}
 	defer s.line.Close()
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a pool that closes our output is no reason to leave the sandbox behind
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)          // a pool that closes our output is no reason to leave the sandbox behind
+	signal.Ignore(syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU) // a member that is stopped keeps no time limit and no masks
 	in := json.NewDecoder(s.line)
 	in.DisallowUnknownFields()
 	var first request

@@ -56,6 +56,7 @@ type Scanner struct {
 	Pin     *Pin
 	Blocked Blocked
 	Guarded Guarded // where set, what has to be guarded is listed too
+	Hidden  Hidden  // the masked files, of earlier scans and of other folders too; nil: none so far
 	// Watch, where set, is told of each folder before it is read, so that
 	// nothing can appear in between.
 	Watch func(dir *os.File, rel string) error
@@ -65,11 +66,13 @@ type Scanner struct {
 	seen    int
 	names   int              // bytes remembered
 	linked  map[string]inode // files with several names, not masked so far
-	hidden  map[inode]bool   // all masked files, of earlier scans too
 	Findings
 }
 
 type inode struct{ dev, ino uint64 }
+
+// Hidden are the masked files of all folders of a sandbox.
+type Hidden map[inode]bool
 
 // Scan scans the whole folder.
 func (s *Scanner) Scan(ctx context.Context) (Findings, error) {
@@ -98,8 +101,8 @@ func (s *Scanner) Entry(ctx context.Context, folder, name string) (Findings, err
 // find opens a folder beneath the pin, has it scanned and closed, and sums up.
 func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) error) (Findings, error) {
 	s.ctx, s.Findings, s.seen, s.names, s.linked = ctx, Findings{}, 0, 0, map[string]inode{}
-	if s.hidden == nil {
-		s.hidden = map[inode]bool{}
+	if s.Hidden == nil {
+		s.Hidden = Hidden{}
 	}
 	s.parents = slices.DeleteFunc(strings.Split(path.Join(s.Pin.Path, rel), "/"), func(c string) bool { return c == "" })
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: noLinks}
@@ -110,13 +113,21 @@ func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) erro
 	if err := scan(os.NewFile(uintptr(fd), rel)); err != nil {
 		return Findings{}, err
 	}
-	for name, id := range s.linked {
-		if s.hidden[id] {
-			s.Masks = append(s.Masks, name)
-		}
-	}
+	s.Masks = append(s.Masks, s.Further()...)
 	slices.Sort(s.Masks)
 	return s.Findings, nil
+}
+
+// Further are further names of masked files that the last scan found, and those that it
+// would have found after later ones of other folders.
+func (s *Scanner) Further() (names []string) {
+	for name, id := range s.linked {
+		if s.Hidden[id] {
+			names = append(names, name)
+			delete(s.linked, name)
+		}
+	}
+	return slices.Sorted(slices.Values(names))
 }
 
 // folder scans one folder and closes it.
@@ -152,7 +163,7 @@ func (s *Scanner) entry(dir *os.File, rel string, e fs.DirEntry) error {
 	link := e.Type()&fs.ModeSymlink != 0
 	if _, ok := s.Blocked(s.parents, e.Name()); ok {
 		if id, _ := identify(dir, e); id != (inode{}) {
-			s.hidden[id] = true
+			s.Hidden[id] = true
 		}
 		if !link {
 			s.mask(name)

@@ -9,9 +9,12 @@ package terminal
 import (
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // The bounds on what the filter keeps of a sequence, in bytes, and on how long
@@ -115,6 +118,20 @@ func (f *Filter) Reset() error {
 	}
 	_, err := io.WriteString(f.w, b.String())
 	return err
+}
+
+// Guarded is a file as a program's output may be written to it: through a filter where
+// it is a terminal, whoever else reads it as it is. Call done at its end.
+func Guarded(to *os.File) (w io.Writer, done func()) {
+	is := false
+	if conn, err := to.SyscallConn(); err == nil { // File.Fd would have it block
+		_ = conn.Control(func(fd uintptr) { is = term.IsTerminal(int(fd)) })
+	}
+	if !is {
+		return to, func() {}
+	}
+	f := NewFilter(to)
+	return f, func() { _ = f.Reset() }
 }
 
 // plain counts the printable ASCII that data begins with, outside sequences.

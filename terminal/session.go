@@ -145,8 +145,13 @@ func (s *session) restore() {
 	})
 }
 
-func (s *session) foreground() bool {
-	group, err := unix.IoctlGetInt(s.tty, unix.TIOCGPGRP)
+func (s *session) foreground() bool { return foreground(s.tty) }
+
+// Foreground tells whether a terminal is ours: a shell lends it to one of its jobs.
+func Foreground(f *os.File) bool { return foreground(int(f.Fd())) }
+
+func foreground(tty int) bool {
+	group, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP)
 	return err != nil || group == unix.Getpgrp() // an error: not our controlling terminal
 }
 

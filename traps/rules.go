@@ -70,6 +70,7 @@ var rules = []rule{
 var gitRules = []rule{
 	{GitHook, High, "git runs it by itself, on commit, checkout and the like", []string{"hooks/*", "hooks"}},
 	{GitConfig, High, "git obeys it, and it can name programs to run", []string{"config", "config.worktree"}},
+	{GitHook, High, "git runs the programs that it names once a rebase goes on", []string{"rebase-merge/git-rebase-todo"}},
 	{GitRedirect, High, "it sends git to another folder for its configuration and hooks", []string{"commondir", "gitdir"}},
 	{GitRedirect, Note, "it decides how git shows, merges and filters files, or hides them from its status", []string{
 		"info/attributes", "info/exclude", "info/grafts"}},

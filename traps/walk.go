@@ -1,6 +1,7 @@
 package traps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ type walker struct {
 	hashed     int64                 // bytes read so far
 	seen, size int
 	stamps     map[key]stamp
+	told       map[string]*rule // folders and files that configurations of git name
 }
 
 // place is the folder being read.
@@ -67,7 +69,7 @@ type place struct {
 // walk stamps what matters in the folder that dir holds, an error of the kind
 // errCut telling that it met a bound.
 func walk(ctx context.Context, dir *os.File, b bounds, hash func(key, stamp) bool) (map[key]stamp, error) {
-	w := &walker{ctx: ctx, bounds: b, plain: newIndex(rules), git: newIndex(gitRules), hash: hash, stamps: map[key]stamp{}}
+	w := &walker{ctx: ctx, bounds: b, plain: newIndex(rules), git: newIndex(gitRules), hash: hash, stamps: map[key]stamp{}, told: map[string]*rule{}}
 	top, err := openFolder(int(dir.Fd()), ".")
 	if err != nil {
 		return nil, err
@@ -79,6 +81,7 @@ func walk(ctx context.Context, dir *os.File, b bounds, hash func(key, stamp) boo
 		p.git = 1
 		w.stamp(p, ".", key{".", GitRedirect}, &newRepository, "")
 	}
+	w.configured(w.top, "")
 	return w.stamps, w.folder(top, p)
 }
 
@@ -146,7 +149,11 @@ func (w *walker) entry(p place, e fs.DirEntry) error {
 	default:
 		w.stamp(p, name, key{rel, Device}, &device, "")
 	}
-	if r, under := w.match(p, folded); r != nil {
+	r, under := w.match(p, folded)
+	if told := cmp.Or(w.told[rel], w.told[p.path]); told != nil {
+		r, under = told, ""
+	}
+	if r != nil {
 		w.stamp(p, name, key{rel, r.kind}, r, under)
 	}
 	return nil
@@ -207,6 +214,7 @@ func (w *walker) enter(p place, name string, sub *place) {
 	if sub.hidden {
 		return
 	}
+	w.configured(sub.fd, sub.path)
 	if r := w.plain.find(p.name, sub.name); r != nil && !(sub.packages && ordinary[r.kind]) {
 		w.stamp(p, name, key{sub.path, r.kind}, r, p.under)
 		sub.rule, sub.under = r, sub.path

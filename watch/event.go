@@ -114,6 +114,9 @@ func (w *Watcher) cover(t *Tree, added map[*Tree][]string, scan func() (sandbox.
 		return err
 	}
 	added[t] = append(added[t], names...)
+	if err := w.unconnected(t, names); err != nil {
+		return err
+	}
 	// In a folder that it may write, the agent itself may have made the name, but
 	// not where one was masked: that could be replaced only from outside.
 	theirs := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return t.Write && !t.masked[n] })

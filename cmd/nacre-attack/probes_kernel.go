@@ -169,6 +169,9 @@ func coreHandler(*wire.Config, *probe) outcome {
 		return contained("core_pattern: %s", errnoName(err))
 	}
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if strings.HasPrefix(string(data), "@") && dumpable == 1 { // since Linux 6.16, whatever the limit is
+		return info("a crash in here hands this program's memory to %q on the host", strings.TrimSpace(string(data)))
+	}
 	if !strings.HasPrefix(string(data), "|") || err != nil || dumpable != 1 {
 		return contained("core_pattern %q, dumpable %d", strings.TrimSpace(string(data)), dumpable)
 	}

@@ -16,7 +16,6 @@ import (
 	"nacre/denials"
 	"nacre/fault"
 	"nacre/jobs"
-	"nacre/posture"
 	"nacre/runs"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
@@ -99,9 +98,6 @@ func (b *box) launch(ctx context.Context) (err error) {
 // setupTime is how long building may take before it counts as stuck.
 const setupTime = 30 * time.Second
 
-// gone is what the kernel says where a name that was found is not there any more.
-var gone = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP}
-
 // await waits until init says that it is confined.
 func (b *box) await(context.Context) error {
 	late := time.AfterFunc(setupTime, func() { _ = b.process.Kill() })
@@ -113,8 +109,6 @@ func (b *box) await(context.Context) error {
 		case err != nil:
 			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built").
 				WithHint("nacre doctor says what this machine lacks")
-		case m.Kind == blueprint.Failed && m.Layer == blueprint.Furnish && slices.Contains(gone, unix.Errno(m.Errno)):
-			return fault.New(fault.Changed, "the sandbox cannot be built: %s", m.Error)
 		case m.Kind == blueprint.Failed:
 			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
 				WithHint("nacre doctor says what this machine lacks")
@@ -154,18 +148,13 @@ func (b *box) verify(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var changed error
 	for _, l := range lines {
-		switch {
-		case l.OK:
-		case l.Item == posture.Names:
-			changed = fault.New(fault.Changed, "the boundary is not as planned: %s", l.Found)
-		default:
+		if !l.OK {
 			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
 		}
 	}
-	return changed
+	return nil
 }
 
 // keepMasked starts the watch.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -114,6 +115,33 @@ func TestMasks(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != "SECRET-env\n" {
 			t.Errorf("%s on the host: %q, %v", name, b, err)
 		}
+	}
+}
+
+// TestMasksAcrossFolders: what is masked in one granted folder is so by its further names
+// in another, whichever comes first, also one that is made while the agent runs.
+func TestMasksAcrossFolders(t *testing.T) {
+	one, dir, three := t.TempDir(), project(t), t.TempDir()
+	for _, other := range []string{one, three} {
+		if err := os.Link(filepath.Join(dir, ".env"), filepath.Join(other, "notes")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := granted(t, dir, nacre.Write, "sh", "-c", `exec 2>&1; cat /one/notes /three/notes; echo begun >/one/begun
+		until test -e /three/later; do sleep 0.05; done; while cat /three/later >/dev/null; do sleep 0.05; done; cat /three/later; echo done`)
+	first, last := p.Files[0], p.Files[0]
+	first.Host, first.Inside, last.Host, last.Inside = one, "/one", three, "/three"
+	p.Files = []nacre.FileGrant{first, p.Files[0], last}
+	p.Digest = compile.Digest(p)
+	go func() {
+		for _, err := os.Stat(filepath.Join(one, "begun")); err != nil && t.Context().Err() == nil; _, err = os.Stat(filepath.Join(one, "begun")) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		_ = os.Link(filepath.Join(dir, ".env"), filepath.Join(three, "later"))
+	}()
+	_, out := runPlan(t, p)
+	if strings.Contains(out, "SECRET") || !strings.HasSuffix(out, "done\n") {
+		t.Errorf("a masked file was read by another name:\n%s", out)
 	}
 }
 

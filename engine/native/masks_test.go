@@ -2,6 +2,9 @@ package native
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,6 +234,61 @@ f=os.open("sub/.env", 0); socket.send_fds(c,[b"x"],[f]); os.close(f); c.close();
 			}
 			if text, n := c.events("mask.failed"); n != 1 || !strings.Contains(text, "the agent has it open") && !strings.Contains(text, "descriptors are under way in a socket") {
 				t.Errorf("recorded: %s", text)
+			}
+		})
+	}
+}
+
+// TestConnectedBeforeItWasMasked: no mask ends a connection that was made to a socket of
+// the owner's in the moment before it had one; so the sandbox is ended.
+func TestConnectedBeforeItWasMasked(t *testing.T) {
+	for _, access := range []nacre.Access{nacre.Read, nacre.Write} {
+		t.Run(access.String(), func(t *testing.T) {
+			c := overProject(t, access)
+			go func() {
+				_, _ = c.box.Exec(context.Background(), []string{"python3", "-c", `
+import os, socket
+for _ in range(3): os.fork()
+n = 0
+while True:
+    for name in "daemon%d" % n, "daemon%d" % (n + 1):
+        s = socket.socket(socket.AF_UNIX)
+        try: s.connect("/work/project/" + name)
+        except PermissionError: n += 1; break
+        except OSError: s.close(); continue
+        s.send(b"x")
+        s.recv(1)`}, nacre.Streams{})
+			}()
+			for n := range 60 {
+				name := fmt.Sprintf("daemon%d", n)
+				l, err := net.Listen("unix", filepath.Join(c.dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.(*net.UnixListener).SetUnlinkOnClose(false) // the agent goes by the names that are masked
+				accepted := make(chan net.Conn, 1)
+				go func() {
+					conn, _ := l.Accept()
+					accepted <- conn
+				}()
+				masked := c.until(name)
+				l.Close()
+				conn := <-accepted
+				switch {
+				case conn == nil && masked:
+					continue
+				case conn == nil: // ended all the same, where it cannot be frozen
+					return
+				}
+				defer conn.Close()
+				if masked {
+					t.Fatalf("%s was masked, and somebody inside is connected to it", name)
+				}
+				_ = conn.SetReadDeadline(time.Now().Add(patience))
+				if _, err := io.Copy(io.Discard, conn); err != nil { // until the other end is gone
+					t.Errorf("it was ended, and the connection was not: %v", err)
+				}
+				return
 			}
 		})
 	}

@@ -47,6 +47,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 	if err != nil {
 		return v, err
 	}
+	hidden, late := sandbox.Hidden{}, []func(){}
 	for _, g := range b.plan.Files {
 		pin, err := b.pin(g.Host)
 		if g.Optional && fault.KindOf(err) == fault.NotFound {
@@ -56,7 +57,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 			return v, err
 		}
 		t := blueprint.Entry{Form: blueprint.Tree, Host: g.Host, Path: g.Inside, Dir: pin.Dir, Write: g.Access == nacre.Write}
-		s := &sandbox.Scanner{Pin: pin, Blocked: blocked.MatchEntry}
+		s := &sandbox.Scanner{Pin: pin, Blocked: blocked.MatchEntry, Hidden: hidden}
 		if t.Write {
 			s.Guarded = guards()
 		}
@@ -68,9 +69,16 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		for _, g := range found.Guards {
 			v.over(blueprint.Entry{Form: blueprint.Guard, Path: path.Join(t.Path, g.Path), Write: !g.ReadOnly})
 		}
-		for _, name := range found.Masks {
-			v.over(blueprint.Entry{Form: blueprint.Mask, Path: path.Join(t.Path, name)})
+		mask := func(names []string) {
+			for _, name := range names {
+				v.over(blueprint.Entry{Form: blueprint.Mask, Path: path.Join(t.Path, name)})
+			}
 		}
+		mask(found.Masks)
+		late = append(late, func() { mask(s.Further()) })
+	}
+	for _, more := range late { // what a later folder hides has names in those before
+		more()
 	}
 	return v, nil
 }

@@ -46,7 +46,6 @@ var byKind = map[fault.Kind]string{
 	fault.Unsupported: "nacre doctor says what this machine lacks, and what to do about it",
 	fault.NotFound:    "look whether it is there, and spelled like that",
 	fault.Conflict:    "see what else uses it (nacre ps), and try again once that has ended",
-	fault.Changed:     "something makes and removes such a name all the time: end that, or grant a folder that does not hold it, and try again",
 	fault.Exhausted:   "make room, or end something, and try again",
 	fault.Tampered:    "find out who changed it before you trust it again; where nobody did, report it where you got nacre from",
 	fault.Command:     "look at the program from inside: nacre run -- ls -l PROGRAM, with the same grants; it has to be executable, and for this machine",

@@ -116,6 +116,7 @@ type link struct {
 	revealed []nacre.Variable // what the plan gives to the agent itself
 	outside  []byte           // certificates that programs inside must know themselves
 	begun    chan struct{}    // closed once it is started, or cannot be
+	shown    chan struct{}    // closed once all is shown that it says of itself
 	failed   error            // that it cannot
 	hello    chan wire.Hello
 	ready    chan struct{}
@@ -167,7 +168,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 	if err != nil {
 		return nil, err
 	}
-	g := &link{report: report, ask: l.Ask, said: p.Environment, revealed: slices.Concat(revealed, told, where), begun: make(chan struct{}), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
+	g := &link{report: report, ask: l.Ask, said: p.Environment, revealed: slices.Concat(revealed, told, where), begun: make(chan struct{}), shown: make(chan struct{}), hello: make(chan wire.Hello, 1), ready: make(chan struct{}),
 		gone: make(chan struct{}), closing: make(chan struct{}), writing: make(chan struct{}, maxWriting)}
 	if g.accounts, err = l.accounts(p); err != nil {
 		return nil, err
@@ -232,6 +233,7 @@ func (g *link) serve() {
 	g.settled()
 	g.renewals.close()
 	_ = g.process.Wait() // however it ended
+	<-g.shown
 	select {
 	case <-g.closing:
 	default:

@@ -1,14 +1,18 @@
 package launch
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nacre"
+	"nacre/audit"
 	"nacre/gateway/wire"
 	"nacre/sandbox/lockdown"
 )
@@ -73,6 +77,30 @@ func (g *link) connect() (*os.File, error) {
 	return theirs, err
 }
 
+// maxWords bounds what a gateway says of itself, in bytes.
+const maxWords = 64 << 10
+
+// words shows what a gateway says of itself, which is why it ends. It has no terminal of
+// the owner's, from which it could read too, and none obeys what it says.
+func (g *link) words(from *os.File) {
+	defer close(g.shown)
+	defer from.Close()
+	plain := func(r rune) rune {
+		if r == '\n' || audit.Plain(r) {
+			return r
+		}
+		return -1
+	}
+	for lines := bufio.NewReader(io.LimitReader(from, maxWords)); ; {
+		line, err := lines.ReadString('\n')
+		_, _ = os.Stderr.WriteString(strings.Map(plain, line))
+		if err != nil {
+			break
+		}
+	}
+	_, _ = io.Copy(io.Discard, from)
+}
+
 // start starts the process, and returns the pipe on which it hears its configuration.
 func (g *link) start(born func(func(v2 int) error) error, program string, theirs *os.File, o lockdown.Options) (*os.File, error) {
 	defer theirs.Close()
@@ -86,6 +114,13 @@ func (g *link) start(born func(func(v2 int) error) error, program string, theirs
 		return nil, err
 	}
 	defer r.Close()
+	words, says, err := os.Pipe()
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	defer says.Close()
+	go g.words(words)
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -100,7 +135,7 @@ func (g *link) start(born func(func(v2 int) error) error, program string, theirs
 	if o.NoLandlock {
 		args = append(args, string(nacre.TierNoLandlock))
 	}
-	files := append([]*os.File{null, null, os.Stderr, theirs, r, system}, streams...)
+	files := append([]*os.File{null, null, says, theirs, r, system}, streams...)
 	err = born(func(v2 int) (err error) {
 		o.Group = v2
 		g.process, err = lockdown.Start(program, args, files, o)

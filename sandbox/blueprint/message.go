@@ -18,7 +18,7 @@ type Kind string
 
 // From init to the supervisor.
 const (
-	Failed   Kind = "failed"   // set-up failed: Layer, Error and Errno; init ends
+	Failed   Kind = "failed"   // set-up failed: Layer and Error; init ends
 	Opened   Kind = "opened"   // carries Spec.Sockets
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
 	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none; Filter, Keyring
@@ -27,9 +27,6 @@ const (
 	Refused  Kind = "refused"  // job could not be started: Errno
 	Ended    Kind = "ended"    // job ended: Status
 )
-
-// Furnish is the layer in which entries are hung and laid.
-const Furnish = "folders and files"
 
 // From the supervisor to init.
 const (

@@ -36,7 +36,7 @@ func Main(stage2 []string) {
 		{"namespaces", b.namespaces},
 		{"mounts", b.collect},
 		{"root", b.root},
-		{blueprint.Furnish, b.furnish},
+		{"folders and files", b.furnish},
 		{"bounds", b.bounds},
 		{"seal", b.seal},
 		{"loopback", b.loopback},
@@ -49,8 +49,7 @@ func Main(stage2 []string) {
 		{"exec", b.become},
 	} {
 		if err := b.take(layer); err != nil {
-			number, _ := errors.AsType[unix.Errno](err)
-			failed := blueprint.Message{Kind: blueprint.Failed, Layer: layer.name, Error: err.Error(), Errno: int(number)}
+			failed := blueprint.Message{Kind: blueprint.Failed, Layer: layer.name, Error: err.Error()}
 			_ = blueprint.Send(blueprint.ControlFD, failed)
 			unix.Exit(1)
 		}
@@ -135,6 +134,7 @@ func (b *builder) identity() error {
 		{"setresuid", raw(unix.SYS_SETRESUID, uid, uid, uid)},
 		// An owner who runs without address randomisation does not mean the agent to.
 		{"personality", raw(unix.SYS_PERSONALITY, 0, 0, 0)},
+		{"scheduling", ordinary},
 		// A change of credentials clears both (prctl(2)); our own /proc files have
 		// to be ours until the layers are on.
 		{"dumpable", raw(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0)},
@@ -144,6 +144,17 @@ func (b *builder) identity() error {
 		steps = slices.Insert(steps, 0, step{"setgroups", raw(unix.SYS_SETGROUPS, 0, 0, 0)})
 	}
 	return inOrder(steps...)
+}
+
+// ordinary leaves an owner's real-time scheduling behind: what is scheduled so goes
+// before everything, its supervisor included, and no control group bounds it.
+func ordinary() error {
+	a, err := unix.SchedGetAttr(0, 0)
+	if err != nil || a.Policy == unix.SCHED_NORMAL || a.Policy == unix.SCHED_BATCH || a.Policy == unix.SCHED_IDLE {
+		return err
+	}
+	nice, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // from 40 to 1 for -20 to 19 (getpriority(2))
+	return errors.Join(err, unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(20 - nice)}, 0))
 }
 
 // namespaces enters those that depend on what the supervisor did meanwhile:

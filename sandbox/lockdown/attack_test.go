@@ -22,7 +22,7 @@ type prey struct {
 	File, Socket, Abstract string // a file and sockets that are listened at
 	Victim                 int    // a process of the same user's
 	TCP, TCP6              string // servers that may be dialled; "": there is no IPv6
-	Inherited              int    // a listening socket, as a descriptor
+	Inherited              int    // a file that its starter has open, and that executing does not close
 }
 
 // Descriptors of the confined process.
@@ -173,6 +173,7 @@ var attacks = []attack{
 	{"open a file", true, true, 0, func(p prey) error { return opened(unix.Open(p.File, unix.O_RDONLY, 0)) }},
 	{"open the root", true, true, 0, func(prey) error { return opened(unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY, 0)) }},
 	{"open its own program", true, true, 0, func(prey) error { return opened(unix.Open("/proc/self/exe", unix.O_RDONLY, 0)) }},
+	{"read what its starter has open", true, true, 0, func(p prey) error { _, err := unix.Read(p.Inherited, make([]byte, 1)); return err }},
 	{"look for a file", true, true, 0, func(p prey) error { return unix.Access(p.File, unix.F_OK) }},
 	{"make a file", true, true, 0, func(p prey) error { return opened(unix.Open("/tmp", unix.O_RDWR|unix.O_TMPFILE, 0o600)) }},
 	{"execute a program", true, true, 0, func(p prey) error { return executed(unix.Exec(p.File, []string{"x"}, nil)) }},

@@ -77,6 +77,12 @@ func ready(t *testing.T) (p prey, listener *os.File) {
 	must(t, os.Chmod(dir, 0o755))
 	p = prey{File: filepath.Join(dir, "file"), Socket: filepath.Join(dir, "socket"), Abstract: fmt.Sprintf("@lockdown-%d", os.Getpid())}
 	must(t, os.WriteFile(p.File, []byte("text"), 0o755))
+	file, err := os.Open(p.File)
+	must(t, err)
+	defer file.Close()
+	p.Inherited, err = unix.FcntlInt(file.Fd(), unix.F_DUPFD, 200)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(p.Inherited) })
 	for _, name := range []string{p.Socket, p.Abstract} {
 		greet(t, "unix", name)
 	}

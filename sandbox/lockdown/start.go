@@ -66,6 +66,7 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	}
 	image := p.Call("program", unix.SYS_FCNTL, self.Fd(), unix.F_DUPFD_CLOEXEC, above)
 	p.Descriptors(files)
+	p.Call("descriptors", unix.SYS_CLOSE_RANGE, len(files), uintptr(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC) // what our caller's shell left open
 	p.Call("signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, make([]byte, 8), 0, 8)
 	// By descriptor: there is no way to it any more. Nobody is root in the user
 	// namespace, so all capabilities in it end here.

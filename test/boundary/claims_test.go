@@ -2,12 +2,17 @@ package boundary
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"nacre/test/programs"
 )
@@ -162,5 +167,33 @@ func TestNothingIsInherited(t *testing.T) {
 	out, _ := cmd.CombinedOutput()
 	if strings.Contains(string(out), "canary") || strings.Contains(string(out), o.home+"\n") || !strings.Contains(string(out), "/home/agent") {
 		t.Errorf("something of the owner's is inside:\n%s", out)
+	}
+}
+
+// TestNotInRealTime: an owner who runs in real time does not mean the agent to: it would
+// go before its own supervisor, and no limit of processors binds it. As a plain user,
+// who has no control group that refuses it.
+func TestNotInRealTime(t *testing.T) {
+	const nobody = 65534
+	runtime.LockOSThread() // of which nacre is born
+	defer runtime.UnlockOSThread()
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}, 0); err != nil {
+		t.Skipf("needs the right to run in real time: %v", err)
+	}
+	o := newOwner(t)
+	cmd := exec.Command(filepath.Join(bin, "nacre"), "run", "-q", "--accept=limits-watchdog", "--accept=owner-uid", "--", "cut", "-d", " ", "-f", "41", "/proc/self/stat", "/proc/1/stat")
+	cmd.Dir, cmd.Env = "/", []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH")}
+	if os.Geteuid() == 0 {
+		if err := errors.Join(os.Chown(o.home, nobody, nobody), os.Chmod(filepath.Dir(o.home), 0o755), os.Chmod(bin, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	out, err := cmd.CombinedOutput()
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if string(out) != "0\n0\n" {
+		t.Errorf("it is scheduled by policy %q: %v", out, err)
 	}
 }
