@@ -40,9 +40,9 @@ func (s *session) start(ctx context.Context, engine nacre.Engine) (box nacre.San
 // unlaid is what the first process says of a mask or guard for which there was nothing
 // any more, and uncovered what the posture says of those whose mounts went with the names
 // that they lay on. TestNamesVanish has both from a real sandbox, TestRestlessNames too.
-var (
-	unlaid    = regexp.MustCompile(`^the sandbox cannot be built: folders and files: (?:mask|guard) at (.*?): (?:the folder changed while it was read: )?(?:no such file or directory|not a directory|too many levels of symbolic links)$`)
-	uncovered = regexp.MustCompile(`^the boundary is not as planned: mounts, masks, guards, all others: expected in place, found (.*)$`)
+const (
+	unlaid    = `^the sandbox cannot be built: folders and files: (?:mask|guard) at (.*?): (?:the folder changed while it was read: )?(?:no such file or directory|not a directory|too many levels of symbolic links)$`
+	uncovered = "the boundary is not as planned: mounts, masks, guards, all others: expected in place, found "
 )
 
 // vanished tells whether a start failed of nothing but names in granted folders that went
@@ -55,10 +55,10 @@ func vanished(err error, p nacre.Plan) bool {
 		return false
 	}
 	var names []string
-	if m := unlaid.FindStringSubmatch(err.Error()); m != nil {
+	if m := regexp.MustCompile(unlaid).FindStringSubmatch(err.Error()); m != nil {
 		names = append(names, m[1])
-	} else if m := uncovered.FindStringSubmatch(err.Error()); m != nil {
-		for part := range strings.SplitSeq(m[1], "; ") {
+	} else if rest, ok := strings.CutPrefix(err.Error(), uncovered); ok {
+		for part := range strings.SplitSeq(rest, "; ") {
 			name, whole := strings.CutSuffix(part, " is not covered: ") // with what covers it wrongly behind
 			if !whole {
 				return false

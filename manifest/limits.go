@@ -76,7 +76,7 @@ func (l *Limits) Each() []Limit {
 	}
 }
 
-var number = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,3})?)(?: ?([A-Za-z]+))?$`)
+var number = regexp.MustCompile(`^([0-9]+(?:\.[0-9]{1,3})?)(?: ?([A-Za-z]+))?$`)
 
 // Parse reads an amount as people write it: more than nothing.
 func (m measure) Parse(s string) (int64, error) {
