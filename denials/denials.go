@@ -60,10 +60,10 @@ type key struct {
 	remedy string
 }
 
-// New makes the tally of a sandbox whose filter was made of this table. What
+// New makes the tally of a sandbox whose filter this is, made with these options. What
 // is recorded is like the event.
-func New(o seccomp.Options, t *seccomp.Table, recorder nacre.Recorder, like nacre.Event) *Tally {
-	tally := &Tally{arch: string(o.Arch), program: t.Filter(), refusals: explain.NewRefusals(o, t), by: map[key]*Denial{}, seen: map[uint32]bool{}}
+func New(o seccomp.Options, program seccomp.Filter, recorder nacre.Recorder, like nacre.Event) *Tally {
+	tally := &Tally{arch: string(o.Arch), program: program, refusals: explain.NewRefusals(o), by: map[key]*Denial{}, seen: map[uint32]bool{}}
 	tally.log = newLog(recorder, like, tally.List)
 	return tally
 }

@@ -42,7 +42,7 @@ func tally(t *testing.T, r *recorder) *Tally {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(o, table, r, nacre.Event{Sandbox: "box", Subject: "agent"})
+	return New(o, table.Filter(), r, nacre.Event{Sandbox: "box", Subject: "agent"})
 }
 
 func call(number uint32, program string) notify.Call {

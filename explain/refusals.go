@@ -16,8 +16,8 @@ import (
 // asks the tables that filters are made from, and the filters.
 type Refusals struct {
 	options seccomp.Options
+	once    sync.Once // hardly any run needs what is below
 	table   *seccomp.Table
-	once    sync.Once
 	looser  []looser
 }
 
@@ -27,10 +27,9 @@ type looser struct {
 	program []unix.SockFilter
 }
 
-// NewRefusals explains the refusals of a table made with these options.
-func NewRefusals(o seccomp.Options, t *seccomp.Table) *Refusals {
-	return &Refusals{options: o, table: t}
-}
+// NewRefusals explains the refusals of a table made with these options, of which there
+// is one.
+func NewRefusals(o seccomp.Options) *Refusals { return &Refusals{options: o} }
 
 // X32 stands for all numbers of amd64's other ABI, of which none is permitted.
 const X32 = 0x40000000
@@ -43,10 +42,10 @@ func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
 	if number >= X32 {
 		return d
 	}
+	r.once.Do(r.tables)
 	d.Subject = r.table.Name(number)
 	c, _ := r.table.Call(d.Subject)
 	d.Rule, d.Reason = said(c, d.Subject)
-	r.once.Do(r.loosen) // hardly any run needs these
 	for _, l := range r.looser {
 		if permit, _ := replay.Judge(l.program, string(r.options.Arch), number, args); permit {
 			d.Remedy = l.line
@@ -56,8 +55,9 @@ func (r *Refusals) Of(number uint32, args [6]uint64) nacre.Decision {
 	return d
 }
 
-// loosen makes the tables of what could be asked for besides.
-func (r *Refusals) loosen() {
+// tables makes the filter's own table, and those of what could be asked for besides.
+func (r *Refusals) tables() {
+	r.table, _ = seccomp.NewTable(r.options) // as it was made before
 	try := func(line string, o seccomp.Options) {
 		if t, err := seccomp.NewTable(o); err == nil {
 			r.looser = append(r.looser, looser{line, t.Filter()})

@@ -17,7 +17,7 @@ func refusals(t *testing.T, o seccomp.Options) (*explain.Refusals, *seccomp.Tabl
 	if err != nil {
 		t.Fatal(err)
 	}
-	return explain.NewRefusals(o, table), table
+	return explain.NewRefusals(o), table
 }
 
 func permits(o seccomp.Options, t *seccomp.Table, number uint32, args [6]uint64) bool {

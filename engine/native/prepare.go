@@ -108,8 +108,9 @@ func (b *box) filter(context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.spec.Seccomp, b.spec.Silent = table.Filter().Bytes(), table.Filter().Silent().Bytes()
-	b.denied = denials.New(o, table, b.engine.Audit, b.event("", nacre.Deny, "", nil))
+	program := table.Filter()
+	b.spec.Seccomp, b.spec.Silent = program.Bytes(), program.Silent().Bytes()
+	b.denied = denials.New(o, program, b.engine.Audit, b.event("", nacre.Deny, "", nil))
 	return nil
 }
 

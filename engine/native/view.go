@@ -47,7 +47,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 	if err != nil {
 		return v, err
 	}
-	hidden, late := sandbox.Hidden{}, []func(){}
+	hidden := sandbox.Hidden{}
 	for _, g := range b.plan.Files {
 		pin, err := b.pin(g.Host)
 		if g.Optional && fault.KindOf(err) == fault.NotFound {
@@ -75,10 +75,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 			}
 		}
 		mask(found.Masks)
-		late = append(late, func() { mask(s.Further()) })
-	}
-	for _, more := range late { // what a later folder hides has names in those before
-		more()
+		defer func() { mask(s.Further()) }() // what a later folder hides has names in those before
 	}
 	return v, nil
 }
