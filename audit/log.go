@@ -160,28 +160,30 @@ func tail(f *os.File) (h Head, torn []byte, size int64, err error) {
 	if size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return h, nil, 0, err
 	}
-	b := make([]byte, min(window, size))
-	if _, err := f.ReadAt(b, size-int64(len(b))); err != nil {
-		return h, nil, 0, err
-	}
-	if size > window {
-		_, b, _ = bytes.Cut(b, []byte("\n")) // what comes first may be half a line
-	}
-	for end := len(b); end > 0; {
-		start := bytes.LastIndexByte(b[:end-1], '\n') + 1
-		if line := b[start:end]; !IsTorn(line) || len(line) > MaxLine {
-			body, ok := Split(line)
-			if !ok || json.Unmarshal(line, &h) != nil { // is it as this program writes it? readers look
-				err = Tampered(f.Name(), "its last record is not as it was written")
-			}
-			return Head{h.Seq, digest(body)}, b[end:], size, err
+	for _, room := range [...]int64{8 << 10, window} { // hardly ever is the last record further back
+		torn = make([]byte, min(room, size))
+		if _, err := f.ReadAt(torn, size-int64(len(torn))); err != nil {
+			return h, nil, 0, err
 		}
-		end = start
+		if size > room {
+			_, torn, _ = bytes.Cut(torn, []byte("\n")) // what comes first may be half a line
+		}
+		for end := len(torn); end > 0; {
+			start := bytes.LastIndexByte(torn[:end-1], '\n') + 1
+			if line := torn[start:end]; !IsTorn(line) || len(line) > MaxLine {
+				body, ok := Split(line)
+				if !ok || json.Unmarshal(line, &h) != nil { // is it as this program writes it? readers look
+					err = Tampered(f.Name(), "its last record is not as it was written")
+				}
+				return Head{h.Seq, digest(body)}, torn[end:], size, err
+			}
+			end = start
+		}
 	}
 	if size > window {
 		err = Tampered(f.Name(), "no record within its last %d bytes", window)
 	}
-	return Head{Hash: NoHash}, b, size, err
+	return Head{Hash: NoHash}, torn, size, err
 }
 
 // Lock opens the record beneath dir and locks it. It tries until ctx or its
