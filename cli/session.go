@@ -106,6 +106,12 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer s.serve(ctx)()
 	go s.live.watch(ctx, s.recorder(engine))
 	exit, err := s.wait()
+	s.tellEnd()
+	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
+}
+
+// tellEnd gives the terminal back and says what the run was not let do, and why.
+func (s *session) tellEnd() {
 	for _, done := range s.over {
 		done()
 	}
@@ -115,7 +121,6 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	if left := s.live.standing().left; left != nil {
 		s.app.note("the policy has changed meanwhile: only a new start gives it %s", strings.Join(left, "; "))
 	}
-	return exit, errors.Join(err, s.tell(audit, engine.Caller, folders))
 }
 
 // hear has the session told of what is recorded, and of the gateway.
