@@ -75,6 +75,7 @@ func Launch(o Order) (*Process, error) {
 		p.Child, err = spawned(o, theirs, spec, v2)
 		return err
 	})
+	spec.Close() // init's alone: else nobody told whoever writes to it that init is gone
 	if err == nil {
 		err = p.admit(o, pipe)
 	}
@@ -169,8 +170,7 @@ func (m Mapping) apply(pid int, regroup bool) error {
 }
 
 func mapID(pid int, file string, inside, outside int) error {
-	err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(fmt.Sprintf("%d %d 1", inside, outside)), 0)
-	if err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(fmt.Sprintf("%d %d 1", inside, outside)), 0); err != nil {
 		return mapFault(err)
 	}
 	return nil
