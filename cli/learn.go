@@ -63,7 +63,7 @@ read it, then let your policy allow it.`,
 	f.BoolVar(&o.ask, "ask", false, "ask in another terminal before something is let out")
 	o.completions(cmd, "limit", "accept")
 	cmd.AddCommand(newLearnAnswer(app))
-	return cmd
+	return roomy(cmd)
 }
 
 func (o *learnOptions) run(ctx context.Context, command []string) error {

@@ -61,7 +61,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	f.StringVar(&o.output, "output", "", "with --with: print what came of the task as text or json, in place of what the agent prints")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // it fails only for a flag that there is not
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings, and not what was denied")
-	return cmd
+	return roomy(cmd)
 }
 
 func (o *runOptions) run(ctx context.Context, command []string) error {
