@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -96,7 +95,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.masks.tell(s.app)
 		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
-	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
+	defer time.AfterFunc(settling, rest).Stop()
 	signals.forward(s.stoppable())
 	took := scanned(box)
 	s.events.started(box, took)

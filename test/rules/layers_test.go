@@ -147,6 +147,7 @@ var places = map[string]place{
 	"channel":      {layer: engines},
 	"channel/echo": {layer: engines},
 	"strictjson":   {layer: core},
+	"pattern":      {layer: core},
 	"unseen":       {layer: core},
 
 	"channel/channeltest":  {layer: beside},
