@@ -14,6 +14,7 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/gateway/launch"
+	"nacre/idle"
 	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
@@ -95,7 +96,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.masks.tell(s.app)
 		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
-	defer time.AfterFunc(settling, rest).Stop()
+	defer time.AfterFunc(settling, idle.Settle).Stop()
 	signals.forward(s.stoppable())
 	took := scanned(box)
 	s.events.started(box, took)

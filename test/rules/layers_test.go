@@ -148,6 +148,7 @@ var places = map[string]place{
 	"channel/echo": {layer: engines},
 	"strictjson":   {layer: core},
 	"pattern":      {layer: core},
+	"idle":         {layer: engines},
 	"unseen":       {layer: core},
 
 	"channel/channeltest":  {layer: beside},
