@@ -98,7 +98,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	}
 	defer time.AfterFunc(settling, idle.Settle).Stop()
 	signals.forward(s.stoppable())
-	took := scanned(box)
+	took := scanned(s.plan, box)
 	s.events.started(box, took)
 	if took >= slowScan {
 		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())
