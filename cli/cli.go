@@ -22,6 +22,8 @@ type App struct {
 	Program      string // path of the running nacre
 	Version      string
 	More         []*cobra.Command // further commands, wired by the program
+
+	stay func() error // what a command that stays does once the tree of commands is let go
 }
 
 // Main runs the command line and returns the exit code.
@@ -32,7 +34,11 @@ func Main(ctx context.Context, app *App, args []string) int {
 	root.SetOut(app.Out)
 	root.SetErr(app.Err)
 	cmd, err := root.ExecuteContextC(ctx)
-	return app.report(err, cmd.CommandPath())
+	path := cmd.CommandPath()
+	if app.stay != nil {
+		err = app.stay()
+	}
+	return app.report(err, path)
 }
 
 // Root is the whole tree of commands.

@@ -47,7 +47,11 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
 		Args: bareTTY,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			app.stay = func() error { return o.run(ctx, args) }
+			return nil
+		},
 	}
 	o.flags(app, cmd)
 	o.with.flags(cmd)
