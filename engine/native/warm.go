@@ -42,7 +42,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 	w.used.Do(func() {
 		b := w.box
 		b.started = time.Now()
-		box, err = b.start(ctx, s, b.announce, b.fresh, b.verify, b.admitted, b.keepMasked)
+		box, err = b.start(ctx, s, b.announce, b.cores, b.fresh, b.verify, b.admitted, b.keepMasked)
 	})
 	return box, err
 }

@@ -31,7 +31,7 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 267},
+	".":     {layer: vocabulary, ceiling: 268},
 	"fault": {layer: vocabulary, ceiling: 57},
 
 	"strict":            {layer: core, ceiling: 269},
@@ -50,7 +50,7 @@ var places = map[string]place{
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
 	"posture":           {layer: core, ceiling: 149},
 	"audit":             {layer: core, ceiling: 332},
-	"engine/native":     {layer: engines, ceiling: 1088},
+	"engine/native":     {layer: engines, ceiling: 1087},
 	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	// What decides and keeps for the gateway: the core's other half, with
