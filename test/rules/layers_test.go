@@ -95,6 +95,7 @@ var places = map[string]place{
 	"room":           {layer: engines},
 	"runs":           {layer: engines},
 	"install":        {layer: engines},
+	"gitconfig":      {layer: engines},
 	"guise":          {layer: engines},
 	"watch":          {layer: engines},
 	"toolserver":     {layer: engines},
