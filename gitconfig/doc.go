@@ -30,6 +30,7 @@ type Name struct {
 	Path    string // relative to the folder, without links; where it lies outside, empty
 	Use     Use
 	Folder  bool   // it is there, and a folder
+	Shared  bool   // that is a work tree or a git folder too, and cannot be held whole
 	Missing bool   // it is not there
 	Link    string // a link in the folder by which git gets there, empty without
 	Why     string // the variable, and the file that it is in
@@ -41,7 +42,7 @@ const (
 	maxFile  = 1 << 20 // bytes of one file
 	maxBytes = 64 << 20
 	maxDepth = 10      // of includes: git's own bound
-	maxLooks = 200_000 // paths that are looked up
+	maxLooks = 100_000 // paths that are looked up
 	maxNames = 1000    // found
 	maxLinks = 40      // on the way to one file: the kernel's bound
 )

@@ -232,10 +232,11 @@ func (f *finder) add(name string, use Use, why string, r repository) error {
 		return nil // told of, if they appear: not all
 	}
 	whole := n
-	whole.Why = why
-	if top, in := within(r.top, f.folder); in {
-		if _, below := within(s.path, r.top); below {
-			whole.Top = top
+	whole.Why, whole.Shared = why, n.Folder && repositoryAt(s.path)
+	for _, base := range r.bases {
+		base = path.Clean(base)
+		if _, below := within(s.path, base); below {
+			whole.Top, _ = within(base, f.folder)
 		}
 	}
 	f.names[n] = whole

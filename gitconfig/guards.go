@@ -77,7 +77,7 @@ func (g *guards) name(n Name) error {
 			WithHint("grant the folder to read only; or put the real thing in the link's place, or have git's configuration name it")
 	case n.Missing:
 		return nil
-	case n.Folder && !n.shared(g.folder):
+	case n.Folder && !n.Shared:
 		if n.Path != "." { // else its owner granted the very folder
 			g.add(n.Path, n.Top)
 		}
@@ -87,14 +87,6 @@ func (g *guards) name(n Name) error {
 		return nil
 	}
 	return g.hooks(n)
-}
-
-// shared tells whether a folder of hooks is a work tree or a git folder too, which cannot be
-// held whole.
-func (n Name) shared(folder string) bool {
-	_, tree := os.Lstat(path.Join(folder, n.Path, ".git"))
-	_, bare := os.Lstat(path.Join(folder, n.Path, "HEAD"))
-	return tree == nil || bare == nil
 }
 
 // hooks guards what git would run in a work tree that is a folder of hooks too.

@@ -100,6 +100,13 @@ func follow(name, folder string) (s spot, ok bool) {
 	return s, true
 }
 
+// repositoryAt tells whether a folder is a work tree or a git folder.
+func repositoryAt(folder string) bool {
+	_, tree := os.Lstat(path.Join(folder, ".git"))
+	_, bare := os.Lstat(path.Join(folder, "HEAD"))
+	return tree == nil || bare == nil
+}
+
 // within tells whether a path is a folder's or below it, and its place there.
 func within(name, folder string) (rel string, ok bool) {
 	if name == folder {

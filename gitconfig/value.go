@@ -32,13 +32,13 @@ func (v Variable) paths(home string) (list []string) {
 	}
 	text := strings.NewReplacer("${HOME}", home, "$HOME", home).Replace(strings.TrimPrefix(v.Value, ":(optional)"))
 	words := []string{text}
-	for _, between := range []string{`"'`, "\"' \t\n;|&()<>$`{}=,:!"} {
+	for _, between := range []string{`"'`, " \t\n", "\"' \t\n;|&()<>$`{}=,:!"} {
 		words = append(words, strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(between, r) })...)
 	}
 	seen := map[string]bool{}
 	for _, w := range words {
 		named := strings.Contains(w, "/") || v.Section != "alias" && strings.Contains(w, ".") || strings.HasSuffix(v.Name, "file")
-		if w = strings.TrimSpace(w); named && !seen[w] && len(w) < 4096 {
+		if w = strings.TrimSpace(strings.TrimLeft(w, "!")); named && !seen[w] && len(w) < 4096 {
 			seen[w] = true
 			list = append(list, w)
 		}
