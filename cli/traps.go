@@ -122,9 +122,6 @@ func (s *session) tell(audit nacre.Recorder, caller nacre.Caller, list []watched
 // tellHeld says what was read-only in the folders because git's configuration names it: a
 // package's script that writes there has had an error of which its reader knows no cause.
 func (s *session) tellHeld(list []watched) {
-	if s.quiet {
-		return
-	}
 	var held []string
 	for _, w := range list {
 		for _, n := range w.before.Named() {
@@ -135,7 +132,7 @@ func (s *session) tellHeld(list []watched) {
 			held = append(held, fmt.Sprintf("%s (%s)", path.Join(w.pin.Path, n.Path), n.Why))
 		}
 	}
-	if len(held) > 0 {
+	if len(held) > 0 && !s.quiet {
 		s.app.note("read-only in this run, since git runs or obeys it: %s", few(held))
 	}
 }

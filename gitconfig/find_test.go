@@ -17,11 +17,11 @@ import (
 // place is a folder with a home beside it, both without links in their paths. A content
 // that begins with -> makes a link; FOLDER in one is the folder's path.
 type place struct {
-	t            *testing.T
+	t            testing.TB
 	home, folder string
 }
 
-func newPlace(t *testing.T, files map[string]string) place {
+func newPlace(t testing.TB, files map[string]string) place {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

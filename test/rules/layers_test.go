@@ -264,7 +264,7 @@ var untrusted = map[string][]string{
 		"denials",          // has what was denied answered, and counts it; a fault there miscounts or leaves it waiting, since sandbox/notify can answer nothing but an error
 		"install",          // reads which ids the owner may map, which newuidmap then looks up by itself
 		"guise",            // makes up texts for files inside, which only the agent reads
-		"watch",            // adds masks to a running sandbox, or ends it; a fault there leaves the masks of the start
+		"watch",            // adds masks to a running sandbox, or ends it, and guards to those that go by name; a fault there leaves the masks and guards of a scan
 	},
 }
 
