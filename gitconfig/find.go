@@ -17,6 +17,7 @@ type finder struct {
 	parsed map[string][]Variable
 	bytes  int
 	looks  int
+	most   int // looks
 	found  int
 	names  map[Name]Name // by all but why and top
 }
@@ -39,8 +40,10 @@ type repository struct {
 // in it, which are given relative to it (a .git, or a bare repository), and those of work
 // trees that hold it. The folder's path is absolute and without links. Exhausted: the
 // configuration is over the bounds.
-func Find(folder string, gits []string) ([]Name, error) {
-	f := &finder{folder: folder, homes: homes(folder), parsed: map[string][]Variable{}, names: map[Name]Name{}}
+func Find(folder string, gits []string) ([]Name, error) { return find(folder, gits, maxLooks) }
+
+func find(folder string, gits []string, most int) ([]Name, error) {
+	f := &finder{folder: folder, homes: homes(folder), parsed: map[string][]Variable{}, names: map[Name]Name{}, most: most}
 	var own []said
 	for _, home := range f.homes {
 		for _, file := range global(home) {
@@ -206,8 +209,8 @@ func nonempty(s string) []string {
 
 // add notes what is in the folder, or is reached by a link in it.
 func (f *finder) add(name string, use Use, why string, r repository) error {
-	if f.looks++; f.looks > maxLooks {
-		return fault.Wrap(fault.Exhausted, errLarge, "over %d paths in it", maxLooks)
+	if f.looks++; f.looks > f.most {
+		return fault.Wrap(fault.Exhausted, errLarge, "over %d paths in it", f.most)
 	}
 	s, ok := follow(name, f.folder)
 	rel, inside := within(s.path, f.folder)
