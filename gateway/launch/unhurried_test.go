@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -31,8 +30,8 @@ func TestUnhurried(t *testing.T) {
 			if os.IsNotExist(err) || errors.Is(err, unix.ESRCH) {
 				continue // it has ended
 			}
-			if found, _ := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || (found == int(slack)) != unhurried {
-				t.Errorf("thread %s of %d: %d ns, %v", task.Name(), pid, found, err)
+			if found := strings.TrimSpace(string(text)); err != nil || (found == slack) != unhurried {
+				t.Errorf("thread %s of %d: %s ns, %v", task.Name(), pid, found, err)
 			}
 		}
 	}
