@@ -156,7 +156,7 @@ func (g *link) start(born func(func(v2 int) error) error, program string, theirs
 
 // slack is by how much what a gateway waits for by the clock may be late, in nanoseconds:
 // none of it has to be more exact.
-const slack = "1000000"
+const slack = "4000000"
 
 // unhurried has what this thread starts be woken late by as much, until end. Else the Go
 // runtime in a gateway looks after itself every 70 µs while anything goes on, which took a
