@@ -133,7 +133,7 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	if len(command) == 0 {
 		return nacre.Exit{}, fault.New(fault.Usage, "there is no command to run")
 	}
-	if err := b.record(ctx, "sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": command[0]}); err != nil {
+	if err := b.record(ctx, "sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": quoted(command)}); err != nil {
 		return nacre.Exit{}, err
 	}
 	j, err := b.run(command, s)

@@ -42,7 +42,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 	w.used.Do(func() {
 		b := w.box
 		b.started = time.Now()
-		box, err = b.start(ctx, s, b.announce, b.fresh, b.verify, b.admitted, b.keepMasked)
+		box, err = b.start(ctx, s, b.announce, b.cores, b.fresh, b.verify, b.admitted, b.keepMasked)
 	})
 	return box, err
 }
@@ -59,7 +59,7 @@ func (w *Warm) Close() (err error) {
 // fresh refuses where a sandbox that were built now would show other things of
 // the host, or hide others.
 func (b *box) fresh(ctx context.Context) error {
-	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Scanner.Scan(ctx) })
+	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Look(ctx) })
 	if err != nil || !now.same(b.view) {
 		return fault.Wrap(fault.Conflict, err, "what the sandbox shows of the host has changed since it was built")
 	}
