@@ -22,6 +22,12 @@ var namespaces = []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "
 // There may be mounts at strays, too.
 func Read(pid int, s blueprint.Spec, m sandbox.Mapping, strays []string) []nacre.Expectation {
 	r := reader{proc: filepath.Join("/proc", strconv.Itoa(pid))}
+	mounted := make(chan []nacre.Expectation)
+	go func() { // beside all else: the kernel takes longest to tell these
+		m := reader{proc: r.proc}
+		m.mounts(append([]blueprint.Entry{{Form: blueprint.Private, Path: "/", Write: s.Overlay}}, s.Entries...), strays)
+		mounted <- m.list
+	}()
 	for _, ns := range namespaces {
 		if ns != "time" || s.Time != "" {
 			r.namespace(ns)
@@ -33,8 +39,7 @@ func Read(pid int, s blueprint.Spec, m sandbox.Mapping, strays []string) []nacre
 	r.network(s.Loopback)
 	r.limits(s.Limits)
 	r.equal("limits", "oom_score_adj", strconv.Itoa(sandbox.OOMScore), r.fields("oom_score_adj"))
-	r.mounts(append([]blueprint.Entry{{Form: blueprint.Private, Path: "/", Write: s.Overlay}}, s.Entries...), strays)
-	return r.list
+	return append(r.list, <-mounted...)
 }
 
 type reader struct {
@@ -53,7 +58,7 @@ func (r *reader) equal(layer, item, expected, found string) {
 // file reads a file of the process; an error reads as its text, and so as a
 // difference.
 func (r *reader) file(name string) string {
-	b, err := os.ReadFile(filepath.Join(r.proc, name))
+	b, err := sandbox.ReadFile(filepath.Join(r.proc, name))
 	if err != nil {
 		return err.Error()
 	}
@@ -93,7 +98,7 @@ func (r *reader) status() {
 	}
 	r.equal("capabilities", "NoNewPrivs", "1", lines["NoNewPrivs"])
 	r.equal("seccomp", "mode", "2", lines["Seccomp"])
-	own, _ := os.ReadFile("/proc/self/status")
+	own, _ := sandbox.ReadFile("/proc/self/status")
 	if n, err := strconv.Atoi(statusOf(string(own))["Seccomp_filters"]); err == nil { // since Linux 5.9
 		r.equal("seccomp", "filters", strconv.Itoa(n+1), lines["Seccomp_filters"])
 	}

@@ -3,6 +3,7 @@ package native
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -88,6 +89,12 @@ func (b *box) launch(ctx context.Context) (err error) {
 		return err
 	}
 	go func() { _ = b.group.Settled() }() // verify hears of it
+	// The kernel ends a mount namespace with its last user: so it does when we let go, beside all else.
+	mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID))
+	if err != nil {
+		return err
+	}
+	b.held = append(b.held, mounts)
 	if b.group == nil {
 		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}

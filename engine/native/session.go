@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -160,17 +161,20 @@ func (b *box) finish(j *jobs.Job) {
 	time.AfterFunc(lastScreen, b.leave)
 	j.Copied()
 	b.exit = b.because(exit)
-	b.err = errors.Join(b.settle(), b.release())
-	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
+	var unrecorded error
+	b.err = errors.Join(b.settle(), b.release(func() {
+		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason})
+	}))
 	if b.err != nil {
-		detail["leftover"] = b.err.Error()
+		b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.leftover", nacre.Deny, b.err.Error(), nil))
 	}
-	b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, detail))
+	b.err = errors.Join(b.err, unrecorded)
 }
 
-// release ends what still runs and gives back all that the sandbox held. Its
-// entry stays where that failed, so that a later run tries again.
-func (b *box) release() error {
+// release ends what still runs; then nothing more can happen, and while that is
+// recorded it gives back all that the sandbox held. Its entry stays where that failed, so
+// that a later run tries again.
+func (b *box) release(record func()) error {
 	unwatched := b.watcher.Close()
 	var err error
 	if b.process != nil {
@@ -183,11 +187,16 @@ func (b *box) release() error {
 	if b.gateway != nil { // before its group, or it would seem to have died
 		err = errors.Join(err, b.gateway.Close())
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(record)
+	beside.Go(func() {
+		unwatched() // it reads what is held
+		for _, h := range b.held {
+			_ = h.Close()
+		}
+	})
 	err = errors.Join(err, b.group.Destroy())
-	unwatched() // it reads what is held
-	for _, h := range b.held {
-		_ = h.Close()
-	}
 	if b.entry != nil && err == nil {
 		err = b.entry.Close()
 	}
@@ -210,7 +219,7 @@ func (b *box) send(m blueprint.Message, fds ...int) (err error) {
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
 	b.leave()
-	left := errors.Join(b.settle(), b.release())
+	left := errors.Join(b.settle(), b.release(func() {}))
 	if b.recorded != nil {
 		_ = b.recorded() // first things first
 	}

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -42,7 +43,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 	w.used.Do(func() {
 		b := w.box
 		b.started = time.Now()
-		box, err = b.start(ctx, s, b.announce, b.fresh, b.verify, b.admitted, b.keepMasked)
+		box, err = b.start(ctx, s, b.announce, b.sound, b.admitted, b.keepMasked)
 	})
 	return box, err
 }
@@ -51,9 +52,17 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 func (w *Warm) Close() (err error) {
 	w.used.Do(func() {
 		w.box.leave()
-		err = errors.Join(w.box.settle(), w.box.release())
+		err = errors.Join(w.box.settle(), w.box.release(func() {}))
 	})
 	return err
+}
+
+// sound looks at both at once: at the host, and at what confines the sandbox.
+func (b *box) sound(ctx context.Context) error {
+	verified := make(chan error)
+	go func() { verified <- b.verify(ctx) }()
+	err := b.fresh(ctx)
+	return cmp.Or(err, <-verified)
 }
 
 // fresh refuses where a sandbox that were built now would show other things of
