@@ -33,19 +33,13 @@ func (r *reader) mounts(want []blueprint.Entry, strays []string) {
 	}
 	device := func(path string) bool { i, ok := last[path]; return ok && want[i].Device }
 	var wrong []string
+	problems := [...]string{" is not in the plan", " shares mounts with the host", " honours setuid", " has device nodes"}
 	for _, m := range list {
 		room[m.Path]--
-		for _, p := range [...]struct {
-			problem string
-			is      bool
-		}{
-			{"is not in the plan", room[m.Path] < 0 && !slices.Contains(strays, m.Path)},
-			{"shares mounts with the host", m.Shared},
-			{"honours setuid", !slices.Contains(m.Options, "nosuid")},
-			{"has device nodes", !slices.Contains(m.Options, "nodev") && !device(m.Path)},
-		} {
-			if p.is {
-				wrong = append(wrong, m.Path+" "+p.problem)
+		for i, is := range [...]bool{room[m.Path] < 0 && !slices.Contains(strays, m.Path), m.Shared,
+			!slices.Contains(m.Options, "nosuid"), !slices.Contains(m.Options, "nodev") && !device(m.Path)} {
+			if is {
+				wrong = append(wrong, m.Path+problems[i])
 			}
 		}
 	}

@@ -22,12 +22,6 @@ var namespaces = []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "
 // There may be mounts at strays, too.
 func Read(pid int, s blueprint.Spec, m sandbox.Mapping, strays []string) []nacre.Expectation {
 	r := reader{proc: filepath.Join("/proc", strconv.Itoa(pid))}
-	mounted := make(chan []nacre.Expectation)
-	go func() { // beside all else: the kernel takes longest to tell these
-		m := reader{proc: r.proc}
-		m.mounts(append([]blueprint.Entry{{Form: blueprint.Private, Path: "/", Write: s.Overlay}}, s.Entries...), strays)
-		mounted <- m.list
-	}()
 	for _, ns := range namespaces {
 		if ns != "time" || s.Time != "" {
 			r.namespace(ns)
@@ -39,7 +33,8 @@ func Read(pid int, s blueprint.Spec, m sandbox.Mapping, strays []string) []nacre
 	r.network(s.Loopback)
 	r.limits(s.Limits)
 	r.equal("limits", "oom_score_adj", strconv.Itoa(sandbox.OOMScore), r.fields("oom_score_adj"))
-	return append(r.list, <-mounted...)
+	r.mounts(append([]blueprint.Entry{{Form: blueprint.Private, Path: "/", Write: s.Overlay}}, s.Entries...), strays)
+	return r.list
 }
 
 type reader struct {

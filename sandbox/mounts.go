@@ -52,14 +52,12 @@ func Mounts(file string) (list []Mount, err error) {
 func ReadFile(file string) (b []byte, err error) {
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: file, Err: err}
+		return nil, os.NewSyscallError("open "+file, err)
 	}
 	defer unix.Close(fd)
-	for n := 1; n > 0 || err == unix.EINTR; b = b[:len(b)+max(n, 0)] {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, 2<<10+4*len(b))
-		}
-		n, err = unix.Read(fd, b[len(b):cap(b)])
+	var part [4 << 10]byte
+	for n := 1; n > 0 || err == unix.EINTR; b = append(b, part[:max(n, 0)]...) {
+		n, err = unix.Read(fd, part[:])
 	}
 	return b, err
 }

@@ -3,6 +3,7 @@ package native
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -89,17 +90,14 @@ func (b *box) launch(ctx context.Context) (err error) {
 		return err
 	}
 	go func() { _ = b.group.Settled() }() // verify hears of it
-	// The kernel ends a mount namespace with its last user: so it does when we let go, beside all else.
+	// The kernel takes mounts away with their last user. That is us, for whom init's end then waits no longer.
 	mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID))
-	if err != nil {
-		return err
-	}
 	b.held = append(b.held, mounts)
 	if b.group == nil {
 		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}
 	b.entry.Record.Init = b.process.PID
-	return b.entry.Save()
+	return errors.Join(err, b.entry.Save())
 }
 
 // setupTime is how long building may take before it counts as stuck.

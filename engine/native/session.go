@@ -51,16 +51,12 @@ func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 	j := b.jobs.Add(s)
 	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
 	m.Places = jobs.Places(command, m.Workdir, m.Env)
-	var files []*os.File
+	var fds []int
 	var err error
 	if !s.TTY {
-		files, err = pipes(j)
+		fds, err = pipes(j)
 	}
-	var fds []int
-	for _, f := range files {
-		defer f.Close()
-		fds = append(fds, int(f.Fd()))
-	}
+	defer blueprint.CloseAll(fds)
 	if err == nil {
 		err = b.send(m, fds...)
 	}
@@ -72,18 +68,19 @@ func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 
 // pipes makes what a job has for its streams. The agent never holds a
 // descriptor of the host's: a pipe carries bytes and nothing else.
-func pipes(j *jobs.Job) (theirs []*os.File, err error) {
+func pipes(j *jobs.Job) (theirs []int, err error) {
 	for descriptor := range 3 {
-		r, w, err := os.Pipe()
-		if err != nil {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 			return theirs, err
 		}
-		if descriptor == 0 {
-			theirs = append(theirs, r)
-			j.Feed(w)
+		side := min(descriptor, 1) // theirs: of the first what is read, of the others what is written
+		theirs = append(theirs, p[side])
+		_ = unix.SetNonblock(p[1-side], true) // for os.File to wait with
+		if ours := os.NewFile(uintptr(p[1-side]), "pipe"); descriptor == 0 {
+			j.Feed(ours)
 		} else {
-			theirs = append(theirs, w)
-			j.Drain(descriptor, r)
+			j.Drain(descriptor, ours)
 		}
 	}
 	return theirs, nil
@@ -166,7 +163,7 @@ func (b *box) finish(j *jobs.Job) {
 		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason})
 	}))
 	if b.err != nil {
-		b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.leftover", nacre.Deny, b.err.Error(), nil))
+		b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.leftover", nacre.Deny, "not torn down completely", map[string]string{"leftover": b.err.Error()}))
 	}
 	b.err = errors.Join(b.err, unrecorded)
 }

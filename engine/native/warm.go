@@ -1,7 +1,6 @@
 package native
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -57,20 +56,15 @@ func (w *Warm) Close() (err error) {
 	return err
 }
 
-// sound looks at both at once: at the host, and at what confines the sandbox.
+// sound refuses where a sandbox that were built now would show other things of
+// the host, or hide others; meanwhile it has the posture read again.
 func (b *box) sound(ctx context.Context) error {
-	verified := make(chan error)
+	verified := make(chan error, 1)
 	go func() { verified <- b.verify(ctx) }()
-	err := b.fresh(ctx)
-	return cmp.Or(err, <-verified)
-}
-
-// fresh refuses where a sandbox that were built now would show other things of
-// the host, or hide others.
-func (b *box) fresh(ctx context.Context) error {
 	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Scanner.Scan(ctx) })
+	holds := <-verified
 	if err != nil || !now.same(b.view) {
 		return fault.Wrap(fault.Conflict, err, "what the sandbox shows of the host has changed since it was built")
 	}
-	return nil
+	return holds
 }
