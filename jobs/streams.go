@@ -10,6 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Connect copies what goes in or comes out at a descriptor, through our end of its pipe.
+func (j *Job) Connect(descriptor int, ours *os.File) {
+	if descriptor == 0 {
+		j.Feed(ours)
+	} else {
+		j.Drain(descriptor, ours)
+	}
+}
+
 // Feed copies the job's input into its pipe, and closes that at the end of it.
 func (j *Job) Feed(w *os.File) {
 	if j.streams.In == nil {

@@ -34,7 +34,7 @@ var ordinary = []string{
 // Mounts reads a file in the form of proc_pid_mountinfo(5). Of several mounts at
 // one place the last is on top.
 func Mounts(file string) (list []Mount, err error) {
-	b, err := ReadFile(file)
+	b, err := os.ReadFile(file)
 	for line := range strings.Lines(string(b)) {
 		before, after, _ := strings.Cut(line, " - ")
 		f, kind := strings.Split(before, " "), strings.Split(after, " ") // other white space may be in a name as it is
@@ -45,21 +45,6 @@ func Mounts(file string) (list []Mount, err error) {
 		list = append(list, Mount{unescape.Replace(f[4]), strings.Split(f[5], ","), kind[0], shared})
 	}
 	return list, err
-}
-
-// ReadFile is os.ReadFile for files of the kernel's, of which many are read before a
-// command may begin: with half of the system calls, since nothing is ever waited for.
-func ReadFile(file string) (b []byte, err error) {
-	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("open "+file, err)
-	}
-	defer unix.Close(fd)
-	var part [4 << 10]byte
-	for n := 1; n > 0 || err == unix.EINTR; b = append(b, part[:max(n, 0)]...) {
-		n, err = unix.Read(fd, part[:])
-	}
-	return b, err
 }
 
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")

@@ -85,8 +85,7 @@ func (b *box) limit(ctx context.Context) (err error) {
 
 // launch starts init in its namespaces.
 func (b *box) launch(ctx context.Context) (err error) {
-	spec := func() ([]byte, error) { return b.furnished(ctx) }
-	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: spec, Files: b.files, Map: b.mapping, Regroup: b.spec.Regroup, Born: b.group.Born}); err != nil {
+	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: func() ([]byte, error) { return b.furnished(ctx) }, Files: b.files, Map: b.mapping, Regroup: b.spec.Regroup, Born: b.group.Born}); err != nil {
 		return err
 	}
 	go func() { _ = b.group.Settled() }() // verify hears of it

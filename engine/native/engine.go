@@ -79,19 +79,15 @@ func (e *Engine) supported(p nacre.Plan) error {
 		}
 	}
 	switch {
+	case len(p.Command) == 0:
+		return fault.New(fault.Usage, "there is no command to run")
+	case p.Digest == "":
+		return fault.New(fault.Internal, "the plan was not compiled")
 	case leaves(p) && e.Gateways == nil:
 		return fault.New(fault.Unsupported, "the plan grants a network, which needs a gateway, and there is none here").
 			WithHint("leave it out of the manifest: the sandbox then has no network at all")
 	case leaves(p):
-		if err := e.Gateways.Supports(p); err != nil {
-			return err
-		}
-	}
-	if len(p.Command) == 0 {
-		return fault.New(fault.Usage, "there is no command to run")
-	}
-	if p.Digest == "" {
-		return fault.New(fault.Internal, "the plan was not compiled")
+		return e.Gateways.Supports(p)
 	}
 	return nil
 }

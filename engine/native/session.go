@@ -19,8 +19,7 @@ import (
 
 // begin starts the plan's command and everything that watches it.
 func (b *box) begin(s nacre.Streams) error {
-	b.ended = make(chan struct{})
-	b.heard = make(chan struct{})
+	b.ended, b.heard = make(chan struct{}), make(chan struct{})
 	go b.listen()
 	j, err := b.run(b.plan.Command, s)
 	if err != nil {
@@ -77,11 +76,7 @@ func pipes(j *jobs.Job) (theirs []int, err error) {
 		side := min(descriptor, 1) // theirs: of the first what is read, of the others what is written
 		theirs = append(theirs, p[side])
 		_ = unix.SetNonblock(p[1-side], true) // for os.File to wait with
-		if ours := os.NewFile(uintptr(p[1-side]), "pipe"); descriptor == 0 {
-			j.Feed(ours)
-		} else {
-			j.Drain(descriptor, ours)
-		}
+		j.Connect(descriptor, os.NewFile(uintptr(p[1-side]), "pipe"))
 	}
 	return theirs, nil
 }
@@ -90,11 +85,8 @@ func pipes(j *jobs.Job) (theirs []int, err error) {
 // from there is believed beyond the sandbox itself.
 func (b *box) listen() {
 	defer close(b.heard)
-	for {
-		m, fds, err := blueprint.Receive(int(b.process.Control.Fd()))
-		if err != nil {
-			break
-		}
+	socket := int(b.process.Control.Fd())
+	for m, fds, err := blueprint.Receive(socket); err == nil; m, fds, err = blueprint.Receive(socket) {
 		blueprint.CloseAll(b.jobs.Hear(m, fds))
 	}
 	b.mu.Lock()
