@@ -30,7 +30,7 @@ type signals struct {
 }
 
 // watchSignals begins: a signal that comes before the sandbox runs cancels its
-// start.
+// start, and another Ctrl-C ends a start that does not listen.
 func watchSignals(cancel context.CancelFunc) *signals {
 	s := &signals{received: make(chan os.Signal, 8), boxes: make(chan nacre.Sandbox, 1), cancel: cancel,
 		pipe: make(chan os.Signal, 1)}
@@ -55,6 +55,7 @@ func (s *signals) watch() {
 	for {
 		select {
 		case box = <-s.boxes:
+			signal.Notify(s.received, unix.SIGINT)
 			if early := s.early(0); early != 0 {
 				_ = box.Signal(int(early))
 			}
@@ -66,6 +67,7 @@ func (s *signals) watch() {
 			case box == nil:
 				s.early(number)
 				last = time.Now()
+				signal.Reset(unix.SIGINT) // the next start sweeps what is left
 				s.cancel()
 			case number == unix.SIGINT && time.Since(last) < killWithin:
 				go box.Stop(0)

@@ -46,7 +46,8 @@ func receive(conn *net.UnixConn) (reply api.Reply, err error) {
 	fds, err := wire.Receive(conn, &reply)
 	wire.Close(fds)
 	if err != nil {
-		return reply, fault.Wrap(fault.NotFound, err, "the sandbox did not answer")
+		return reply, fault.Wrap(fault.NotFound, err, "the sandbox did not answer").
+			WithHint("it may just have ended: nacre ps")
 	}
 	return reply, reply.Error.Err()
 }

@@ -68,6 +68,8 @@ func Launch(o Order) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	// An init that was taken over need not take what is to end it.
+	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 5})
 	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
 	p := &Process{Control: os.NewFile(uintptr(pair[0]), "control")}

@@ -28,5 +28,5 @@ func (g *link) asked(a wire.Ask) {
 
 // Answer answers a question. What it allows was granted by Change before.
 func (g *link) Answer(id uint64, allow bool) error {
-	return g.control.Send(wire.Message{Answer: &wire.Answer{ID: id, Allow: allow}})
+	return g.tell(wire.Message{Answer: &wire.Answer{ID: id, Allow: allow}})
 }

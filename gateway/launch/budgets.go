@@ -47,7 +47,7 @@ func (g *link) reserve(r wire.Reserve) {
 	if err != nil {
 		answer.Error = err.Error()
 	}
-	_ = g.control.Send(wire.Message{Reserved: &answer}) // where it fails, the gateway is gone, and nothing goes out
+	_ = g.tell(wire.Message{Reserved: &answer}) // where it fails, the gateway is gone, and nothing goes out
 }
 
 // settle takes what a request used, and records it.

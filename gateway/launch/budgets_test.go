@@ -283,7 +283,7 @@ func TestModelKilled(t *testing.T) {
 	}}
 	dir, at := t.TempDir(), port(plain(t, fake))
 	child := exec.Command("/proc/self/exe", "-test.run=^TestModelKilled$")
-	child.Env = append(os.Environ(), variable+"="+dir+"|"+at)
+	child.Env = append(os.Environ(), variable+"="+dir+"|"+at, "TMPDIR="+dir) // it cannot tidy up
 	var said buffer
 	child.Stdout, child.Stderr = &said, &said
 	if err := child.Start(); err != nil {

@@ -217,7 +217,7 @@ func (g *link) serve() {
 			g.writing <- struct{}{} // a gateway that floods waits
 			go g.record(*m.Record)
 		case m.Renew != nil:
-			g.renewals.lend(*m.Renew, func(m wire.Message) error { return g.control.Send(m) })
+			g.renewals.lend(*m.Renew, func(m wire.Message) error { return g.tell(m) })
 		case m.Rotated != nil:
 			g.renewals.rotated(*m.Rotated)
 		case m.Ask != nil:
@@ -261,7 +261,7 @@ func (g *link) record(r wire.Record) {
 		Rule: r.Event.Rule, Reason: r.Event.Reason, Detail: r.Event.Detail}); err != nil {
 		ack.Error = err.Error()
 	}
-	_ = g.control.Send(wire.Message{Ack: &ack})
+	_ = g.tell(wire.Message{Ack: &ack})
 }
 
 func kindOf(kind string) string {
@@ -270,6 +270,17 @@ func kindOf(kind string) string {
 		return kind
 	}
 	return "other"
+}
+
+// deaf is how long a gateway may take to take what it is told.
+const deaf = 10 * time.Second
+
+// tell sends a running gateway something. One that does not take it, as if taken over,
+// is ended: nobody waits for it, and it goes on with nothing that was revoked.
+func (g *link) tell(m wire.Message, files ...*os.File) error {
+	late := time.AfterFunc(deaf, func() { _ = g.process.Kill() })
+	defer late.Stop()
+	return g.control.Send(m, files...)
 }
 
 // Sockets are opened inside.
@@ -327,7 +338,7 @@ func (g *link) Serve(fds []int) ([]nacre.Expectation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.control.Send(wire.Message{Sockets: true}, serve...); err != nil {
+	if err := g.tell(wire.Message{Sockets: true}, serve...); err != nil {
 		return nil, errors.Join(g.lost(), err)
 	}
 	select {
@@ -342,7 +353,7 @@ func (g *link) Serve(fds []int) ([]nacre.Expectation, error) {
 // Change tells the gateway what its grants are now: of those that it was started
 // with the ones with these ids, and more destinations.
 func (g *link) Change(ids []string, more []nacre.NetworkGrant) error {
-	return g.control.Send(wire.Message{Change: &wire.Change{Grants: ids, Network: more}})
+	return g.tell(wire.Message{Change: &wire.Change{Grants: ids, Network: more}})
 }
 
 // lastWords is how long a gateway may take to say what is left to say.
@@ -355,12 +366,9 @@ func (g *link) Close() error {
 	}
 	close(g.closing)
 	<-g.begun
+	late := time.AfterFunc(lastWords, func() { _ = g.process.Kill() })
+	defer late.Stop()
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
-	select {
-	case <-g.gone:
-	case <-time.After(lastWords):
-		_ = g.process.Kill()
-		<-g.gone
-	}
+	<-g.gone
 	return errors.Join(closeSkills(g.skills), g.control.Close())
 }

@@ -232,6 +232,51 @@ func TestGatewayDies(t *testing.T) {
 	has(t, w.audit.String(), "gateway.lost deny")
 }
 
+// TestGatewayThatHearsNothing: a gateway that takes nothing any more, as one that was
+// taken over may, keeps neither the end of the run waiting nor whoever revokes: it is
+// ended.
+func TestGatewayThatHearsNothing(t *testing.T) {
+	for _, why := range []string{"end", "revocation"} {
+		t.Run(why, func(t *testing.T) {
+			w := newWorld(t)
+			w.grant("api.test", w.serve(t, echo, "api.test"), nil)
+			box, _ := w.start("sleep", "600")
+			if err := unix.Kill(gatewayOf(t), unix.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			full := make(chan error, 1)
+			go func() { // until the socket is full, and then until it is ended
+				var err error
+				for err == nil {
+					err = w.opened.Change([]string{"network.1"}, nil)
+				}
+				full <- err
+			}()
+			if why == "end" {
+				_ = box.Stop(0)
+			} else {
+				for limit := time.Now().Add(time.Minute); !strings.Contains(w.audit.String(), "gateway.lost deny") && time.Now().Before(limit); {
+					time.Sleep(5 * time.Millisecond)
+				}
+				has(t, w.audit.String(), "gateway.lost deny")
+				if err := box.Stop(0); err != nil {
+					t.Error(err)
+				}
+			}
+			ended := make(chan error, 1)
+			go func() { _, err := box.Wait(); ended <- err }()
+			for _, c := range []chan error{ended, full} {
+				select {
+				case err := <-c:
+					t.Log(err)
+				case <-time.After(time.Minute):
+					t.Fatal("still waiting for a gateway that hears nothing")
+				}
+			}
+		})
+	}
+}
+
 // TestManyAtOnce: thousands of connections from inside are answered, and one
 // more request as well.
 func TestManyAtOnce(t *testing.T) {

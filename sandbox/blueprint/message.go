@@ -73,12 +73,10 @@ func Send(fd int, m Message, fds ...int) error {
 	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
 	}
-	for {
+	for err = unix.EINTR; err == unix.EINTR; {
 		err = unix.Sendmsg(fd, b, oob, nil, unix.MSG_NOSIGNAL)
-		if err != unix.EINTR {
-			return err
-		}
 	}
+	return err
 }
 
 // maxFDs is how many descriptors a message can carry.
