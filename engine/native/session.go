@@ -178,7 +178,7 @@ func (b *box) release(record func()) error {
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(record)
+	beside.Go(func() { unwatched(); record() }) // it may have had something to record
 	beside.Go(func() {
 		unwatched() // it reads what is held
 		for _, h := range b.held {
