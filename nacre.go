@@ -162,6 +162,9 @@ const (
 	// TierMasksAtStart: granted folders cannot be watched, as a whole or from
 	// some point on; blocked names that appear later are not masked.
 	TierMasksAtStart Tier = "masks-at-start"
+	// TierCoreSocket: the kernel hands crashes to a socket of the host's, and
+	// nothing keeps those of a sandbox from it.
+	TierCoreSocket Tier = "core-socket"
 )
 
 // Grant is one rule of a plan: what is granted, why, and who said so.

@@ -20,7 +20,7 @@ import (
 // event is one line of --json-events.
 type event struct {
 	Time    time.Time   `json:"time"`
-	Event   string      `json:"event"` // planned, warning, started, mask.added, mask.failed, mask.unwatched, audit.failed, ended, denied, planted, failed
+	Event   string      `json:"event"` // planned, warning, started, mask.added, mask.failed, mask.unwatched, audit.failed, ended, denied, guarded, planted, failed
 	Name    string      `json:"name,omitempty"`
 	Plan    string      `json:"plan,omitempty"` // digest
 	Command []string    `json:"command,omitempty"`

@@ -45,7 +45,7 @@ func (in *input) flags(app *App, cmd *cobra.Command) {
 // completions are what the shell offers for the flags; files otherwise.
 func (in *input) completions(cmd *cobra.Command, flags ...string) {
 	words := map[string][]string{
-		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock), string(nacre.TierMasksAtStart)},
+		"accept": {string(nacre.TierWatchdog), string(nacre.TierOwnerUID), string(nacre.TierNoLandlock), string(nacre.TierOldLandlock), string(nacre.TierMasksAtStart), string(nacre.TierCoreSocket)},
 		"limit":  {"memory=", "cpus=", "processes=", "open-files=", "disk=", "output=", "time="},
 		"image":  {"host", "directory:", "layout:", "archive:"},
 	}

@@ -92,6 +92,7 @@ func look(ctx context.Context, list []watched) (found []planted, gaps []string) 
 // tell records what the agent left, and then says it. It is said even where it
 // cannot be recorded: the run is over, and only the owner can act on it.
 func (s *session) tell(audit nacre.Recorder, caller nacre.Caller, list []watched) error {
+	s.tellHeld(list)
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
 	found, gaps := look(ctx, list)
@@ -112,14 +113,37 @@ func (s *session) tell(audit nacre.Recorder, caller nacre.Caller, list []watched
 		s.events.emit(event{Event: "planted", Name: "unknown", Detail: terminal.Clean(gap)})
 		fmt.Fprintf(s.app.Err, "planted: unknown: not all can be told: %s\n", terminal.Clean(gap))
 	}
-	if n := len(ordinary); n > 0 {
-		shown := strings.Join(ordinary[:min(n, maxNotes)], ", ")
-		if n > maxNotes {
-			shown += fmt.Sprintf(" and %d more", n-maxNotes)
-		}
-		fmt.Fprintln(s.app.Err, "nacre: new or changed, as in ordinary work, and run or obeyed later:", shown)
+	if len(ordinary) > 0 {
+		fmt.Fprintln(s.app.Err, "nacre: new or changed, as in ordinary work, and run or obeyed later:", few(ordinary))
 	}
 	return err
+}
+
+// tellHeld says what was read-only in the folders because git's configuration names it: a
+// package's script that writes there has had an error of which its reader knows no cause.
+func (s *session) tellHeld(list []watched) {
+	var held []string
+	for _, w := range list {
+		for _, n := range w.before.Named() {
+			if n.Missing || n.Shared || n.Path == "" || n.Path == "." {
+				continue
+			}
+			s.events.emit(event{Event: "guarded", Path: terminal.Clean(path.Join(w.pin.Path, n.Path)), Detail: terminal.Clean(n.Why)})
+			held = append(held, fmt.Sprintf("%s (%s)", path.Join(w.pin.Path, n.Path), n.Why))
+		}
+	}
+	if len(held) > 0 && !s.quiet {
+		s.app.note("read-only in this run, since git runs or obeys it: %s", few(held))
+	}
+}
+
+// few are the first of some names, in one line.
+func few(names []string) string {
+	shown := strings.Join(names[:min(len(names), maxNotes)], ", ")
+	if more := len(names) - maxNotes; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	return shown
 }
 
 // trapsEvent is the audit's record of what was found.

@@ -131,7 +131,7 @@ func (c *compiler) limits() {
 
 // Tiers are the lower tiers of protection that can be accepted.
 func Tiers() []nacre.Tier {
-	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID, nacre.TierMasksAtStart}
+	return []nacre.Tier{nacre.TierWatchdog, nacre.TierNoLandlock, nacre.TierOldLandlock, nacre.TierOwnerUID, nacre.TierMasksAtStart, nacre.TierCoreSocket}
 }
 
 func (c *compiler) tiers() {

@@ -113,7 +113,8 @@ func limitsCheck() Check {
 }
 
 // cores tells whether crashes inside can be kept from a program that the kernel
-// starts for them: it takes a limit of 1, which a hard limit of 0 forbids.
+// starts for them: it takes a limit of 1, which a hard limit of 0 forbids. Nothing
+// keeps them from a socket.
 func cores() Check {
 	c := Check{Name: "core dumps", Required: true, OK: true, Found: "none"}
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
@@ -122,9 +123,10 @@ func cores() Check {
 		c.OK, c.Found = false, "your hard limit of core dumps is 0, under which the kernel starts its program for crashes (kernel.core_pattern) all the same"
 		c.Remedy = "let the hard limit be 1 or more (ulimit -Hc, /etc/security/limits.conf); 1 stands for none"
 	}
-	if strings.HasPrefix(string(pattern), "@") { // fs/coredump.c: no limit is asked there
-		c.Required, c.OK, c.Found = false, false, "the kernel hands crashes in sandboxes, with all of their memory, to a program of the host's (kernel.core_pattern), whatever limit they have"
-		c.Remedy = "as an administrator, where that program is not meant to read what agents made: sysctl kernel.core_pattern=core"
+	if err != nil || strings.HasPrefix(string(pattern), "@") { // fs/coredump.c: no limit is asked there
+		c.Required, c.OK, c.Tier = false, false, nacre.TierCoreSocket
+		c.Found = "the kernel hands crashes in sandboxes, with all of their memory, to a socket of the host's (kernel.core_pattern), whatever limit they have"
+		c.Remedy = "as an administrator: sysctl kernel.core_pattern=core, or a program (|/PATH)"
 	}
 	return c
 }

@@ -47,7 +47,7 @@ type Rules struct {
 	Files                 FileRules     `yaml:"files" about:"folders that may be granted, and names that may not"`
 	Environment           []strict.Text `yaml:"environment" about:"variables whose value of the owner's may be passed in"`
 	Images                []strict.Text `yaml:"images" about:"root file systems, as oci:NAME@sha256:…, directory:PATH, layout:PATH, archive:PATH; * stands for anything"`
-	Accept                []strict.Text `yaml:"accept" oneof:"limits-watchdog owner-uid no-landlock old-landlock masks-at-start" about:"named lower tiers of protection to go on with where this machine lacks a layer"`
+	Accept                []strict.Text `yaml:"accept" oneof:"limits-watchdog owner-uid no-landlock old-landlock masks-at-start core-socket" about:"named lower tiers of protection to go on with where this machine lacks a layer"`
 	Deny                  Deny          `yaml:"deny" about:"never, whatever else allows it"`
 	manifest.Capabilities               // inline
 }

@@ -97,7 +97,7 @@ func TestMany(t *testing.T) {
 		t.Errorf("first: %v", r.Findings[:2])
 	}
 	for name, b := range map[string]bounds{"entries": {1000, usual.stamps}, "stamps": {usual.entries, 100_000}} {
-		stamps, err := walk(context.Background(), f.open(), b, func(key, stamp) bool { return false })
+		stamps, _, err := walk(context.Background(), f.open(), b, func(key, stamp) bool { return false })
 		var cut errCut
 		if !errors.As(err, &cut) || len(stamps) > 2000 {
 			t.Errorf("%s: %d stamps, %v", name, len(stamps), err)

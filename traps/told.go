@@ -1,56 +1,85 @@
 package traps
 
 import (
-	"io"
+	"errors"
 	"os"
 	"path"
-	"strings"
+	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"nacre/gitconfig"
 )
 
-// maxConfig bounds what is read of a repository's configuration, in bytes.
-const maxConfig = 64 << 10
+// maxHooks bounds what is stamped of one folder of hooks.
+const maxHooks = 10_000
 
-// The rules of what a configuration names.
-var (
-	toldHook   = rule{kind: GitHook, why: "git runs it by itself: its configuration has hooks in this folder"}
-	toldConfig = rule{kind: GitConfig, why: "git obeys it, since its configuration includes it, and it can name programs to run"}
-)
+// toldRules are those of what git's configuration names, by what git does with it.
+var toldRules = map[gitconfig.Use]*rule{
+	gitconfig.Hooks:   {kind: GitHook, why: "git runs it by itself: its configuration has hooks in this folder"},
+	gitconfig.Include: {kind: GitConfig, why: "git obeys it, since its configuration includes it, and it can name programs to run"},
+	gitconfig.Program: {kind: GitHook, why: "git runs it, or has it obeyed: its configuration names it"},
+}
 
-// configured notes where in a work tree its repository's configuration has hooks, and
-// what it includes. It is read as lines, loosely: what is named too much is only told
-// of. What lies outside of the folder is not the agent's to change.
-func (w *walker) configured(at int, rel string) {
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
-	fd, err := unix.Openat2(at, ".git/config", &how)
+// repository notes a git folder, or a file that names one.
+func (w *walker) repository(rel string) {
+	w.gits, w.size = append(w.gits, rel), w.size+len(rel)
+}
+
+// told stamps what git's configuration names in the folder.
+func (w *walker) told() ([]gitconfig.Name, error) {
+	folder, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(w.top)) // as it is called now, without links
+	if err != nil {
+		return nil, errCut("the folder cannot be found by its name")
+	}
+	names, err := gitconfig.Find(folder, w.gits)
+	if err != nil {
+		return nil, errCut(err.Error())
+	}
+	for _, n := range names {
+		rel := n.Path
+		if n.Link != "" { // made since the start, which refuses one
+			rel = n.Link
+		}
+		r := toldRules[n.Use]
+		if !n.Folder || n.Link != "" {
+			w.at(path.Dir(rel), path.Base(rel), rel, r)
+			continue
+		}
+		dir, err := w.open(rel)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		entries, _ := dir.ReadDir(maxHooks) // a part is better than nothing
+		for _, e := range entries {
+			if !e.IsDir() {
+				w.stamp(place{fd: int(dir.Fd()), path: rel}, e.Name(), key{path.Join(rel, e.Name()), r.kind}, r, "")
+			}
+		}
+		dir.Close()
+	}
+	return names, nil
+}
+
+// at stamps one entry of a folder, if it is there.
+func (w *walker) at(folder, name, rel string, r *rule) {
+	dir, err := w.open(folder)
 	if err != nil {
 		return
 	}
-	f := os.NewFile(uintptr(fd), "config")
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return
-	}
-	text, _ := io.ReadAll(io.LimitReader(f, maxConfig)) // a part is better than nothing
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, "=")
-		name = strings.ToLower(strings.TrimSpace(name))
-		value, _, _ = strings.Cut(strings.ReplaceAll(value, ";", "#"), "#") // of a comment
-		value = strings.Trim(strings.TrimSpace(value), `"`)
-		switch {
-		case value == "" || path.IsAbs(value) || value[0] == '~':
-		case strings.HasSuffix(name, "hookspath"):
-			w.tell(path.Join(rel, value), &toldHook)
-		case strings.HasSuffix(name, "path"): // from the configuration's own folder
-			w.tell(path.Join(rel, ".git", value), &toldConfig)
-		}
+	defer dir.Close()
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); !errors.Is(err, unix.ENOENT) {
+		w.stamp(place{fd: int(dir.Fd()), path: folder}, name, key{rel, r.kind}, r, "")
 	}
 }
 
-func (w *walker) tell(name string, r *rule) {
-	if name = strings.TrimPrefix(name+"/", "./"); !strings.HasPrefix(name, "../") {
-		name = strings.TrimSuffix(name, "/")
-		w.told[name], w.size = r, w.size+len(name)
+// open opens a folder in the folder, by no link.
+func (w *walker) open(rel string) (*os.File, error) {
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(w.top, rel, &how)
+	if err != nil {
+		return nil, err
 	}
+	return os.NewFile(uintptr(fd), rel), nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/gitconfig"
 )
 
 // maxOfKind bounds how many findings of one kind a report holds.
@@ -20,7 +21,11 @@ const maxOfKind = 100
 type Snapshot struct {
 	dev, ino uint64
 	stamps   map[key]stamp
+	named    []gitconfig.Name
 }
+
+// Named is what git's configuration names in the folder.
+func (s Snapshot) Named() []gitconfig.Name { return s.named }
 
 // Take looks at a folder before a run. dir holds it, opened beneath a trusted
 // root without following links; a descriptor without access (O_PATH) will do.
@@ -32,7 +37,7 @@ func Take(ctx context.Context, dir *os.File) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	var cut errCut
-	s.stamps, err = walk(ctx, dir, usual, func(key, stamp) bool { return true })
+	s.stamps, s.named, err = walk(ctx, dir, usual, func(key, stamp) bool { return true })
 	switch {
 	case errors.As(err, &cut):
 		return Snapshot{}, fault.New(fault.Exhausted, "cannot watch %s: %s", dir.Name(), cut).
@@ -55,7 +60,7 @@ func Changes(ctx context.Context, before Snapshot, dir *os.File) (Report, error)
 		return Report{}, fault.New(fault.Tampered, "%s is not the folder that was looked at before", dir.Name())
 	}
 	var cut errCut
-	now.stamps, err = walk(ctx, dir, usual, func(k key, s stamp) bool {
+	now.stamps, now.named, err = walk(ctx, dir, usual, func(k key, s stamp) bool {
 		old, known := before.stamps[k]
 		return known && old.hashed && !old.untouched(s)
 	})

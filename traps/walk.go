@@ -1,7 +1,6 @@
 package traps
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nacre/gitconfig"
 )
 
 const (
@@ -50,7 +51,7 @@ type walker struct {
 	hashed     int64                 // bytes read so far
 	seen, size int
 	stamps     map[key]stamp
-	told       map[string]*rule // folders and files that configurations of git name
+	gits       []string // git folders, and files that name one
 }
 
 // place is the folder being read.
@@ -66,13 +67,13 @@ type place struct {
 	packages bool   // below a folder of installed packages
 }
 
-// walk stamps what matters in the folder that dir holds, an error of the kind
-// errCut telling that it met a bound.
-func walk(ctx context.Context, dir *os.File, b bounds, hash func(key, stamp) bool) (map[key]stamp, error) {
-	w := &walker{ctx: ctx, bounds: b, plain: newIndex(rules), git: newIndex(gitRules), hash: hash, stamps: map[key]stamp{}, told: map[string]*rule{}}
+// walk stamps what matters in the folder that dir holds, and tells what git's configuration
+// names in it; an error of the kind errCut telling that it met a bound.
+func walk(ctx context.Context, dir *os.File, b bounds, hash func(key, stamp) bool) (map[key]stamp, []gitconfig.Name, error) {
+	w := &walker{ctx: ctx, bounds: b, plain: newIndex(rules), git: newIndex(gitRules), hash: hash, stamps: map[key]stamp{}}
 	top, err := openFolder(int(dir.Fd()), ".")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer top.Close()
 	w.top = int(top.Fd())
@@ -80,9 +81,13 @@ func walk(ctx context.Context, dir *os.File, b bounds, hash func(key, stamp) boo
 	if isRepository(w.top) {
 		p.git = 1
 		w.stamp(p, ".", key{".", GitRedirect}, &newRepository, "")
+		w.repository(".")
 	}
-	w.configured(w.top, "")
-	return w.stamps, w.folder(top, p)
+	if err := w.folder(top, p); err != nil {
+		return w.stamps, nil, err
+	}
+	names, err := w.told()
+	return w.stamps, names, err
 }
 
 func openFolder(at int, name string) (*os.File, error) {
@@ -149,11 +154,10 @@ func (w *walker) entry(p place, e fs.DirEntry) error {
 	default:
 		w.stamp(p, name, key{rel, Device}, &device, "")
 	}
-	r, under := w.match(p, folded)
-	if told := cmp.Or(w.told[rel], w.told[p.path]); told != nil {
-		r, under = told, ""
+	if folded == ".git" {
+		w.repository(rel)
 	}
-	if r != nil {
+	if r, under := w.match(p, folded); r != nil {
 		w.stamp(p, name, key{rel, r.kind}, r, under)
 	}
 	return nil
@@ -209,12 +213,12 @@ func (w *walker) enter(p place, name string, sub *place) {
 	}
 	if sub.name == ".git" || isRepository(sub.fd) {
 		sub.git = 1
+		w.repository(sub.path)
 		w.stamp(p, name, key{sub.path, GitRedirect}, &newRepository, "")
 	}
 	if sub.hidden {
 		return
 	}
-	w.configured(sub.fd, sub.path)
 	if r := w.plain.find(p.name, sub.name); r != nil && !(sub.packages && ordinary[r.kind]) {
 		w.stamp(p, name, key{sub.path, r.kind}, r, p.under)
 		sub.rule, sub.under = r, sub.path

@@ -26,6 +26,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/gitconfig"
 	"nacre/sandbox"
 )
 
@@ -36,6 +37,7 @@ type Tree struct {
 	Write   bool   // the agent can make entries of its own
 	masked  map[string]bool
 	guarded map[string]bool // those that were there at the start
+	named   map[string]bool // of these, what git's configuration names: read-only?
 }
 
 // Watcher watches the granted folders of one sandbox.
@@ -129,12 +131,12 @@ func (w *Watcher) Scan(ctx context.Context, t *Tree) (sandbox.Findings, error) {
 	err := w.open()
 	var found sandbox.Findings
 	if err == nil {
-		found, err = t.Scanner.Scan(ctx)
+		found, err = t.Look(ctx)
 	}
 	if fault.KindOf(err) == fault.Unsupported && w.accepted {
 		w.off = err
 		w.stop()
-		found, err = t.Scanner.Scan(ctx)
+		found, err = t.Look(ctx)
 	}
 	t.note(found.Masks)
 	for _, g := range found.Guards {
@@ -143,9 +145,30 @@ func (w *Watcher) Scan(ctx context.Context, t *Tree) (sandbox.Findings, error) {
 	if strict := t.Scanner.Guarded; strict != nil { // links that refuse a folder must not end a run
 		t.Scanner.Guarded = func(parents []string, e fs.DirEntry) (bool, bool, error) {
 			guarded, readOnly, _ := strict(parents, e)
+			if !guarded && len(t.named) > 0 && e.Type()&fs.ModeSymlink == 0 {
+				full := "/" + strings.Join(parents, "/") + "/" + e.Name()
+				readOnly, guarded = t.named[strings.TrimPrefix(full, t.Scanner.Pin.Path+"/")]
+			}
 			return guarded, readOnly, nil
 		}
 	}
+	return found, err
+}
+
+// Look scans a tree. Where the agent may write, what git's configuration names is guarded
+// too (package gitconfig).
+func (t *Tree) Look(ctx context.Context) (sandbox.Findings, error) {
+	found, err := t.Scanner.Scan(ctx)
+	if err != nil || !t.Write || !t.Scanner.Pin.Dir {
+		return found, err
+	}
+	named, err := gitconfig.Guards(t.Scanner.Pin.Path, found)
+	t.named = map[string]bool{}
+	for _, g := range named {
+		t.named[g.Path] = g.ReadOnly
+	}
+	found.Guards = append(found.Guards, named...)
+	slices.SortFunc(found.Guards, func(a, b sandbox.Guard) int { return strings.Compare(a.Path, b.Path) }) // parents first
 	return found, err
 }
 

@@ -83,6 +83,12 @@ func TestOCSFOfProcesses(t *testing.T) {
 			t.Errorf("%s is %q, want %q", at, got, want)
 		}
 	}
+	for command, name := range map[string]string{`"my \\"prog" "x"`: `my "prog`, `"sh"`: "sh", `"cut \\cut{9 bytes}`: `"cut`} {
+		e = written(t, sample("sandbox.exec", nacre.Allow, map[string]string{"command": command}))
+		if got := find(e, "process.name"); got != name {
+			t.Errorf("%s: the program is %q, want %q", command, got, name)
+		}
+	}
 	e = written(t, sample("sandbox.end", nacre.Allow, map[string]string{"code": "137"}))
 	if find(e, "exit_code") != "137" {
 		t.Errorf("%v", e)

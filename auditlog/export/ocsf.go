@@ -112,6 +112,17 @@ func (o *OCSF) event(r auditlog.Record) object {
 	return e
 }
 
+// program is the first word of a command as it was recorded: in quotes, or, before that
+// was so, up to a space.
+func program(command string) string {
+	name, _, _ := strings.Cut(command, " ")
+	command = strings.ReplaceAll(command, `\\`, `\`) // once: the record writes each twice
+	if first, err := strconv.QuotedPrefix(command); err == nil {
+		name, _ = strconv.Unquote(first) // it is quoted
+	}
+	return name
+}
+
 // own adds what a class has beyond what all have.
 func (o *OCSF) own(e object, r auditlog.Record, c class) {
 	switch c.uid {
@@ -125,7 +136,7 @@ func (o *OCSF) own(e object, r auditlog.Record, c class) {
 		process := object{"uid": r.Sandbox, "sandbox": r.Sandbox}
 		if command := r.Detail["command"]; command != "" {
 			process["cmd_line"] = command
-			process["name"], _, _ = strings.Cut(command, " ")
+			process["name"] = program(command)
 		}
 		e["process"] = process
 		if code, err := strconv.Atoi(r.Detail["code"]); err == nil && r.Kind == "sandbox.end" {

@@ -83,13 +83,13 @@ func (e *Engine) supported(p nacre.Plan) error {
 		return fault.New(fault.Usage, "there is no command to run")
 	case p.Digest == "":
 		return fault.New(fault.Internal, "the plan was not compiled")
-	case leaves(p) && e.Gateways == nil:
+	case !leaves(p):
+		return nil
+	case e.Gateways == nil:
 		return fault.New(fault.Unsupported, "the plan grants a network, which needs a gateway, and there is none here").
 			WithHint("leave it out of the manifest: the sandbox then has no network at all")
-	case leaves(p):
-		return e.Gateways.Supports(p)
 	}
-	return nil
+	return e.Gateways.Supports(p)
 }
 
 // start goes through the steps in order and begins the command; where one
@@ -124,28 +124,23 @@ func (b *box) sweep(context.Context) error {
 }
 
 // register makes the sandbox known.
-func (b *box) register(context.Context) error {
+func (b *box) register(context.Context) (err error) {
 	record := runs.Record{
 		ID: b.id, Name: b.engine.Alias, Agent: b.plan.Name, Engine: "native", Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
 		Command: b.plan.Command, Supervisor: os.Getpid(), Started: b.started,
 		Groups: cgroup.Planned(b.id), // stored before launch makes any of it
 	}
-	entry, err := b.engine.Runs.Add(record)
-	if err != nil {
-		return err
+	if b.entry, err = b.engine.Runs.Add(record); err == nil && b.engine.Registered != nil {
+		err = b.engine.Registered(b.entry.Record)
 	}
-	b.entry = entry
-	if b.engine.Registered != nil {
-		return b.engine.Registered(entry.Record)
-	}
-	return nil
+	return err
 }
 
 // announce has the start written to the audit while the sandbox is being built.
 func (b *box) announce(ctx context.Context) error {
 	b.recorded = sync.OnceValue(func() error {
 		return b.record(ctx, "sandbox.start", nacre.Allow, "plan accepted", map[string]string{
-			"command":  strings.Join(b.plan.Command, " "),
+			"command":  quoted(b.plan.Command),
 			"warnings": strings.Join(b.warnings(), " "),
 			"accepted": fmt.Sprint(b.plan.Accepted),
 		})
@@ -162,6 +157,10 @@ func (b *box) admitted(context.Context) error {
 	}
 	return nil
 }
+
+// quoted is a command as it is recorded: whole, each word to be told from the next. The
+// audit cuts what is too long, and says so.
+func quoted(command []string) string { return strings.Trim(fmt.Sprintf("%q", command), "[]") }
 
 func (b *box) warnings() (names []string) {
 	for _, w := range b.plan.Warnings {

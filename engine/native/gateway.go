@@ -39,22 +39,18 @@ func leaves(p nacre.Plan) bool {
 
 // open starts the gateway, so that it begins while the sandbox is prepared. It
 // comes after the control groups, into which it is born (TestGatewayIsCharged).
-func (b *box) open(context.Context) error {
+func (b *box) open(context.Context) (err error) {
+	uid := 0
 	if !leaves(b.plan) {
 		return nil
 	}
-	uid, err := 0, error(nil)
 	if os.Geteuid() == 0 {
-		if uid, err = b.number(firstUID, uidCount); err != nil {
-			return err
-		}
+		uid, err = b.number(firstUID, uidCount)
 	}
-	g, err := b.engine.Gateways.Open(b.plan, uid, b.group.Beside, b.report)
-	if err != nil {
-		return err
+	if err == nil {
+		b.gateway, err = b.engine.Gateways.Open(b.plan, uid, b.group.Beside, b.report)
 	}
-	b.gateway = g
-	return nil
+	return err
 }
 
 // report records what happens at the gateway.

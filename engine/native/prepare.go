@@ -1,6 +1,7 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"runtime"
@@ -19,7 +20,7 @@ import (
 // the sandbox.
 func (b *box) prepare(ctx context.Context) error {
 	b.spec = specOf(b.plan, b.id)
-	return b.take(ctx, b.identify, b.landlock, b.filter, b.image, b.survey)
+	return b.take(ctx, b.identify, b.landlock, b.cores, b.filter, b.image, b.survey)
 }
 
 // survey looks at what the sandbox is to show, and hands it to init.
@@ -96,6 +97,18 @@ func (b *box) landlock(context.Context) error {
 	}
 	b.spec.Landlock = blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}
 	return nil
+}
+
+// cores refuses where the kernel hands crashes to a socket of the host's (core(5), Linux
+// 6.16): it asks no limit there, and nothing but whether the program is dumpable, which
+// each execution makes it again (fs/coredump.c).
+func (b *box) cores(context.Context) error {
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err == nil && !bytes.HasPrefix(pattern, []byte("@")) || slices.Contains(b.plan.Accepted, nacre.TierCoreSocket) {
+		return nil
+	}
+	return fault.Wrap(fault.Unsupported, err, "the kernel hands a crash in a sandbox, with all of its memory, to a socket of the host's (kernel.core_pattern), whatever limit it has").
+		WithHint("as an administrator: sysctl kernel.core_pattern=core, or a program (|/PATH); or accept the lower tier: --accept %s", nacre.TierCoreSocket)
 }
 
 // filter makes the system call filter, and who counts what it denies.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -75,8 +74,7 @@ func pipes(j *jobs.Job) (theirs []int, err error) {
 		}
 		side := min(descriptor, 1) // theirs: of the first what is read, of the others what is written
 		theirs = append(theirs, p[side])
-		_ = unix.SetNonblock(p[1-side], true) // for os.File to wait with
-		j.Connect(descriptor, os.NewFile(uintptr(p[1-side]), "pipe"))
+		j.Connect(descriptor, p[1-side])
 	}
 	return theirs, nil
 }
@@ -123,7 +121,7 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	if len(command) == 0 {
 		return nacre.Exit{}, fault.New(fault.Usage, "there is no command to run")
 	}
-	if err := b.record(ctx, "sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": command[0]}); err != nil {
+	if err := b.record(ctx, "sandbox.exec", nacre.Allow, "the owner asked", map[string]string{"command": quoted(command)}); err != nil {
 		return nacre.Exit{}, err
 	}
 	j, err := b.run(command, s)

@@ -42,7 +42,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 	w.used.Do(func() {
 		b := w.box
 		b.started = time.Now()
-		box, err = b.start(ctx, s, b.announce, b.sound, b.admitted, b.keepMasked)
+		box, err = b.start(ctx, s, b.announce, b.cores, b.sound, b.admitted, b.keepMasked)
 	})
 	return box, err
 }
@@ -61,7 +61,7 @@ func (w *Warm) Close() (err error) {
 func (b *box) sound(ctx context.Context) error {
 	verified := make(chan error, 1)
 	go func() { verified <- b.verify(ctx) }()
-	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Scanner.Scan(ctx) })
+	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Look(ctx) })
 	holds := <-verified
 	if err != nil || !now.same(b.view) {
 		return fault.Wrap(fault.Conflict, err, "what the sandbox shows of the host has changed since it was built")

@@ -29,6 +29,10 @@ var refusals = map[string]refusal{
 	"no session":                      {variant: "no-session", user: tester, given: "old-landlock", says: "systemd user manager", hint: "enable-linger", tier: "limits-watchdog"},
 	"no cpu controller":               {variant: "no-cpu-controller", user: tester, given: "old-landlock", says: "cpu controller", hint: "Delegate=", tier: "limits-watchdog"},
 	"no memory controller":            {variant: "no-memory-controller", user: root, given: "old-landlock", says: "memory controller", hint: "cgroup_enable=memory", tier: "limits-watchdog"},
+	"crashes go to a socket": {user: root, prepare: toSocket, given: "old-landlock",
+		says: "to a socket of the host's", hint: "kernel.core_pattern", tier: "core-socket"},
+	"crashes go to a socket, plain user": {user: tester, prepare: toSocket, given: "old-landlock",
+		says: "to a socket of the host's", hint: "kernel.core_pattern", tier: "core-socket"},
 	"no subordinate ids": {user: tester, prepare: "sed -i /tester/d /etc/subuid", given: "old-landlock",
 		says: "/etc/subuid", hint: "usermod --add-subuids", tier: "owner-uid"},
 	"no newuidmap": {user: tester, prepare: "mv /usr/bin/newuidmap /usr/bin/not-newuidmap", given: "old-landlock",
@@ -57,8 +61,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// toSocket is what hands crashes to a socket from Linux 6.16 on; before, it is a file's name.
+const toSocket = "echo @/run/cores >/proc/sys/kernel/core_pattern"
+
 // undo gives back what a refusal's preparation took away.
-const undo = "; mv /usr/bin/not-newuidmap /usr/bin/newuidmap 2>/dev/null; grep -q tester /etc/subuid || echo tester:100000:65536 >>/etc/subuid"
+const undo = "; mv /usr/bin/not-newuidmap /usr/bin/newuidmap 2>/dev/null; grep -q tester /etc/subuid || echo tester:100000:65536 >>/etc/subuid; echo core >/proc/sys/kernel/core_pattern"
 
 func (r refusal) steps(name string) (steps []machine.Step) {
 	run := func(accept string) string { return nacre + " run -q " + flags(accept) + " -- echo it runs" }
