@@ -471,12 +471,17 @@ func (c *changed) overflow(name string) {
 func TestOverflow(t *testing.T) {
 	c := overProject(t, nacre.Write)
 	var once sync.Once
+	made := make(chan struct{})
 	c.audit.hook = func(e nacre.Event) { // holds up the watcher
 		if e.Kind == "mask.added" {
-			once.Do(func() { c.overflow("deep/a/b/.env") })
+			once.Do(func() { c.overflow("deep/a/b/.env"); close(made) })
 		}
 	}
 	c.write("sub/.env", "SECRET")
+	select {
+	case <-made: // which takes minutes on an emulated machine
+	case <-time.After(5 * patience):
+	}
 	if !c.until("deep/a/b/.env") {
 		t.Fatal("the sandbox was ended")
 	}
