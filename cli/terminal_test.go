@@ -289,7 +289,7 @@ func TestExecResized(t *testing.T) {
 	con := sit(t, folder(t), "sh", "-c",
 		`sandbox --name size-$$ --files . -- sleep 60 < /dev/null > log 2>&1 & `+
 			`n=0; until nacre stats size-$$ > /dev/null 2>&1; do n=$((n+1)); [ $n -gt 200 ] && exit 9; sleep 0.05; done; `+
-			`nacre exec -t size-$$ -- sh -c 'stty size; trap "stty size; exit" WINCH; sleep 60 & wait'; nacre stop size-$$`)
+			`nacre exec -t size-$$ -- sh -c 'trap "stty size; exit" WINCH; stty size; sleep 60 & wait'; nacre stop size-$$`)
 	con.expect("30 100")
 	con.size(41, 123)
 	con.expect("41 123")

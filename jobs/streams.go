@@ -10,6 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Connect copies what goes in or comes out at one of the job's descriptors, through our
+// end of its pipe, which is the table's from then on.
+func (j *Job) Connect(descriptor, end int) {
+	_ = unix.SetNonblock(end, true) // or os.File could not wait with others, nor until a deadline
+	if ours := os.NewFile(uintptr(end), "pipe"); descriptor == 0 {
+		j.Feed(ours)
+	} else {
+		j.Drain(descriptor, ours)
+	}
+}
+
 // Feed copies the job's input into its pipe, and closes that at the end of it.
 func (j *Job) Feed(w *os.File) {
 	if j.streams.In == nil {

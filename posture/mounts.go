@@ -19,28 +19,27 @@ func (r *reader) mounts(want []blueprint.Entry, strays []string) {
 	if err != nil {
 		list = []sandbox.Mount{{Path: err.Error()}}
 	}
+	last, room, top := map[string]int{}, map[string]int{}, map[string][]string{}
+	for _, m := range list {
+		top[m.Path] = m.Options
+	}
 	missing := func(path string) bool { _, err := os.Lstat(path); return err != nil } // in the kernel's or the system's folders
 	want = slices.DeleteFunc(want, func(e blueprint.Entry) bool {
-		return !e.Mounted() && !e.Over() || e.Optional && missing(e.Path)
+		return !e.Mounted() && !e.Over() || e.Optional && top[e.Path] == nil && missing(e.Path)
 	})
-	last, room, top := map[string]int{}, map[string]int{}, map[string][]string{}
 	for i, w := range want {
 		last[w.Path] = i
 		room[w.Path]++
 	}
 	device := func(path string) bool { i, ok := last[path]; return ok && want[i].Device }
 	var wrong []string
+	problems := [...]string{" is not in the plan", " shares mounts with the host", " honours setuid", " has device nodes"}
 	for _, m := range list {
-		top[m.Path] = m.Options
 		room[m.Path]--
-		for problem, is := range map[string]bool{
-			"is not in the plan":          room[m.Path] < 0 && !slices.Contains(strays, m.Path),
-			"shares mounts with the host": m.Shared,
-			"honours setuid":              !slices.Contains(m.Options, "nosuid"),
-			"has device nodes":            !slices.Contains(m.Options, "nodev") && !device(m.Path),
-		} {
+		for i, is := range [...]bool{room[m.Path] < 0 && !slices.Contains(strays, m.Path), m.Shared,
+			!slices.Contains(m.Options, "nosuid"), !slices.Contains(m.Options, "nodev") && !device(m.Path)} {
 			if is {
-				wrong = append(wrong, m.Path+" "+problem)
+				wrong = append(wrong, m.Path+problems[i])
 			}
 		}
 	}

@@ -44,7 +44,8 @@ func TestOCSF(t *testing.T) {
 		{"sandbox.exec", nacre.Allow, map[string]string{"command": "ps"}, processActivity, 1, 1},
 		{"sandbox.refused", nacre.Deny, nil, processActivity, 1, 2},
 		{"sandbox.end", nacre.Allow, map[string]string{"code": "137"}, processActivity, 2, 1},
-		{"sandbox.end", nacre.Allow, map[string]string{"code": "0", "leftover": "x"}, processActivity, 2, 3},
+		{"sandbox.end", nacre.Allow, map[string]string{"code": "0", "leftover": "x"}, processActivity, 2, 3}, // as it was until sandbox.leftover
+		{"sandbox.leftover", nacre.Deny, map[string]string{"leftover": "x"}, detectionFinding, 1, 3},
 		{"sandbox.traps", nacre.Allow, nil, detectionFinding, 1, 3},
 		{"syscall.denied", nacre.Deny, nil, detectionFinding, 1, 2},
 		{"policy.allow", nacre.Allow, map[string]string{"file": "/p", "line": "x: 1"}, entityManagement, 3, 1},

@@ -3,6 +3,8 @@ package native
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -83,16 +85,18 @@ func (b *box) limit(ctx context.Context) (err error) {
 
 // launch starts init in its namespaces.
 func (b *box) launch(ctx context.Context) (err error) {
-	spec := func() ([]byte, error) { return b.furnished(ctx) }
-	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: spec, Files: b.files, Map: b.mapping, Regroup: b.spec.Regroup, Born: b.group.Born}); err != nil {
+	if b.process, err = sandbox.Launch(sandbox.Order{Init: b.engine.Init, Spec: func() ([]byte, error) { return b.furnished(ctx) }, Files: b.files, Map: b.mapping, Regroup: b.spec.Regroup, Born: b.group.Born}); err != nil {
 		return err
 	}
 	go func() { _ = b.group.Settled() }() // verify hears of it
+	// The kernel takes mounts away with their last user. That is us, for whom init's end then waits no longer.
+	mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID))
+	b.held = append(b.held, mounts)
 	if b.group == nil {
 		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}
 	b.entry.Record.Init = b.process.PID
-	return b.entry.Save()
+	return errors.Join(err, b.entry.Save())
 }
 
 // setupTime is how long building may take before it counts as stuck.

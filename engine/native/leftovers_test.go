@@ -1,11 +1,15 @@
 package native
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"nacre"
+	"nacre/fault"
 	"nacre/runs"
 )
 
@@ -51,4 +55,28 @@ func groups() (found []string) {
 		return nil
 	})
 	return found
+}
+
+// TestLeftover: what cannot be taken away is an error, and is recorded after the end,
+// which is recorded beside.
+func TestLeftover(t *testing.T) {
+	e, audit := newEngine(t)
+	e.Registered = func(r runs.Record) error { // in the way of its folder
+		return os.MkdirAll(filepath.Join(e.Runs.Dir(), "."+r.ID, "in the way"), 0o700)
+	}
+	box, err := e.Start(context.Background(), planOf(t, "sh", "-c", "exit 3"), nacre.Streams{})
+	must(t, err)
+	exit, err := box.Wait()
+	if fault.KindOf(err) != fault.Leftover || exit.Code != 3 {
+		t.Errorf("%+v, %v", exit, err)
+	}
+	var kinds []string
+	events := audit.seen()
+	for _, e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	last := events[len(events)-1]
+	if !slices.Equal(kinds, []string{"sandbox.start", "sandbox.end", "sandbox.leftover"}) || last.Detail["leftover"] != err.Error() {
+		t.Errorf("recorded: %q, %+v", kinds, last)
+	}
 }

@@ -32,6 +32,8 @@ func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)
 // Posture reads back what holds now; what init alone could find out is as it
 // was when it was confined.
 func (b *box) Posture() ([]nacre.Expectation, error) {
+	bounds := make(chan []nacre.Expectation)
+	go func() { bounds <- b.bounds() }()
 	list := posture.Read(b.process.PID, b.spec, b.mapping, b.strays())
 	program := b.spec.Seccomp
 	if b.silent != "" {
@@ -57,7 +59,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
 		}
 	}
-	list = append(append(list, b.captured...), b.bounds()...)
+	list = append(append(list, b.captured...), <-bounds...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
 		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
 }
@@ -76,8 +78,8 @@ func (b *box) bounds() []nacre.Expectation {
 func (b *box) strays() []string {
 	list := b.watcher.Laid()
 	for _, e := range b.spec.Entries {
-		for _, m := range b.host {
-			if rest, ok := strings.CutPrefix(m.Path, e.Host+"/"); ok && e.Form == blueprint.Tree && e.Path != "" {
+		for i := 0; i < len(b.host) && e.Form == blueprint.Tree && e.Path != ""; i++ {
+			if rest, ok := strings.CutPrefix(b.host[i].Path, e.Host+"/"); ok {
 				list = append(list, path.Join(e.Path, rest))
 			}
 		}

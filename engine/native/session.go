@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +18,7 @@ import (
 
 // begin starts the plan's command and everything that watches it.
 func (b *box) begin(s nacre.Streams) error {
-	b.ended = make(chan struct{})
-	b.heard = make(chan struct{})
+	b.ended, b.heard = make(chan struct{}), make(chan struct{})
 	go b.listen()
 	j, err := b.run(b.plan.Command, s)
 	if err != nil {
@@ -50,16 +49,12 @@ func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 	j := b.jobs.Add(s)
 	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
 	m.Places = jobs.Places(command, m.Workdir, m.Env)
-	var files []*os.File
+	var fds []int
 	var err error
 	if !s.TTY {
-		files, err = pipes(j)
+		fds, err = pipes(j)
 	}
-	var fds []int
-	for _, f := range files {
-		defer f.Close()
-		fds = append(fds, int(f.Fd()))
-	}
+	defer blueprint.CloseAll(fds)
 	if err == nil {
 		err = b.send(m, fds...)
 	}
@@ -71,19 +66,15 @@ func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 
 // pipes makes what a job has for its streams. The agent never holds a
 // descriptor of the host's: a pipe carries bytes and nothing else.
-func pipes(j *jobs.Job) (theirs []*os.File, err error) {
+func pipes(j *jobs.Job) (theirs []int, err error) {
 	for descriptor := range 3 {
-		r, w, err := os.Pipe()
-		if err != nil {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 			return theirs, err
 		}
-		if descriptor == 0 {
-			theirs = append(theirs, r)
-			j.Feed(w)
-		} else {
-			theirs = append(theirs, w)
-			j.Drain(descriptor, r)
-		}
+		side := min(descriptor, 1) // theirs: of the first what is read, of the others what is written
+		theirs = append(theirs, p[side])
+		j.Connect(descriptor, p[1-side])
 	}
 	return theirs, nil
 }
@@ -92,11 +83,8 @@ func pipes(j *jobs.Job) (theirs []*os.File, err error) {
 // from there is believed beyond the sandbox itself.
 func (b *box) listen() {
 	defer close(b.heard)
-	for {
-		m, fds, err := blueprint.Receive(int(b.process.Control.Fd()))
-		if err != nil {
-			break
-		}
+	socket := int(b.process.Control.Fd())
+	for m, fds, err := blueprint.Receive(socket); err == nil; m, fds, err = blueprint.Receive(socket) {
 		blueprint.CloseAll(b.jobs.Hear(m, fds))
 	}
 	b.mu.Lock()
@@ -160,17 +148,20 @@ func (b *box) finish(j *jobs.Job) {
 	time.AfterFunc(lastScreen, b.leave)
 	j.Copied()
 	b.exit = b.because(exit)
-	b.err = errors.Join(b.settle(), b.release())
-	detail := map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason}
+	var unrecorded error
+	b.err = errors.Join(b.settle(), b.release(func() {
+		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason})
+	}))
 	if b.err != nil {
-		detail["leftover"] = b.err.Error()
+		b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.leftover", nacre.Deny, "not torn down completely", map[string]string{"leftover": b.err.Error()}))
 	}
-	b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, detail))
+	b.err = errors.Join(b.err, unrecorded)
 }
 
-// release ends what still runs and gives back all that the sandbox held. Its
-// entry stays where that failed, so that a later run tries again.
-func (b *box) release() error {
+// release ends what still runs; then nothing more can happen, and while that is
+// recorded it gives back all that the sandbox held. Its entry stays where that failed, so
+// that a later run tries again.
+func (b *box) release(record func()) error {
 	unwatched := b.watcher.Close()
 	var err error
 	if b.process != nil {
@@ -183,11 +174,16 @@ func (b *box) release() error {
 	if b.gateway != nil { // before its group, or it would seem to have died
 		err = errors.Join(err, b.gateway.Close())
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { unwatched(); record() }) // it may have had something to record
+	beside.Go(func() {
+		unwatched() // it reads what is held
+		for _, h := range b.held {
+			_ = h.Close()
+		}
+	})
 	err = errors.Join(err, b.group.Destroy())
-	unwatched() // it reads what is held
-	for _, h := range b.held {
-		_ = h.Close()
-	}
 	if b.entry != nil && err == nil {
 		err = b.entry.Close()
 	}
@@ -210,7 +206,7 @@ func (b *box) send(m blueprint.Message, fds ...int) (err error) {
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
 	b.leave()
-	left := errors.Join(b.settle(), b.release())
+	left := errors.Join(b.settle(), b.release(func() {}))
 	if b.recorded != nil {
 		_ = b.recorded() // first things first
 	}

@@ -42,7 +42,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 	w.used.Do(func() {
 		b := w.box
 		b.started = time.Now()
-		box, err = b.start(ctx, s, b.announce, b.cores, b.fresh, b.verify, b.admitted, b.keepMasked)
+		box, err = b.start(ctx, s, b.announce, b.cores, b.sound, b.admitted, b.keepMasked)
 	})
 	return box, err
 }
@@ -51,17 +51,20 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 func (w *Warm) Close() (err error) {
 	w.used.Do(func() {
 		w.box.leave()
-		err = errors.Join(w.box.settle(), w.box.release())
+		err = errors.Join(w.box.settle(), w.box.release(func() {}))
 	})
 	return err
 }
 
-// fresh refuses where a sandbox that were built now would show other things of
-// the host, or hide others.
-func (b *box) fresh(ctx context.Context) error {
+// sound refuses where a sandbox that were built now would show other things of
+// the host, or hide others; meanwhile it has the posture read again.
+func (b *box) sound(ctx context.Context) error {
+	verified := make(chan error, 1)
+	go func() { verified <- b.verify(ctx) }()
 	now, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Look(ctx) })
+	holds := <-verified
 	if err != nil || !now.same(b.view) {
 		return fault.Wrap(fault.Conflict, err, "what the sandbox shows of the host has changed since it was built")
 	}
-	return nil
+	return holds
 }

@@ -120,6 +120,21 @@ func TestWarmStale(t *testing.T) {
 	}
 }
 
+// TestWarmBroken: a layer that fell while the sandbox stood is seen when it is used,
+// though the posture is read beside the host.
+func TestWarmBroken(t *testing.T) {
+	e, audit := newEngine(t)
+	w, err := e.Warm(context.Background(), planOf(t, "true"))
+	must(t, err)
+	must(t, unix.Prlimit(w.box.process.PID, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 7, Max: 7}, nil))
+	if _, err := w.Start(context.Background(), nacre.Streams{}); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("started with another limit: %v", err)
+	}
+	if events := audit.seen(); len(events) == 0 || events[len(events)-1].Kind != "sandbox.refused" {
+		t.Errorf("recorded: %+v", events)
+	}
+}
+
 // TestWarmDied: the posture is read again before a warm sandbox is used.
 func TestWarmDied(t *testing.T) {
 	e, _ := newEngine(t)

@@ -167,10 +167,8 @@ func (s State) vanish() bool {
 
 // leave moves this process back to where it was.
 func (g *Group) leave() error {
-	if g.born {
-		_ = g.settled() // it may be under way
-	}
-	if !g.state.holds(os.Getpid()) {
+	settled := g.born && g.settled() == nil // it may be under way
+	if !settled && !g.state.holds(os.Getpid()) {
 		return nil
 	}
 	return g.settle(true)
