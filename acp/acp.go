@@ -19,11 +19,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"sync"
 
 	"nacre/fault"
 	"nacre/gateway/mcp"
+	"nacre/pattern"
 	"nacre/strictjson"
 )
 
@@ -102,7 +102,7 @@ func (m message) reply() bool { return m.method == "" }
 // key is an id as it is compared: 1 and "1" are two.
 func (m message) key() string { return fmt.Sprintf("%T %v", m.id, m.id) }
 
-var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
+var integer = pattern.Of(`^(0|-?[1-9][0-9]{0,15})$`)
 
 // parse reads a message strictly.
 func parse(line []byte) (m message, err error) {
@@ -123,7 +123,7 @@ func parse(line []byte) (m message, err error) {
 		}
 		m.id = id
 	case json.Number:
-		if !integer.MatchString(string(id)) {
+		if !integer().MatchString(string(id)) {
 			return m, errors.New("its id is no whole number")
 		}
 		m.id = id

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"nacre/pattern"
 	"nacre/strictjson"
 )
 
@@ -77,9 +77,9 @@ func check(b []byte, m *Message, from Side) error {
 }
 
 var (
-	token  = regexp.MustCompile(`^[!-~]+$`) // what is only compared
-	digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	media  = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$`)
+	token  = pattern.Of(`^[!-~]+$`) // what is only compared
+	digest = pattern.Of(`^sha256:[0-9a-f]{64}$`)
+	media  = pattern.Of(`^[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$`)
 )
 
 // values refuses what no field of any message can hold.
@@ -118,11 +118,11 @@ func (m *Message) attached() error {
 	seen := map[string]bool{}
 	for _, a := range m.Attachments {
 		switch {
-		case !isToken(a.Ref) || seen[a.Ref] || !digest.MatchString(a.Digest):
+		case !isToken(a.Ref) || seen[a.Ref] || !digest().MatchString(a.Digest):
 			return errors.New("an attachment has a reference of its own, and a digest")
 		case a.Name != "" && (!isName(a.Name) || strings.ContainsAny(a.Name, `/\`) || strings.HasPrefix(a.Name, ".")):
 			return fmt.Errorf("an attachment cannot be called %.80q", a.Name)
-		case a.Media != "" && (len(a.Media) > MaxName || !media.MatchString(a.Media)):
+		case a.Media != "" && (len(a.Media) > MaxName || !media().MatchString(a.Media)):
 			return fmt.Errorf("an attachment cannot be %.80q", a.Media)
 		case a.Size < 0 || a.Size > MaxAttachment:
 			return fmt.Errorf("an attachment of %d bytes is over %d", a.Size, MaxAttachment)
@@ -145,7 +145,7 @@ func (m *Message) whole() error {
 	return nil
 }
 
-func isToken(s string) bool { return len(s) <= MaxName && token.MatchString(s) }
+func isToken(s string) bool { return len(s) <= MaxName && token().MatchString(s) }
 
 // isName tells whether a text can stand in a line that people read.
 func isName(s string) bool {

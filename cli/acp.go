@@ -36,7 +36,7 @@ writes no files for it, runs nothing, and starts no tool servers.`,
 	o.with.flags(cmd)
 	cmd.SetFlagErrorFunc(app.withoutName)
 	cmd.Flags().SetInterspersed(false)
-	return cmd
+	return roomy(cmd)
 }
 
 func (o *acpOptions) run(ctx context.Context, words []string) error {

@@ -22,21 +22,64 @@ type App struct {
 	Program      string // path of the running nacre
 	Version      string
 	More         []*cobra.Command // further commands, wired by the program
+
+	stay func() error // what a command that stays does once the tree of commands is let go
 }
 
 // Main runs the command line and returns the exit code.
 func Main(ctx context.Context, app *App, args []string) int {
-	root := Root(app)
+	root := rootFor(app, args)
 	root.SetArgs(args)
 	root.SetIn(app.In)
 	root.SetOut(app.Out)
 	root.SetErr(app.Err)
 	cmd, err := root.ExecuteContextC(ctx)
-	return app.report(err, cmd.CommandPath())
+	path := cmd.CommandPath()
+	if app.stay != nil {
+		err = app.stay()
+	}
+	return app.report(err, path)
 }
 
 // Root is the whole tree of commands.
 func Root(app *App) *cobra.Command {
+	root := bare(app)
+	for _, c := range commands {
+		root.AddCommand(c.make(app))
+	}
+	root.AddCommand(app.More...)
+	return root
+}
+
+// rootFor is the tree with no more commands than args need: making them all is a tenth
+// of what a start allocates, and a run holds what it was begun with.
+func rootFor(app *App, args []string) *cobra.Command {
+	if len(args) > 0 {
+		for _, c := range commands {
+			if c.name == args[0] {
+				root := bare(app)
+				root.AddCommand(c.make(app))
+				return root
+			}
+		}
+	}
+	return Root(app)
+}
+
+// commands are Nacre's own, each with its name.
+var commands = []struct {
+	name string
+	make func(*App) *cobra.Command
+}{
+	{"run", newRun}, {"learn", newLearn}, {"plan", newPlan}, {"explain", newExplain}, {"policy", newPolicy},
+	{"secret", newSecret}, {"skill", newSkill}, {"doctor", newDoctor}, {"harness", newHarness}, {"acp", newACP},
+	{"ps", newPs}, {"exec", newExec}, {"logs", newLogs}, {"stats", newStats}, {"stop", newStop}, {"posture", newPosture},
+	{"audit", newAudit}, {"attack", newAttack}, {"schema", newSchema}, {"completion", newCompletion}, {"version", newVersion},
+	{"exit-codes", newExitCodes},
+}
+
+// bare is the tree without its commands.
+func bare(app *App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nacre",
 		Short: "Run AI agents, and any other program, in a sandbox of their own",
@@ -57,10 +100,6 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err).WithHint("%s --help lists the flags", cmd.CommandPath())
 	})
-	root.AddCommand(roomy(newRun(app)), roomy(newLearn(app)), newPlan(app), newExplain(app), newPolicy(app), newSecret(app), newSkill(app), newDoctor(app), newHarness(app), roomy(newACP(app)),
-		newPs(app), newExec(app), newLogs(app), newStats(app), newStop(app), newPosture(app), newAudit(app), newAttack(app),
-		newSchema(app), newCompletion(app), newVersion(app), newExitCodes())
-	root.AddCommand(app.More...)
 	return root
 }
 

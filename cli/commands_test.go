@@ -35,6 +35,23 @@ var (
 // words are the names of what a command takes, as its usage has them.
 var words = regexp.MustCompile(`\b(ID|NAME|N|PROBE|CAPABILITY|WHAT)\b`)
 
+// TestOneCommand: a command line gets the command that it names and no other, and the whole
+// tree where it names none.
+func TestOneCommand(t *testing.T) {
+	app := &App{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ}
+	for _, c := range commands {
+		made := rootFor(app, []string{c.name, "--help"}).Commands()
+		if len(made) != 1 || made[0].Name() != c.name {
+			t.Errorf("%s makes %d commands: %v", c.name, len(made), made)
+		}
+	}
+	for _, args := range [][]string{nil, {"--help"}, {"help", "run"}, {"__complete", "run", ""}, {"rum"}} {
+		if made := rootFor(app, args).Commands(); len(made) != len(commands) {
+			t.Errorf("%q makes %d commands", args, len(made))
+		}
+	}
+}
+
 // TestCommands: every command says what it is for, shows an example of itself and can be
 // read by programs, every flag says what it does, and the shell completes names.
 func TestCommands(t *testing.T) {

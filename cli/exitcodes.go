@@ -3,7 +3,7 @@ package cli
 import "github.com/spf13/cobra"
 
 // newExitCodes is a topic of nacre help.
-func newExitCodes() *cobra.Command {
+func newExitCodes(*App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "exit-codes",
 		Short: "What the exit codes mean",

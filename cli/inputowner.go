@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,21 +38,36 @@ func (in *input) policies(_ *App, o owner, c *grant.Input) (err error) {
 // spellings are the paths as written and as they really are: a policy reached
 // through a link must not lie in a granted folder either.
 func spellings(paths ...string) (all []string) {
+	known := map[string]string{}
 	for _, p := range paths {
-		all = append(all, filepath.Clean(p))
-		if real := really(filepath.Clean(p)); real != filepath.Clean(p) {
+		p = filepath.Clean(p)
+		all = append(all, p)
+		if real := really(p, known); real != p {
 			all = append(all, real)
 		}
 	}
 	return all
 }
 
-// really is where a path leads, or will, once what is lacking of it is made.
-func really(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil || path == "/" || path == "." {
-		return cmp.Or(real, path)
+// really is where a clean path leads, or will, once what is lacking of it is made. known
+// has what was found before: most paths have folders in common.
+func really(path string, known map[string]string) string {
+	dir := filepath.Dir(path)
+	if dir == path {
+		return path
 	}
-	return filepath.Join(really(filepath.Dir(path)), filepath.Base(path))
+	real, found := known[path]
+	if found {
+		return real
+	}
+	real = filepath.Join(really(dir, known), filepath.Base(path))
+	if st, err := os.Lstat(real); err == nil && st.Mode()&os.ModeSymlink != 0 {
+		if leads, err := filepath.EvalSymlinks(real); err == nil {
+			real = leads
+		}
+	}
+	known[path] = real
+	return real
 }
 
 // facts are what the compiler must know of the owner and the machine.

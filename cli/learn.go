@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"nacre/grant"
 	"nacre/learn"
 	"nacre/manifest"
+	"nacre/pattern"
 	"nacre/remedy"
 )
 
@@ -63,7 +63,7 @@ read it, then let your policy allow it.`,
 	f.BoolVar(&o.ask, "ask", false, "ask in another terminal before something is let out")
 	o.completions(cmd, "limit", "accept")
 	cmd.AddCommand(newLearnAnswer(app))
-	return cmd
+	return roomy(cmd)
 }
 
 func (o *learnOptions) run(ctx context.Context, command []string) error {
@@ -206,11 +206,11 @@ func (o *learnOptions) folder(who owner) string {
 	return who.cwd
 }
 
-var unfit = regexp.MustCompile(`[^a-z0-9]+`)
+var unfit = pattern.Of(`[^a-z0-9]+`)
 
 // nameOf is a name for an agent, after its program.
 func nameOf(program string) string {
-	name := strings.Trim(unfit.ReplaceAllString(strings.ToLower(filepath.Base(program)), "-"), "-")
+	name := strings.Trim(unfit().ReplaceAllString(strings.ToLower(filepath.Base(program)), "-"), "-")
 	if name == "" {
 		return "agent"
 	}

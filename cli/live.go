@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,12 +30,11 @@ type live struct {
 	gateway launch.Changeable // nil: there is none
 }
 
-// standing is what holds at one time: the plan, and who decides about more than it;
-// nil where the policies cannot be read.
+// standing is what holds at one time: the plan, and who decides about more than it.
 type standing struct {
 	plan      nacre.Plan
-	authority *policy.Authority
-	left      []string // what only a new start would give
+	authority func() *policy.Authority // what it returns is nil where the policies cannot be read
+	left      []string                 // what only a new start would give
 }
 
 // standing is what holds now.
@@ -42,8 +42,11 @@ func (l *live) standing() standing {
 	if now := l.now.Load(); now != nil {
 		return *now
 	}
-	return standing{plan: l.plan}
+	return standing{plan: l.plan, authority: nobody}
 }
+
+// nobody decides where nothing is allowed.
+func nobody() *policy.Authority { return nil }
 
 // authority decides by the policies, as c has them.
 func authority(c grant.Input) (compile.Input, *policy.Authority, error) {
@@ -58,8 +61,10 @@ func authority(c grant.Input) (compile.Input, *policy.Authority, error) {
 // start notes what the sandbox is made of.
 func (l *live) start(c grant.Input, p nacre.Plan) {
 	l.asked, l.plan, l.known = c, p, p.Network
-	_, auth, _ := authority(c) // where there is none, nothing more can be said to be allowed
-	l.now.Store(&standing{plan: p, authority: auth})
+	l.now.Store(&standing{plan: p, authority: sync.OnceValue(func() *policy.Authority { // most runs never ask
+		_, auth, _ := authority(c) // where there is none, nothing more can be said to be allowed
+		return auth
+	})})
 }
 
 // begin notes how the policies are, before they are read.

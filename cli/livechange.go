@@ -60,15 +60,15 @@ func (l *live) change(record func(nacre.Event) error) error {
 func (l *live) next() (c change) {
 	in := l.asked
 	if err := l.in.policies(l.app, l.owner, &in); err != nil {
-		c.plan = l.remaining(nil, nil)
+		c.plan, c.authority = l.remaining(nil, nil), nobody
 		return c
 	}
 	whole, auth, err := authority(in)
 	if err != nil {
-		c.plan = l.remaining(nil, nil)
+		c.plan, c.authority = l.remaining(nil, nil), nobody
 		return c
 	}
-	c.authority, c.ids = auth, l.allowed(whole, auth)
+	c.authority, c.ids = func() *policy.Authority { return auth }, l.allowed(whole, auth)
 	network := slices.DeleteFunc(slices.Clone(l.plan.Network), func(n nacre.NetworkGrant) bool { return !slices.Contains(c.ids, n.ID) })
 	if p, err := l.compiled(in); err == nil {
 		network, c.left = l.reachable(p)

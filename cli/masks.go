@@ -56,8 +56,12 @@ func (m *maskNews) tell(app *App) {
 // slowScan is from when on it is said what looking for blocked names took.
 const slowScan = time.Second
 
-// scanned is what it took in a sandbox that has started.
-func scanned(box nacre.Sandbox) time.Duration {
+// scanned is what it took in a sandbox that has started. Where no folder is granted there
+// was nothing to look for.
+func scanned(p nacre.Plan, box nacre.Sandbox) time.Duration {
+	if len(p.Files) == 0 {
+		return 0
+	}
 	u, err := box.Usage()
 	if err != nil {
 		return 0

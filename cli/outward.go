@@ -44,7 +44,7 @@ func (t *turnedAway) Record(ctx context.Context, e nacre.Event) error {
 		e.Plan = now.plan.Digest
 	}
 	if e.Decision != nacre.Allow && !strings.HasPrefix(e.Reason, wire.Allowed) {
-		if remedy := explain.Outward(now.plan, now.authority, e); remedy != "" {
+		if remedy := explain.Outward(now.plan, now.authority(), e); remedy != "" {
 			e.Detail = maps.Clone(e.Detail)
 			e.Detail["remedy"] = remedy
 		}

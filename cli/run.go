@@ -47,7 +47,11 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
   nacre run --limit memory=1GiB --timeout 10m -- python3 script.py
   nacre run --json-events 3 -- true 3>events.jsonl`,
 		Args: bareTTY,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			app.stay = func() error { return o.run(ctx, args) }
+			return nil
+		},
 	}
 	o.flags(app, cmd)
 	o.with.flags(cmd)
@@ -61,7 +65,7 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	f.StringVar(&o.output, "output", "", "with --with: print what came of the task as text or json, in place of what the agent prints")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // it fails only for a flag that there is not
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no warnings, and not what was denied")
-	return cmd
+	return roomy(cmd)
 }
 
 func (o *runOptions) run(ctx context.Context, command []string) error {

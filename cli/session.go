@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/gateway/launch"
+	"nacre/idle"
 	"nacre/learn"
 	"nacre/localapi"
 	"nacre/runs"
@@ -96,9 +96,9 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 		s.masks.tell(s.app)
 		return signals.interrupted(notStarted(launch.Lacking(err), s.plan))
 	}
-	defer time.AfterFunc(settling, debug.FreeOSMemory).Stop()
+	defer time.AfterFunc(settling, idle.Settle).Stop()
 	signals.forward(s.stoppable())
-	took := scanned(box)
+	took := scanned(s.plan, box)
 	s.events.started(box, took)
 	if took >= slowScan {
 		s.app.note("looking for blocked names in the granted folders took %.1f s", took.Seconds())

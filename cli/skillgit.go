@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/manifest"
+	"nacre/pattern"
 	"nacre/policy"
 	"nacre/room"
 	"nacre/skill/store"
@@ -29,15 +29,15 @@ type gitSource struct {
 const gitScheme = "git+https:"
 
 var (
-	gitRef  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
-	gitPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+	gitRef  = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	gitPath = pattern.Of(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 )
 
 // parseGit reads a repository's address; nothing in it is a flag, a login or a
 // path that a server could read in two ways.
 func parseGit(written string) (g gitSource, err error) {
 	u, err := url.Parse(strings.TrimPrefix(written, "git+"))
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.RawPath != "" || !gitPath.MatchString(u.Path) {
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.RawPath != "" || !gitPath().MatchString(u.Path) {
 		return g, fault.New(fault.Usage, "SOURCE: expected git+https://HOST/PATH, with #BRANCH, a tag or a commit, found %.200q", written).
 			WithHint("such as git+https://github.com/OWNER/REPOSITORY#v1.0; a repository that wants a login can be cloned, and its folder added")
 	}
@@ -50,7 +50,7 @@ func parseGit(written string) (g gitSource, err error) {
 			return g, fault.New(fault.Usage, "SOURCE: %q is no port", u.Port())
 		}
 	}
-	if len(g.ref) > 201 || !gitRef.MatchString(g.ref) || strings.Contains(g.ref, "..") {
+	if len(g.ref) > 201 || !gitRef().MatchString(g.ref) || strings.Contains(g.ref, "..") {
 		return g, fault.New(fault.Usage, "SOURCE: %.80q is no branch, tag or commit", g.ref)
 	}
 	u.Fragment = ""

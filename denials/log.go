@@ -17,15 +17,15 @@ type log struct {
 	recorder nacre.Recorder
 	like     nacre.Event
 	sums     func() []Denial
-	fresh    chan nacre.Event // first ones: has room for all that there can be
-	since    atomic.Uint64    // counted since the last record of sums, but for first ones
+	fresh    chan *nacre.Event // first ones: has room for all that there can be
+	since    atomic.Uint64     // counted since the last record of sums, but for first ones
 	begin    sync.Once
 	done     chan struct{}
 	result   chan error
 }
 
 func newLog(recorder nacre.Recorder, like nacre.Event, sums func() []Denial) *log {
-	return &log{recorder: recorder, like: like, sums: sums, fresh: make(chan nacre.Event, maxPairs),
+	return &log{recorder: recorder, like: like, sums: sums, fresh: make(chan *nacre.Event, maxPairs),
 		done: make(chan struct{}), result: make(chan error, 1)}
 }
 
@@ -37,7 +37,7 @@ func (l *log) first(d nacre.Decision, program string) {
 	if d.Remedy != "" {
 		e.Detail["remedy"] = d.Remedy
 	}
-	l.fresh <- e
+	l.fresh <- &e
 	l.begin.Do(func() {
 		go func() {
 			tick := time.NewTicker(interval)
@@ -61,12 +61,12 @@ func (l *log) run(tick <-chan time.Time) {
 	for {
 		select {
 		case e := <-l.fresh:
-			write(e)
+			write(*e)
 		case <-tick:
 			sum()
 		case <-l.done:
 			for len(l.fresh) > 0 {
-				write(<-l.fresh)
+				write(*<-l.fresh)
 			}
 			sum()
 			l.result <- failed

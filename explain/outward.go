@@ -3,13 +3,13 @@ package explain
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"nacre"
 	"nacre/egress"
 	"nacre/manifest"
+	"nacre/pattern"
 	"nacre/policy"
 	"nacre/remedy"
 )
@@ -98,7 +98,7 @@ func Asking(subject string) (n manifest.Network, err error) {
 }
 
 // harmless is a path that is a pattern for itself alone, and nothing to a shell.
-var harmless = regexp.MustCompile(`^/[A-Za-z0-9/._~@+:,=&%-]*$`)
+var harmless = pattern.Of(`^/[A-Za-z0-9/._~@+:,=&%-]*$`)
 
 // asking is the entry for just what was meant.
 func asking(p nacre.Plan, i egress.Intent) (n manifest.Network, ok bool) {
@@ -126,7 +126,7 @@ func asking(p nacre.Plan, i egress.Intent) (n manifest.Network, ok bool) {
 	if i.Upgrade != "" {
 		n.Upgrade = []string{i.Upgrade}
 	}
-	return n, i.Method == "" || harmless.MatchString(i.Path)
+	return n, i.Method == "" || harmless().MatchString(i.Path)
 }
 
 // reread is an entry as a manifest with this line has it.

@@ -3,20 +3,19 @@ package gateway
 import (
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 
 	"nacre/gateway/wire"
+	"nacre/pattern"
 )
 
 // A host that gets a secret of the owner's gets no other: with one of its own a
 // program could send there what it has, to somebody else's account. What is one
 // shows in its name alone, so names are read strictly: in lower case, without what
 // is no letter or digit, wherever a word for a credential is in them.
-var credential = pattern(`auth(?:[^o]|$|o(?:[^r]|$)|ori[sz])|token|secret|cred(?:ential|s|$)|cookie|sess(?:ion|id)|^sid$|passw|passphrase|passcode|pwd|^pass$|` +
+var credential = pattern.Of(`auth(?:[^o]|$|o(?:[^r]|$)|ori[sz])|token|secret|cred(?:ential|s|$)|cookie|sess(?:ion|id)|^sid$|passw|passphrase|passcode|pwd|^pass$|` +
 	`key(?:[^w]|$)|^sig(?:n|$)|signature|hmac|bearer|jwt|assertion|dpop|^otp$|^pat$`)
 
 // marks are what is in every name that credential finds: most have none of these, and
@@ -25,13 +24,7 @@ var marks = []string{"auth", "token", "secret", "cred", "cookie", "sess", "sid",
 
 // harmless are names that read so and say nothing of who asks: marks of requests,
 // of places in lists, and of what the host itself has begun.
-var harmless = pattern(`^(?:x?idempotencykey|secwebsocketkey|mcpsessionid|locktoken|(?:next)?(?:page|sync)token|nexttoken|(?:xms)?continuationtoken|skiptoken|maxtokens|(?:start|end|sort|project|issue)key)$`)
-
-// pattern is a regular expression that is read when it is first needed: gateways start
-// often, and few need all.
-func pattern(text string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
-}
+var harmless = pattern.Of(`^(?:x?idempotencykey|secwebsocketkey|mcpsessionid|locktoken|(?:next)?(?:page|sync)token|nexttoken|(?:xms)?continuationtoken|skiptoken|maxtokens|(?:start|end|sort|project|issue)key)$`)
 
 // credentialName tells whether a name, of a header or a parameter, may be a
 // credential's.

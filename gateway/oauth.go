@@ -22,6 +22,7 @@ import (
 	"nacre/gateway/model"
 	"nacre/gateway/wire"
 	"nacre/manifest"
+	"nacre/pattern"
 )
 
 // tokens are those that were fetched with the plan's secrets. They are nowhere but
@@ -274,8 +275,8 @@ func (s strictly) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var (
-	problem   = pattern(`^[a-z_]{1,40}$`)
-	printable = pattern(`^[\x21-\x7e]*$`)
+	problem   = pattern.Of(`^[a-z_]{1,40}$`)
+	printable = pattern.Of(`^[\x21-\x7e]*$`)
 )
 
 // shortestToken: a shorter one would be found in replies by accident.

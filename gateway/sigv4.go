@@ -17,6 +17,7 @@ import (
 
 	"nacre/egress"
 	"nacre/gateway/wire"
+	"nacre/pattern"
 )
 
 // scope is what a signature of AWS's is for.
@@ -24,7 +25,7 @@ type scope struct{ region, service string }
 
 // signed is an Authorization header of AWS's fourth signature: the program's own,
 // of which only the scope counts.
-var signed = pattern(`^AWS4-HMAC-SHA256 *Credential=[\w.=@-]{1,128}/[0-9]{8}/([a-z0-9-]{1,32})/([a-z0-9-]{1,32})/aws4_request *, *SignedHeaders=[a-z0-9_.;-]+ *, *Signature=[0-9a-f]{64}$`)
+var signed = pattern.Of(`^AWS4-HMAC-SHA256 *Credential=[\w.=@-]{1,128}/[0-9]{8}/([a-z0-9-]{1,32})/([a-z0-9-]{1,32})/aws4_request *, *SignedHeaders=[a-z0-9_.;-]+ *, *Signature=[0-9a-f]{64}$`)
 
 // parseScope reads where a request is meant to go from the signature that its
 // program made.

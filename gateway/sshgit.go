@@ -17,6 +17,7 @@ import (
 	"nacre"
 	"nacre/egress"
 	"nacre/gateway/wire"
+	"nacre/pattern"
 )
 
 // errand is one command of a program inside, done at the host that it is for.
@@ -30,7 +31,7 @@ type errand struct {
 
 // command is what git asks of a server (gitprotocol-pack(5)): what it may name
 // needs no quoting, and has one reading.
-var command = pattern(`^git[ -](upload-pack|receive-pack) '/?([A-Za-z0-9_.+@/-]{1,1000})'$`)
+var command = pattern.Of(`^git[ -](upload-pack|receive-pack) '/?([A-Za-z0-9_.+@/-]{1,1000})'$`)
 
 // gitCommand is what a command line wants. What is sent is made of what was
 // decided upon: a path from the root, as the intent has it.

@@ -13,6 +13,7 @@ import (
 	"nacre/gateway/mcp"
 	"nacre/gateway/stdio"
 	"nacre/gateway/wire"
+	"nacre/pattern"
 	"nacre/tools"
 )
 
@@ -244,7 +245,7 @@ func (b *bench) has(session string) bool {
 	return b.sessions[session]
 }
 
-var visible = pattern(`^[!-~]{1,256}$`)
+var visible = pattern.Of(`^[!-~]{1,256}$`)
 
 // opened notes a session that the server has opened; false: it cannot be one.
 func (b *bench) opened(session string) bool {

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"nacre/fault"
 	"nacre/harness/result"
 	"nacre/manifest"
+	"nacre/pattern"
 	"nacre/skill"
 	"nacre/strict"
 )
@@ -136,7 +136,7 @@ func (h *Grammar) Check() error {
 		return strict.Invalid(h.Origin, "headless: expected {prompt} or {arguments} as one of the arguments")
 	}
 	for name := range h.Home {
-		if len(name) > 200 || !homeFile.MatchString(name) || !fs.ValidPath(name) {
+		if len(name) > 200 || !homeFile().MatchString(name) || !fs.ValidPath(name) {
 			return strict.Invalid(h.Origin, "home: expected a file's name below the home, such as .agent/settings.json, found %q", name)
 		}
 	}
@@ -195,7 +195,7 @@ func (h *Grammar) texts() []string {
 }
 
 // homeFile is a name of a file below a home.
-var homeFile = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
+var homeFile = pattern.Of(`^[A-Za-z0-9._/-]+$`)
 
 // checkOwnSandbox sees to it that what is said to be off is switched off however
 // the program is started.

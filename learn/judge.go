@@ -3,13 +3,13 @@ package learn
 import (
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"nacre"
 	"nacre/egress"
 	"nacre/manifest"
+	"nacre/pattern"
 	"nacre/remedy"
 )
 
@@ -93,7 +93,7 @@ func (d *Destination) entry() manifest.Network {
 }
 
 // plain are paths that are a pattern for just themselves.
-var plain = regexp.MustCompile(`^/[A-Za-z0-9/._~@+:,=&!-]*$`)
+var plain = pattern.Of(`^/[A-Za-z0-9/._~@+:,=&!-]*$`)
 
 // narrow are the fewest patterns for the paths that were asked for.
 func narrow(d Destination) []string {
@@ -107,7 +107,7 @@ func narrow(d Destination) []string {
 				p = bare + "/**"
 			}
 		}
-		if bare := strings.TrimSuffix(p, "/**"); bare != "" && (!plain.MatchString(bare) || path.Clean(bare) != strings.TrimSuffix(bare, "/") && bare != "/") {
+		if bare := strings.TrimSuffix(p, "/**"); bare != "" && (!plain().MatchString(bare) || path.Clean(bare) != strings.TrimSuffix(bare, "/") && bare != "/") {
 			return []string{"/**"}
 		}
 		if !slices.Contains(list, p) {

@@ -2,13 +2,13 @@ package learn
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"nacre"
 	"nacre/egress"
 	"nacre/manifest"
+	"nacre/pattern"
 	"nacre/remedy"
 )
 
@@ -145,14 +145,14 @@ func quotedAll(list []string) string {
 }
 
 // harmless is text that a comment may hold as it is.
-var harmless = regexp.MustCompile(`^[A-Za-z0-9 /._~@+:,=&?%*()-]+$`)
+var harmless = pattern.Of(`^[A-Za-z0-9 /._~@+:,=&?%*()-]+$`)
 
 // quoted is hostile text on one line: it cannot end its comment.
 func quoted(s string) string {
 	if len(s) > 200 {
 		s = s[:200] + "..."
 	}
-	if harmless.MatchString(s) {
+	if harmless().MatchString(s) {
 		return s
 	}
 	return strconv.QuoteToASCII(s)

@@ -113,5 +113,5 @@ func fold(s string) string {
 
 // literal is a pattern that matches exactly the path given.
 func literal(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(path, `\`, `\\`), "*", `\*`), "?", `\?`), "[", `\[`)
 }

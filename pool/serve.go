@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -13,6 +12,7 @@ import (
 	"nacre/compile"
 	"nacre/engine/native"
 	"nacre/fault"
+	"nacre/idle"
 )
 
 // Line is the descriptor on which a member talks to its pool.
@@ -73,7 +73,7 @@ func (s *server) warm(plan nacre.Plan) (err error) {
 		s.say(reply{}, err)
 		return err
 	}
-	debug.FreeOSMemory() // it may stand here for long
+	idle.Settle() // it may stand here for long
 	s.say(reply{ID: s.warmed.ID()}, nil)
 	return nil
 }

@@ -4,21 +4,20 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
+	"nacre/pattern"
 	"nacre/strict"
 )
 
 // plain is text that YAML reads as text without quotes, in flow style too.
-var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z/]|~/)[A-Za-z0-9_./@+-]*$`) })
+var plain = pattern.Of(`^([A-Za-z/]|~/)[A-Za-z0-9_./@+-]*$`)
 
 // words are plain to look at, but YAML (or an older YAML) reads something else.
-var words = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`) })
+var words = pattern.Of(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
 
 // Flow writes v, a value of a type that strict.Decode can read, as one line of YAML.
 // What is zero and not required is left out; strict.Decode reads the rest back as it was.

@@ -26,7 +26,7 @@ func FuzzRecord(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "record"), record, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r, dead := s.read("abcdefgh"); r.ID != "abcdefgh" || !dead {
+		if r, dead := s.read("abcdefgh"), s.dead("abcdefgh"); r.ID != "abcdefgh" || !dead {
 			t.Errorf("%q: %+v, dead %v", record, r, dead)
 		}
 		if _, err := s.Sweep(); err == nil {

@@ -90,15 +90,8 @@ func (s *Store) Add(r Record) (*Entry, error) {
 		return nil, err
 	}
 	defer unlock()
-	running, err := s.List()
-	if err != nil {
+	if err := s.unnamed(r.Name); err != nil {
 		return nil, err
-	}
-	for _, other := range running {
-		if r.Name != "" && other.Name == r.Name {
-			return nil, fault.New(fault.Conflict, "a sandbox named %q is running already (%s)", r.Name, other.ID).
-				WithHint("give another --name, or end it: nacre stop %s", r.Name)
-		}
 	}
 	e := &Entry{Record: r, dir: filepath.Join(s.dir, r.ID)}
 	if err := os.Mkdir(e.dir, 0o700); err != nil {
@@ -112,6 +105,21 @@ func (s *Store) Add(r Record) (*Entry, error) {
 	return e, e.Save()
 }
 
+// unnamed refuses a name that a running sandbox has.
+func (s *Store) unnamed(name string) error {
+	if name == "" {
+		return nil // the records of many others take long to read
+	}
+	running, err := s.List()
+	for _, other := range running {
+		if other.Name == name {
+			return fault.New(fault.Conflict, "a sandbox named %q is running already (%s)", name, other.ID).
+				WithHint("give another --name, or end it: nacre stop %s", name)
+		}
+	}
+	return err
+}
+
 func (s *Store) lockAll() (func(), error) {
 	f, err := lock(filepath.Join(s.dir, ".lock"), unix.LOCK_EX)
 	if err != nil {
@@ -120,16 +128,28 @@ func (s *Store) lockAll() (func(), error) {
 	return func() { f.Close() }, nil
 }
 
+// lock opens a file, locked. A start tries hundreds where hundreds run, so one that is
+// not free becomes no os.File.
 func lock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	fd, err := unbroken(func() (int, error) {
+		return unix.Open(path, unix.O_CREAT|unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	})
 	if err != nil {
-		return nil, fault.Wrap(fault.Exhausted, err, "cannot lock")
+		return nil, fault.Wrap(fault.Exhausted, &fs.PathError{Op: "open", Path: path, Err: err}, "cannot lock")
 	}
-	if err := unix.Flock(int(f.Fd()), how); err != nil {
-		f.Close()
+	if _, err := unbroken(func() (int, error) { return 0, unix.Flock(fd, how) }); err != nil {
+		unix.Close(fd)
 		return nil, err
 	}
-	return f, nil
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// unbroken calls again what a signal has interrupted.
+func unbroken(call func() (int, error)) (n int, err error) {
+	for err = unix.EINTR; err == unix.EINTR; {
+		n, err = call()
+	}
+	return n, err
 }
 
 // Save writes the record for others to read, whole or not at all.
@@ -180,12 +200,15 @@ func Short(socket string) (name string, done func(), err error) {
 // List returns the running sandboxes, the oldest first.
 func (s *Store) List() ([]Record, error) {
 	var list []Record
-	err := s.each(func(r Record, dead bool) error {
-		if !dead && r.ID != "" {
+	names, err := s.names()
+	for _, id := range names {
+		if !identifier.MatchString(id) {
+			continue
+		}
+		if r := s.read(id); !s.dead(id) {
 			list = append(list, r)
 		}
-		return nil
-	})
+	}
 	slices.SortFunc(list, func(a, b Record) int { return a.Started.Compare(b.Started) })
 	return list, err
 }
@@ -225,49 +248,49 @@ func (s *Store) Sweep() (swept []string, err error) {
 		return nil, err
 	}
 	defer unlock()
-	err = s.each(func(r Record, dead bool) error {
-		if !dead {
-			return nil
-		}
-		if r.Groups.ID == "" { // the record was not written, or cannot be read
-			r.Groups = cgroup.Planned(r.ID)
-		}
-		if err := cgroup.Remove(r.Groups); err != nil {
-			return err
-		}
-		swept = append(swept, r.ID)
-		return os.RemoveAll(filepath.Join(s.dir, r.ID))
-	})
-	gone, _ := filepath.Glob(filepath.Join(s.dir, ".????????")) // of those killed in Close
-	for _, dir := range gone {
-		if identifier.MatchString(filepath.Base(dir)[1:]) {
-			err = errors.Join(err, os.RemoveAll(dir))
+	names, err := s.names()
+	errs := []error{err}
+	for _, name := range names {
+		id, gone := strings.CutPrefix(name, ".") // of those killed in Close
+		switch {
+		case !identifier.MatchString(id):
+		case gone:
+			errs = append(errs, os.RemoveAll(filepath.Join(s.dir, name)))
+		case s.dead(id):
+			if err := s.remove(s.read(id)); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			swept = append(swept, id)
 		}
 	}
-	return swept, err
+	return swept, errors.Join(errs...)
 }
 
-// each visits every folder; dead ones are those whose lock is free.
-func (s *Store) each(visit func(r Record, dead bool) error) error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
+// remove takes away what a dead supervisor left.
+func (s *Store) remove(r Record) error {
+	if r.Groups.ID == "" { // the record was not written, or cannot be read
+		r.Groups = cgroup.Planned(r.ID)
+	}
+	if err := cgroup.Remove(r.Groups); err != nil {
 		return err
 	}
-	var errs []error
-	for _, e := range entries {
-		if !identifier.MatchString(e.Name()) {
-			continue
-		}
-		r, dead := s.read(e.Name())
-		errs = append(errs, visit(r, dead))
-	}
-	return errors.Join(errs...)
+	return os.RemoveAll(filepath.Join(s.dir, r.ID))
 }
 
-func (s *Store) read(id string) (Record, bool) {
-	dir := filepath.Join(s.dir, id)
-	r := Record{}
-	if b, err := os.ReadFile(filepath.Join(dir, "record")); err == nil {
+// names are those of all that is in the store's folder.
+func (s *Store) names() ([]string, error) {
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.Readdirnames(-1)
+}
+
+// read is the record of an id: no more than that where it cannot be read.
+func (s *Store) read(id string) (r Record) {
+	if b, err := os.ReadFile(filepath.Join(s.dir, id, "record")); err == nil {
 		d := json.NewDecoder(bytes.NewReader(b))
 		d.DisallowUnknownFields()
 		if d.Decode(&r) != nil {
@@ -275,14 +298,22 @@ func (s *Store) read(id string) (Record, bool) {
 		}
 	}
 	r.ID = id
-	f, err := lock(filepath.Join(dir, "lock"), unix.LOCK_SH|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return r, false
-	}
+	return r
+}
+
+// dead tells whether the lock of an id is free.
+func (s *Store) dead(id string) bool {
+	f, err := lock(filepath.Join(s.dir, id, "lock"), unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
 		f.Close()
+		return true
 	}
-	return r, !errors.Is(err, fs.ErrPermission)
+	for _, untold := range []error{unix.EWOULDBLOCK, fs.ErrPermission, unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, untold) {
+			return false
+		}
+	}
+	return true
 }
 
 // Number reserves the smallest free number below n for as long as the returned

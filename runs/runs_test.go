@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"nacre/fault"
 )
 
@@ -151,5 +153,31 @@ func TestNumber(t *testing.T) {
 		t.Errorf("the freed one: %d, %v", again, err)
 	} else {
 		held.Close()
+	}
+}
+
+// TestUntoldIsAlive: who cannot look whether a lock is free takes nobody for dead.
+func TestUntoldIsAlive(t *testing.T) {
+	s := store(t)
+	e, err := s.Add(Record{ID: "abcdefgh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	dead := s.dead("abcdefgh")
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if dead {
+		t.Error("without a descriptor left, a running sandbox is taken for dead")
 	}
 }

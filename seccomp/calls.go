@@ -21,7 +21,9 @@ type Call struct {
 	Limit  string // the conditions in words; empty where there are none
 	code   Filter // of the conditions: returns where one holds, else falls through
 	last   string // the word for the answer then; empty is EPERM
-	before *Call  // as an earlier section treats it
+
+	earlier       Filter // both, as an earlier section has them
+	earlierAnswer string
 }
 
 // Permit tells whether it is permitted: always, or under the conditions.
@@ -39,7 +41,7 @@ func (c Call) with(line string, notify bool) Call {
 	last, otherwise := strings.CutPrefix(line, "else ")
 	switch {
 	case line == "else as before":
-		c.code, c.last = slices.Concat(c.code, c.before.code), c.before.last
+		c.code, c.last = slices.Concat(c.code, c.earlier), c.earlierAnswer
 	case otherwise:
 		c.last = last
 	case conditional:

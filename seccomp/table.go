@@ -72,8 +72,7 @@ func (t *Table) read(groups map[string]string) {
 		case wanted:
 			family, section.Reason = words, strings.TrimSpace(reason)
 			for _, name := range family {
-				before := t.calls[name]
-				section.before = &before
+				section.earlier, section.earlierAnswer = t.calls[name].code, t.calls[name].last
 				t.calls[name] = section
 			}
 		}

@@ -3,7 +3,6 @@ package skill
 import (
 	"bytes"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/pattern"
 	"nacre/strict"
 )
 
@@ -35,11 +35,11 @@ const (
 	maxCompatibility = 500
 )
 
-var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var nameForm = pattern.Of(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // CheckName refuses what can be no skill's name.
 func CheckName(name string) error {
-	if len(name) > maxName || !nameForm.MatchString(name) {
+	if len(name) > maxName || !nameForm().MatchString(name) {
 		return fault.New(fault.Invalid, "name: expected lower-case letters, digits and single hyphens, at most %d, found %.80q", maxName, name)
 	}
 	return nil

@@ -10,11 +10,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"nacre/fault"
+	"nacre/pattern"
 )
 
 // The bounds of a skill's folder.
@@ -63,7 +63,7 @@ func known(name string) (is string, kept bool) {
 
 // nameOfFile is what files and folders may be called: printable ASCII without
 // what other systems and shells trip over.
-var nameOfFile = regexp.MustCompile(`^[A-Za-z0-9._+@=,~#%&'!$()\[\]{}^-]([A-Za-z0-9 ._+@=,~#%&'!$()\[\]{}^-]*[A-Za-z0-9._+@=,~#%&'!$()\[\]{}^-])?$`)
+var nameOfFile = pattern.Of(`^[A-Za-z0-9._+@=,~#%&'!$()\[\]{}^-]([A-Za-z0-9 ._+@=,~#%&'!$()\[\]{}^-]*[A-Za-z0-9._+@=,~#%&'!$()\[\]{}^-])?$`)
 
 // CheckPath refuses names that no file of a skill may have: a path of plain
 // names, without "..", links to nowhere and characters that do not show.
@@ -76,7 +76,7 @@ func CheckPath(name string) error {
 		return fault.New(fault.Invalid, "%.120q lies deeper than %d folders", name, MaxDepth)
 	}
 	for _, step := range steps {
-		if len(step) > 255 || !nameOfFile.MatchString(step) {
+		if len(step) > 255 || !nameOfFile().MatchString(step) {
 			return fault.New(fault.Invalid, "%.120q: a name of a file must be printable ASCII, without \\ : * ? \" < > | and ; and without a space at its ends", name)
 		}
 	}

@@ -44,7 +44,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		layer, item, expected string
 	}{
 		{true, "descriptors", "open in init", "only its own"},
-		{true, "environment", "of init", "[]"},
+		{true, "environment", "of init", "[GOMAXPROCS=1]"},
 		{true, "capabilities", "securebits", fmt.Sprint(blueprint.Securebits)},
 		{true, "identity", "dumpable", "0"},
 		{true, "identity", "hostname", b.spec.Hostname},

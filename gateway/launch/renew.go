@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"sync"
 	"time"
 
 	"nacre/gateway/wire"
+	"nacre/pattern"
 )
 
 // renewals are the secrets that a gateway has on loan: only its plan's.
@@ -116,12 +116,12 @@ func (r *renewals) exchange(asked wire.Renew, back chan string, send func(wire.M
 const maxRefresh = 8 << 10
 
 // token is what a refresh token may look like: strangers gave it to the gateway.
-var token = regexp.MustCompile(`^[\x21-\x7e]+$`)
+var token = pattern.Of(`^[\x21-\x7e]+$`)
 
 // exchanged is a secret with another refresh token.
 func exchanged(value []byte, refresh string) ([]byte, error) {
 	c, err := wire.Secret{Value: value}.Client()
-	if err != nil || len(refresh) > maxRefresh || !token.MatchString(refresh) {
+	if err != nil || len(refresh) > maxRefresh || !token().MatchString(refresh) {
 		return nil, errors.New("the new refresh token is not one")
 	}
 	c.Refresh = refresh

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"nacre/fault"
 	"nacre/gateway/wire"
 	"nacre/manifest"
+	"nacre/pattern"
 )
 
 // bound refuses secrets for hosts at which nothing could put them into a
@@ -156,7 +156,7 @@ func (l *Launcher) fitting(config wire.Config) error {
 	return nil
 }
 
-var unusual = regexp.MustCompile(`[^A-Z0-9]`)
+var unusual = pattern.Of(`[^A-Z0-9]`)
 
 // variable is where the agent finds a secret that it is given itself.
-func variable(name string) string { return unusual.ReplaceAllString(strings.ToUpper(name), "_") }
+func variable(name string) string { return unusual().ReplaceAllString(strings.ToUpper(name), "_") }

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -10,11 +9,12 @@ import (
 	"nacre/fault"
 	"nacre/gateway/wire"
 	"nacre/manifest"
+	"nacre/pattern"
 	calls "nacre/tools"
 )
 
 // label is what a tool server's name must be, to be part of a host's.
-var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+var label = pattern.Of(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 // toolServers are those that the plan's tools are at, in its order.
 func toolServers(p nacre.Plan) (servers []wire.ToolServer, err error) {
@@ -46,7 +46,7 @@ func serverOf(n nacre.NamedGrant) (s wire.ToolServer, err error) {
 	case !manifest.One(n.Detail["url"], s.Skill):
 		return s, fault.New(fault.Unsupported, "the grant for tools of %s names no place, or two", n.Name).
 			WithHint("say where they are: either url: https://HOST/mcp or skill: NAME")
-	case len(n.Name) > 63 || !label.MatchString(n.Name):
+	case len(n.Name) > 63 || !label().MatchString(n.Name):
 		return s, fault.New(fault.Unsupported, "the tool server %s cannot have a name inside", n.Name).WithHint("lower-case letters, digits and hyphens, at most 63")
 	case s.Skill != "":
 		return s, nil

@@ -9,10 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"sync"
 
+	"nacre/pattern"
 	"nacre/strictjson"
 )
 
@@ -78,7 +77,7 @@ func envelope(b []byte, folded bool, keys ...string) (map[string]any, error) {
 	return fields, nil
 }
 
-var integer = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`) })
+var integer = pattern.Of(`^(0|-?[1-9][0-9]{0,15})$`)
 
 // identity is a message's id; nil where it has none. An error is no id of one.
 func identity(fields map[string]any) (any, error) {

@@ -8,12 +8,12 @@ import (
 	_ "embed"
 	"maps"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"nacre"
 	"nacre/fault"
+	"nacre/pattern"
 	"nacre/remedy"
 	"nacre/strict"
 )
@@ -54,7 +54,7 @@ func (p *Provider) Check() error {
 		return strict.Invalid(p.Origin, "plain: only at a loopback address or, without a slot, at a private one: what goes elsewhere goes through TLS")
 	}
 	for name := range p.Variables {
-		if len(name) > longest || !variable.MatchString(name) {
+		if len(name) > longest || !variable().MatchString(name) {
 			return strict.Invalid(p.Origin, "variables: expected names like OPENAI_BASE_URL, found %q", name)
 		}
 	}
@@ -66,8 +66,8 @@ func (p *Provider) Check() error {
 const longest = 63
 
 var (
-	variable = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	called   = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	variable = pattern.Of(`^[A-Z][A-Z0-9_]*$`)
+	called   = pattern.Of(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
 //go:embed providers.yaml
@@ -89,7 +89,7 @@ func ParseProviders(name string, b []byte) (map[string]Provider, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		p := own[name]
-		if len(name) > longest || !called.MatchString(name) {
+		if len(name) > longest || !called().MatchString(name) {
 			return nil, strict.Invalid(p.Origin, "providers: expected a name of small letters, digits, dots and hyphens, found %q", name)
 		}
 		if was, ok := known[name]; ok && !was.Plain {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
+
+	"nacre/pattern"
 )
 
 // MaxRequest bounds a request, in bytes. A longer one is refused, never cut.
@@ -89,9 +89,7 @@ func (r *Request) bounds(from object, answers string, names ...string) error {
 }
 
 // geminiPath has the model and what is asked of it.
-var geminiPath = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]*):(generateContent|streamGenerateContent|countTokens)$`)
-})
+var geminiPath = pattern.Of(`^/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]*):(generateContent|streamGenerateContent|countTokens)$`)
 
 // gemini reads what is asked out of the path. What the body says of the model, if
 // anything, must be the same.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"regexp"
-	"sync"
+
+	"nacre/pattern"
 )
 
 // Client is what the vault keeps for slot oauth, as one line of JSON: who asks for
@@ -30,9 +30,7 @@ func (s Secret) Client() (c Client, err error) {
 // Pair is what the vault keeps for slot sigv4: ID:SECRET, or ID:SECRET:SESSION.
 type Pair struct{ ID, Secret, Session string }
 
-var keys = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([A-Z0-9]+):([A-Za-z0-9/+=]+)(?::([A-Za-z0-9/+=]+))?$`)
-})
+var keys = pattern.Of(`^([A-Z0-9]+):([A-Za-z0-9/+=]+)(?::([A-Za-z0-9/+=]+))?$`)
 
 // Pair reads the value of a secret for slot sigv4.
 func (s Secret) Pair() (Pair, error) {

@@ -11,11 +11,11 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"nacre/fault"
+	"nacre/pattern"
 	"nacre/strictjson"
 )
 
@@ -42,8 +42,8 @@ const (
 )
 
 var (
-	nameForm    = regexp.MustCompile(`^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*$`)
-	versionForm = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*$`)
+	nameForm    = pattern.Of(`^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*$`)
+	versionForm = pattern.Of(`^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*$`)
 )
 
 // Parse reads a package-lock.json of version 3, and returns those of its packages
@@ -98,17 +98,17 @@ func read(place string, entry map[string]any) (p Package, err error) {
 	}
 	p.Version, _ = entry["version"].(string)
 	for _, part := range strings.Split(place, "node_modules/")[1:] {
-		if !nameForm.MatchString(strings.TrimSuffix(part, "/")) {
+		if !nameForm().MatchString(strings.TrimSuffix(part, "/")) {
 			return p, fmt.Errorf("expected a package below node_modules")
 		}
 	}
 	version, _, _ := strings.Cut(p.Version, "+")
 	switch {
-	case !strings.HasPrefix(place, "node_modules/") || !fs.ValidPath(place) || !nameForm.MatchString(p.Name):
+	case !strings.HasPrefix(place, "node_modules/") || !fs.ValidPath(place) || !nameForm().MatchString(p.Name):
 		return p, fmt.Errorf("expected a package below node_modules")
 	case entry["link"] != nil:
 		return p, fmt.Errorf("it is a link, and has no hash")
-	case !versionForm.MatchString(version):
+	case !versionForm().MatchString(version):
 		return p, fmt.Errorf("expected a version, found %.40q", p.Version)
 	}
 	p.Version = version

@@ -194,7 +194,7 @@ func (b *builder) become() error {
 	if err != nil {
 		return err
 	}
-	envp := []*byte{nil}
+	envp := []*byte{&[]byte("GOMAXPROCS=1\x00")[0], nil} // few threads and lists, however large the machine
 	empty := []byte{0}
 	_, _, e := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(b.self),
 		uintptr(unsafe.Pointer(&empty[0])), uintptr(unsafe.Pointer(&argv[0])),

@@ -17,8 +17,11 @@ func (g *Group) Usage() (nacre.Usage, error) {
 	var errs []error
 	read := func(controller, file, key string) int64 {
 		dir := g.dir(controller, agent)
-		v, err := fscommon.GetCgroupParamUint(dir, file)
-		if key != "" {
+		var v uint64
+		var err error
+		if key == "" {
+			v, err = fscommon.GetCgroupParamUint(dir, file)
+		} else {
 			v, err = fscommon.GetValueByKey(dir, file, key)
 		}
 		errs = append(errs, err)

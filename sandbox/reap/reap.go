@@ -9,7 +9,6 @@ package reap
 import (
 	"errors"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -25,7 +24,6 @@ import (
 // nacre-init itself. The calling goroutine must be locked to the process's first
 // thread; see unhandle.
 func Main() int {
-	runtime.GOMAXPROCS(1) // few threads, however large the machine
 	facts := ask()
 	// execve made us dumpable again; nothing of the agent's exists yet.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, dumpable(), 0, 0, 0); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"nacre/pattern"
 	"nacre/skill"
 )
 
@@ -17,7 +18,7 @@ var shells = []string{"*", "bash", "shell", "powershell", "terminal", "execute",
 // shellScripts are the endings of what a shell runs.
 var shellScripts = []string{".sh", ".bash", ".zsh", ".fish", ".ps1", ".bat", ".cmd"}
 
-var shebang = regexp.MustCompile(`^#![^\n]*\b(ba|z|da|k|fi)?sh\b`)
+var shebang = pattern.Of(`^#![^\n]*\b(ba|z|da|k|fi)?sh\b`)
 
 // starts are the forms of starting programs: from code, and told to whoever reads.
 func starts() (code, told *regexp.Regexp) {
@@ -31,7 +32,7 @@ func starts() (code, told *regexp.Regexp) {
 // declaredShell tells whether its author's allowed-tools have a shell, and whether
 // one for anything.
 func declaredShell(allowed string) (some, any bool) {
-	for _, tool := range toolForm.FindAllStringSubmatch(allowed, -1) {
+	for _, tool := range toolForm().FindAllStringSubmatch(allowed, -1) {
 		if slices.Contains(shells, strings.ToLower(tool[1])) {
 			some = true
 			any = any || tool[2] == "" || tool[2] == "(*)" || tool[1] == "*"
@@ -41,7 +42,7 @@ func declaredShell(allowed string) (some, any bool) {
 }
 
 // toolForm is one of the allowed tools, with what of it is allowed in brackets.
-var toolForm = regexp.MustCompile(`([^\s,()]+)(\([^()]*\))?`)
+var toolForm = pattern.Of(`([^\s,()]+)(\([^()]*\))?`)
 
 // runs tells of the first place in a text where programs are started, which its
 // author's allowed-tools do not say. What a skill runs in a sandbox of its own is no
@@ -61,7 +62,7 @@ func (l *look) runs(where place, name, text string, code bool) {
 	case l.skill.AllowedTools != "":
 		why = "which is beyond its allowed-tools"
 	}
-	if code && (slices.Contains(shellScripts, strings.ToLower(path.Ext(name))) || shebang.MatchString(text)) {
+	if code && (slices.Contains(shellScripts, strings.ToLower(path.Ext(name))) || shebang().MatchString(text)) {
 		l.add(severity, Shell, name, "it is run by a shell, %s", why)
 		return
 	}

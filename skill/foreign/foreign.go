@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -19,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"nacre/fault"
+	"nacre/pattern"
 	"nacre/remedy"
 	"nacre/settings"
 	"nacre/skill"
@@ -149,11 +149,11 @@ func (c *converter) split(text string) (body string) {
 	return body
 }
 
-var line = regexp.MustCompile(`^([A-Za-z][A-Za-z-]*):[ \t]*(.*)$`)
+var line = pattern.Of(`^([A-Za-z][A-Za-z-]*):[ \t]*(.*)$`)
 
 func (c *converter) lines(front string) {
 	for _, l := range strings.Split(front, "\n") {
-		m := line.FindStringSubmatch(l)
+		m := line().FindStringSubmatch(l)
 		switch {
 		case m == nil:
 		case slices.Contains(taken, m[1]):

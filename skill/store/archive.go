@@ -11,12 +11,12 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/pattern"
 	"nacre/skill"
 )
 
@@ -27,7 +27,7 @@ const (
 	maxEntries = 100_000
 )
 
-var commit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+var commit = pattern.Of(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // Unpack unpacks a tar, a tar.gz or a zip; of sub, where it is not empty, only
 // what lies in that folder.
@@ -73,7 +73,7 @@ func (st *Staged) UnpackTar(from io.Reader, sub string) error {
 			return fault.New(fault.Invalid, "the archive holds more than %d entries", maxEntries)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader { // git writes the commit there
-			if c := h.PAXRecords["comment"]; commit.MatchString(c) {
+			if c := h.PAXRecords["comment"]; commit().MatchString(c) {
 				st.Revision = c
 			}
 			continue

@@ -43,7 +43,7 @@ var places = map[string]place{
 	"sandbox":           {layer: core, ceiling: 603},
 	"sandbox/blueprint": {layer: core, ceiling: 222},
 	"sandbox/build":     {layer: core, ceiling: 748},
-	"sandbox/reap":      {layer: core, ceiling: 264},
+	"sandbox/reap":      {layer: core, ceiling: 262},
 	"sandbox/limits":    {layer: core, ceiling: 92},
 	"sandbox/spawn":     {layer: core, ceiling: 160},
 	"sandbox/notify":    {layer: core, ceiling: 86},
@@ -148,6 +148,8 @@ var places = map[string]place{
 	"channel":      {layer: engines},
 	"channel/echo": {layer: engines},
 	"strictjson":   {layer: core},
+	"pattern":      {layer: core},
+	"idle":         {layer: engines},
 	"unseen":       {layer: core},
 
 	"channel/channeltest":  {layer: beside},
