@@ -127,7 +127,9 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("HOME", home)
 	env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "run"))
-	env.Setenv("NACRE_BIN", os.Getenv("NACRE_BIN"))
+	for _, name := range []string{"NACRE_BIN", "GORACE"} {
+		env.Setenv(name, os.Getenv(name))
+	}
 	env.Setenv("UNIQUE", strings.ToLower(rand.Text()[:8])) // root's registry is one for all
 	env.Setenv("TERM", "dumb")
 	return nil

@@ -26,7 +26,9 @@ func self(dir string) user {
 		name = "root"
 	}
 	tree, _ := os.Getwd()
-	return user{name: name, tree: tree, env: append(os.Environ(), programs(dir)...), converter: filepath.Join(dir, "test2json")}
+	// With the race detector a program waits a second before it exits, if it is not told otherwise.
+	env := append([]string{"GORACE=atexit_sleep_ms=20"}, os.Environ()...)
+	return user{name: name, tree: tree, env: append(env, programs(dir)...), converter: filepath.Join(dir, "test2json")}
 }
 
 // programs tells the tests where the built programs are, so that they need not
