@@ -52,10 +52,15 @@ func (l *log) counted() { l.since.Add(1) }
 // run writes first ones as they come, and sums at each tick that has new ones.
 func (l *log) run(tick <-chan time.Time) {
 	var failed error
+	var told string
 	write := func(e nacre.Event) { failed = cmp.Or(failed, l.recorder.Record(context.Background(), e)) }
 	sum := func() {
-		if l.since.Swap(0) > 0 {
-			write(l.sum())
+		if l.since.Swap(0) == 0 {
+			return
+		}
+		if e := l.sum(); e.Reason != told { // else what was counted since is in the one before
+			told = e.Reason
+			write(e)
 		}
 	}
 	for {
