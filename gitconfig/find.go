@@ -78,9 +78,9 @@ func find(folder string, gits []string, most int) ([]Name, error) {
 // load is what a file says and all that it includes say, each once; what it includes is
 // itself among what is found.
 func (f *finder) load(file, why string, loaded map[string]bool, depth int) (list []said, err error) {
-	s, ok := follow(file, f.folder)
-	if !ok || loaded[s.path] {
-		return nil, nil
+	s, ok, err := f.follow(file)
+	if err != nil || !ok || loaded[s.path] {
+		return nil, err
 	}
 	loaded[s.path] = true
 	if why != "" {
@@ -118,6 +118,15 @@ func (f *finder) load(file, why string, loaded map[string]bool, depth int) (list
 	return list, nil
 }
 
+// follow is follow, as often as the bound allows.
+func (f *finder) follow(name string) (s spot, ok bool, err error) {
+	s, ok = follow(name, f.folder)
+	if f.looks += 1 + s.steps; f.looks > f.most {
+		err = fault.Wrap(fault.Exhausted, errLarge, "over %d look-ups for paths in it", f.most)
+	}
+	return s, ok, err
+}
+
 func (f *finder) expand(value string, bases []string, pieces bool) (list []string) {
 	for _, home := range append([]string{""}, f.homes...) {
 		for _, name := range expand(value, home, bases, pieces) {
@@ -131,9 +140,9 @@ func (f *finder) expand(value string, bases []string, pieces bool) (list []strin
 
 // repository looks at a git folder, or at the file that names one.
 func (f *finder) repository(git string, own []said) error {
-	s, ok := follow(git, f.folder)
-	if !ok || s.missing {
-		return nil
+	s, ok, err := f.follow(git)
+	if err != nil || !ok || s.missing {
+		return err
 	}
 	r := repository{top: s.path, git: s.path}
 	if strings.EqualFold(path.Base(git), ".git") {
@@ -209,10 +218,10 @@ func nonempty(s string) []string {
 
 // add notes what is in the folder, or is reached by a link in it.
 func (f *finder) add(name string, use Use, why string, r repository) error {
-	if f.looks++; f.looks > f.most {
-		return fault.Wrap(fault.Exhausted, errLarge, "over %d paths in it", f.most)
+	s, ok, err := f.follow(name)
+	if err != nil {
+		return err
 	}
-	s, ok := follow(name, f.folder)
 	rel, inside := within(s.path, f.folder)
 	linked := s.link != "" && use != Program
 	switch {

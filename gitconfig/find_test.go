@@ -205,3 +205,19 @@ func TestHostileConfiguration(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// TestDearConfiguration: neither long ways to one place nor one file that is included
+// again and again cost more than the bound, which counts each name that is looked up.
+func TestDearConfiguration(t *testing.T) {
+	for name, config := range map[string]string{
+		"long ways": "[core]\n" + strings.Repeat("hooksPath = "+strings.Repeat("d/../", 700)+"d\n", 20),
+		"one file":  "[include]\n" + strings.Repeat("path = more\n", 5000),
+		"too long":  "[core]\n" + strings.Repeat("hooksPath = "+strings.Repeat("d/../", 900)+"d\n", 10), // which the kernel refuses
+	} {
+		p := newPlace(t, map[string]string{".git/config": config, ".git/more": "", "d/x": ""})
+		_, err := find(p.folder, []string{".git"}, 10_000)
+		if want := name != "too long"; (fault.KindOf(err) == fault.Exhausted) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

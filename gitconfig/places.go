@@ -57,11 +57,16 @@ type spot struct {
 	missing bool
 	mode    fs.FileMode
 	link    string // the first link in the folder that was followed, with its path
+	steps   int    // what was looked up to get there
 }
 
 // follow walks an absolute path as the kernel would, and notes where a link in the folder
-// decides. A path that leads round in circles leads nowhere.
+// decides. A path that leads round in circles leads nowhere, nor does one that is too long
+// for the kernel.
 func follow(name, folder string) (s spot, ok bool) {
+	if len(name) >= unix.PathMax {
+		return s, false
+	}
 	rest := strings.Split(name, "/")
 	s = spot{path: "/", mode: fs.ModeDir}
 	for links := 0; len(rest) > 0; {
@@ -76,6 +81,7 @@ func follow(name, folder string) (s spot, ok bool) {
 		}
 		next := path.Join(s.path, part)
 		info, err := os.Lstat(next)
+		s.steps++
 		switch {
 		case err != nil:
 			s.path, s.missing = path.Join(append([]string{next}, rest...)...), true
