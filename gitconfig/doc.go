@@ -42,7 +42,7 @@ const (
 	maxFile  = 1 << 20 // bytes of one file
 	maxBytes = 64 << 20
 	maxDepth = 10      // of includes: git's own bound
-	maxLooks = 1 << 20 // paths, and names in them, that are looked up
+	maxLooks = 1 << 20 // variables that are looked at, and names in paths
 	maxNames = 1000    // found
 	maxLinks = 40      // on the way to one file: the kernel's bound
 )

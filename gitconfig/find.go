@@ -100,6 +100,9 @@ func (f *finder) load(file, why string, loaded map[string]bool, depth int) (list
 		vars = Parse(text)
 		f.parsed[s.path] = vars
 	}
+	if err := f.spend(len(vars)); err != nil {
+		return nil, err
+	}
 	for _, v := range vars {
 		if !v.includes() {
 			list = append(list, said{v, file})
@@ -118,13 +121,17 @@ func (f *finder) load(file, why string, loaded map[string]bool, depth int) (list
 	return list, nil
 }
 
-// follow is follow, as often as the bound allows.
-func (f *finder) follow(name string) (s spot, ok bool, err error) {
-	s, ok = follow(name, f.folder)
-	if f.looks += 1 + s.steps; f.looks > f.most {
-		err = fault.Wrap(fault.Exhausted, errLarge, "over %d look-ups for paths in it", f.most)
+// spend counts looks, as many as the bound allows.
+func (f *finder) spend(looks int) error {
+	if f.looks += looks; f.looks > f.most {
+		return fault.Wrap(fault.Exhausted, errLarge, "over %d variables, and names in paths", f.most)
 	}
-	return s, ok, err
+	return nil
+}
+
+func (f *finder) follow(name string) (spot, bool, error) {
+	s, ok := follow(name, f.folder)
+	return s, ok, f.spend(1 + s.steps)
 }
 
 func (f *finder) expand(value string, bases []string, pieces bool) (list []string) {
@@ -188,6 +195,9 @@ func absolute(text, folder string) string {
 
 // all adds what all variables name.
 func (f *finder) all(list []said, r repository) error {
+	if err := f.spend(len(list)); err != nil {
+		return err
+	}
 	for _, v := range list {
 		use, names := Program, []string(nil)
 		if folders[v.Key()] {

@@ -180,7 +180,7 @@ func TestGuardsRefused(t *testing.T) {
 		})
 	}
 	p := newPlace(t, map[string]string{".git/config": "[a]\n" + many(10, "b = /%d /b\n")})
-	for looks, refused := range map[int]bool{10: true, 1000: false} {
+	for looks, refused := range map[int]bool{20: true, 1000: false} {
 		if _, err := find(p.folder, []string{".git"}, looks); (fault.KindOf(err) == fault.Exhausted) != refused {
 			t.Errorf("%d looks: %v", looks, err)
 		}
@@ -206,12 +206,13 @@ func TestHostileConfiguration(t *testing.T) {
 	}
 }
 
-// TestDearConfiguration: neither long ways to one place nor one file that is included
-// again and again cost more than the bound, which counts each name that is looked up.
+// TestDearConfiguration: neither long ways to one place, nor one file that is included
+// again and again, nor many variables cost more than the bound, which counts each of them.
 func TestDearConfiguration(t *testing.T) {
 	for name, config := range map[string]string{
 		"long ways": "[core]\n" + strings.Repeat("hooksPath = "+strings.Repeat("d/../", 700)+"d\n", 20),
 		"one file":  "[include]\n" + strings.Repeat("path = more\n", 5000),
+		"many":      "[a]\n" + strings.Repeat("b=c\n", 11_000),
 		"too long":  "[core]\n" + strings.Repeat("hooksPath = "+strings.Repeat("d/../", 900)+"d\n", 10), // which the kernel refuses
 	} {
 		p := newPlace(t, map[string]string{".git/config": config, ".git/more": "", "d/x": ""})
