@@ -3,7 +3,6 @@ package native
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -90,13 +89,14 @@ func (b *box) launch(ctx context.Context) (err error) {
 	}
 	go func() { _ = b.group.Settled() }() // verify hears of it
 	// The kernel takes mounts away with their last user. That is us, for whom init's end then waits no longer.
-	mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID))
-	b.held = append(b.held, mounts)
+	if mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID)); err == nil { // else it has ended, and says why
+		b.held = append(b.held, mounts)
+	}
 	if b.group == nil {
 		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}
 	b.entry.Record.Init = b.process.PID
-	return errors.Join(err, b.entry.Save())
+	return b.entry.Save()
 }
 
 // setupTime is how long building may take before it counts as stuck.
