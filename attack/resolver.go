@@ -15,14 +15,8 @@ import (
 // resolve opens the judge's name server, by UDP and TCP at one port. It is asked
 // for the one name whose address changes, and for nothing else.
 func (w *world) resolve(o *Outward) (port int, err error) {
-	p, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	p, l, err := both()
 	if err != nil {
-		return 0, err
-	}
-	port = p.LocalAddr().(*net.UDPAddr).Port
-	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		p.Close()
 		return 0, err
 	}
 	w.closers = append(w.closers, func() { p.Close(); l.Close() })
@@ -45,7 +39,22 @@ func (w *world) resolve(o *Outward) (port int, err error) {
 			go n.serve(c)
 		}
 	}()
-	return port, nil
+	return p.LocalAddr().(*net.UDPAddr).Port, nil
+}
+
+// both listens to UDP and TCP at one port. One that is free for the former may be
+// somebody's for the latter.
+func both() (p net.PacketConn, l net.Listener, err error) {
+	for range 20 {
+		if p, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if l, err = net.Listen("tcp4", p.LocalAddr().String()); err == nil {
+			return p, l, nil
+		}
+		p.Close()
+	}
+	return nil, nil, err
 }
 
 type nameServer struct {

@@ -56,21 +56,21 @@ type talker struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	in    *os.File
-	errs  *bufio.Reader
+	told  chan string // all that its owner is told, which is always read: pipes may be short
 	ended chan struct{}
 }
 
 // talking starts nacre acp with an agent, and waits until that is ready.
 func talking(t *testing.T, agent string, unread bool) *talker {
 	t.Helper()
-	e := &talker{t: t, ended: make(chan struct{})}
+	e := &talker{t: t, told: make(chan string, 1), ended: make(chan struct{})}
 	e.cmd = exec.Command("acp", "--with", "command", "--files", ".:write", "--", "sh", "-c", agent)
 	e.cmd.Dir = folder(t)
 	e.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_RUNTIME_DIR="+t.TempDir(), "XDG_STATE_HOME=", "XDG_CONFIG_HOME=")
 	theirs, in := pipe(t)
 	out, said := pipe(t)
 	errs, told := pipe(t)
-	e.in, e.errs = in, bufio.NewReader(errs)
+	e.in = in
 	e.cmd.Stdin, e.cmd.Stdout, e.cmd.Stderr = theirs, said, told
 	if err := e.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -86,12 +86,17 @@ func talking(t *testing.T, agent string, unread bool) *talker {
 		_ = e.cmd.Process.Kill()
 		<-e.ended
 	})
+	lines := bufio.NewReader(errs)
 	for line := ""; line != "ready\n"; {
 		var err error
-		if line, err = e.errs.ReadString('\n'); err != nil {
+		if line, err = lines.ReadString('\n'); err != nil {
 			t.Fatal(err, line)
 		}
 	}
+	go func() {
+		b, _ := io.ReadAll(lines)
+		e.told <- string(b)
+	}()
 	return e
 }
 
@@ -119,8 +124,7 @@ func (e *talker) say() {
 
 // rest is what there is left to read of what the owner is told.
 func (e *talker) rest() string {
-	b, _ := io.ReadAll(e.errs)
-	return string(b)
+	return <-e.told
 }
 
 // end is the exit code with which it ends.
