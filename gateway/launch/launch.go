@@ -278,9 +278,16 @@ const deaf = 10 * time.Second
 // tell sends a running gateway something. One that does not take it, as if taken over,
 // is ended: nobody waits for it, and it goes on with nothing that was revoked.
 func (g *link) tell(m wire.Message, files ...*os.File) error {
-	late := time.AfterFunc(deaf, func() { _ = g.process.Kill() })
+	late := time.AfterFunc(deaf, g.kill)
 	defer late.Stop()
 	return g.control.Send(m, files...)
+}
+
+// kill ends the process, if there is one.
+func (g *link) kill() {
+	if <-g.begun; g.failed == nil {
+		_ = g.process.Kill()
+	}
 }
 
 // Sockets are opened inside.
@@ -366,9 +373,9 @@ func (g *link) Close() error {
 	}
 	close(g.closing)
 	<-g.begun
-	late := time.AfterFunc(lastWords, func() { _ = g.process.Kill() })
-	defer late.Stop()
+	late := time.AfterFunc(lastWords, g.kill)
 	_ = g.control.Send(wire.Message{Stop: true}) // where it fails, it is gone
 	<-g.gone
+	late.Stop()
 	return errors.Join(closeSkills(g.skills), g.control.Close())
 }

@@ -277,6 +277,14 @@ func TestGatewayThatHearsNothing(t *testing.T) {
 	}
 }
 
+// TestNoGatewayToKill: one that could not be started is not there to be killed either,
+// however long its tool servers take to end.
+func TestNoGatewayToKill(t *testing.T) {
+	g := &link{begun: make(chan struct{}), failed: errors.New("not started")}
+	close(g.begun)
+	g.kill()
+}
+
 // TestManyAtOnce: thousands of connections from inside are answered, and one
 // more request as well.
 func TestManyAtOnce(t *testing.T) {
