@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"nacre"
@@ -39,11 +38,7 @@ type Intent struct {
 }
 
 func (i Intent) String() string {
-	host := i.Host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	at := i.Scheme + "://" + host + ":" + strconv.Itoa(i.Port)
+	at := i.Scheme + "://" + join(i.Host, i.Port)
 	if i.Method == "" {
 		return at
 	}
@@ -53,12 +48,8 @@ func (i Intent) String() string {
 // Known tells whether any grant is for the name: whether a question for it is
 // answered at all.
 func (r Rules) Known(name string) bool {
-	return slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) }) && !r.hidden(name)
-}
-
-// hidden tells whether a name is denied at every port.
-func (r Rules) hidden(name string) bool {
-	return slices.ContainsFunc(r.Deny, func(d Denial) bool { return len(d.Ports) == 0 && Wild(d.Host, name) })
+	_, hidden := r.denied(name, 0)
+	return !hidden && slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) })
 }
 
 // covers tells whether a grant is for a host: by its name inside where it has
@@ -84,14 +75,14 @@ func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
 	return grants
 }
 
+// denied is what denies a host at a port; at no port (0) only what does at all.
 func (r Rules) denied(host string, port int) (Denial, bool) {
-	i := slices.IndexFunc(r.Deny, func(d Denial) bool {
-		return Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port))
-	})
-	if i < 0 {
-		return Denial{}, false
+	for _, d := range r.Deny {
+		if Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port)) {
+			return d, true
+		}
 	}
-	return r.Deny[i], true
+	return Denial{}, false
 }
 
 // Decide answers an intent. The grant is the one that allows it.
@@ -163,38 +154,4 @@ func refusesPath(g nacre.NetworkGrant, path string, git bool) string {
 		return fmt.Sprintf("the path %.200q is not among %s", path, strings.Join(g.Paths, ", "))
 	}
 	return ""
-}
-
-// Parse reads "METHOD https://host/path" or "tcp://host:port" as people ask it.
-func Parse(s string) (Intent, error) {
-	i := Intent{Method: "GET"}
-	method, target, ok := strings.Cut(s, " ")
-	if ok {
-		i.Method = method
-	} else {
-		target = s
-	}
-	scheme, rest, ok := strings.Cut(target, "://")
-	expected := fmt.Errorf("expected METHOD https://host/path or tcp://host:port, found %q", s)
-	i.Scheme = scheme
-	standard := map[string]int{"https": 443, "http": 80, "ssh": 22, "tcp": 0}
-	if i.Port = standard[scheme]; !ok || !slices.Contains([]string{"https", "http", "ssh", "tcp"}, scheme) {
-		return i, expected
-	}
-	host, path, _ := strings.Cut(rest, "/")
-	i.Path, _, _ = strings.Cut("/"+path, "?")
-	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
-		number, err := strconv.ParseUint(host[at+1:], 10, 16)
-		if err != nil {
-			return i, expected
-		}
-		host, i.Port = host[:at], int(number)
-	}
-	if i.Host, ok = Name(strings.Trim(host, "[]")); !ok || i.Port == 0 {
-		return i, expected
-	}
-	if scheme == "tcp" {
-		i.Method, i.Path = "", ""
-	}
-	return i, nil
 }
