@@ -12,17 +12,10 @@ import (
 	"nacre"
 )
 
-// Rules are what may be reached. Denials win.
+// Rules are what may be reached. No grant holds anything that is denied: package
+// policy allows none that meets a denial.
 type Rules struct {
 	Grants []nacre.NetworkGrant
-	Deny   []Denial
-}
-
-// Denial is a destination that nobody reaches, whatever is granted.
-type Denial struct {
-	Host   string // a name, *.name for all below it, an address, or *
-	Ports  []int  // none: all
-	Origin nacre.Origin
 }
 
 // Intent is what a program wants to do: open a connection (no Method), or, where
@@ -48,8 +41,7 @@ func (i Intent) String() string {
 // Known tells whether any grant is for the name: whether a question for it is
 // answered at all.
 func (r Rules) Known(name string) bool {
-	_, hidden := r.denied(name, 0)
-	return !hidden && slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) })
+	return slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) })
 }
 
 // covers tells whether a grant is for a host: by its name inside where it has
@@ -64,9 +56,6 @@ func covers(g nacre.NetworkGrant, host string) bool {
 // Toward lists the grants for a host and port, from which follows what may be
 // spoken there.
 func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
-	if _, denied := r.denied(host, port); denied {
-		return nil
-	}
 	for _, g := range r.Grants {
 		if covers(g, host) && slices.Contains(g.Ports, port) {
 			grants = append(grants, g)
@@ -75,24 +64,9 @@ func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
 	return grants
 }
 
-// denied is what denies a host at a port; at no port (0) only what does at all.
-func (r Rules) denied(host string, port int) (Denial, bool) {
-	for _, d := range r.Deny {
-		if Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port)) {
-			return d, true
-		}
-	}
-	return Denial{}, false
-}
-
 // Decide answers an intent. The grant is the one that allows it.
 func (r Rules) Decide(i Intent) (nacre.Decision, nacre.NetworkGrant) {
-	d := nacre.Decision{Capability: nacre.CapNetwork, Subject: i.String(), Rule: "default", Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-	if denial, denied := r.denied(i.Host, i.Port); denied {
-		d.Rule, d.Origin, d.Reason = "network.deny", denial.Origin, i.Host+" is denied"
-		return d, nacre.NetworkGrant{}
-	}
-	d.Reason = r.missing(i)
+	d := nacre.Decision{Capability: nacre.CapNetwork, Subject: i.String(), Rule: "default", Reason: r.missing(i), Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
 	for _, g := range r.Toward(i.Host, i.Port) {
 		why := refuses(g, i)
 		if why == "" {
