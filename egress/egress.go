@@ -92,6 +92,7 @@ func (r Rules) missing(i Intent) string {
 // refuses is why a grant for the host and port does not allow the rest; empty
 // where it does.
 func refuses(g nacre.NetworkGrant, i Intent) string {
+	plain, ok := clean(i.Path)
 	switch {
 	case g.Scheme != i.Scheme:
 		return fmt.Sprintf("%s is granted as %s, not %s", i.Host, g.Scheme, i.Scheme)
@@ -105,27 +106,18 @@ func refuses(g nacre.NetworkGrant, i Intent) string {
 		return fmt.Sprintf("%s is granted for pushes to %s, not to %.200q", i.Host, strings.Join(g.Push, ", "), i.Refs)
 	case i.Upgrade != "" && !slices.Contains(g.Upgrade, i.Upgrade):
 		return fmt.Sprintf("%s is not granted to change to %q", i.Host, i.Upgrade)
+	case !ok:
+		return fmt.Sprintf("the path %.200q is not one", i.Path)
+	case slices.Contains(g.Paths, "/**") && i.Method != Fetch && i.Method != Push:
+		return "" // what can be read in two ways is allowed only where every path is
+	case !plain:
+		return fmt.Sprintf("the path %.200q can be read in two ways, and not every path is granted", i.Path)
+	case !slices.ContainsFunc(g.Paths, func(p string) bool { return CoversPath(p, i.Path) }):
+		return fmt.Sprintf("the path %.200q is not among %s", i.Path, strings.Join(g.Paths, ", "))
 	}
-	return refusesPath(g, i.Path, i.Method == Fetch || i.Method == Push)
+	return ""
 }
 
 func pushable(g nacre.NetworkGrant, ref string) bool {
 	return slices.ContainsFunc(g.Push, func(pattern string) bool { return Wild(pattern, ref) })
-}
-
-// refusesPath: what can be read in two ways is allowed only where every path is.
-func refusesPath(g nacre.NetworkGrant, path string, git bool) string {
-	plain, ok := clean(path)
-	everything := slices.Contains(g.Paths, "/**") && !git
-	switch {
-	case !ok:
-		return fmt.Sprintf("the path %.200q is not one", path)
-	case everything:
-		return ""
-	case !plain:
-		return fmt.Sprintf("the path %.200q can be read in two ways, and not every path is granted", path)
-	case !slices.ContainsFunc(g.Paths, func(p string) bool { return CoversPath(p, path) }):
-		return fmt.Sprintf("the path %.200q is not among %s", path, strings.Join(g.Paths, ", "))
-	}
-	return ""
 }
