@@ -101,7 +101,7 @@ func (t *Table) Hear(m blueprint.Message, fds []int) []int {
 	case blueprint.Refused:
 		offer(j.started, refusal(m))
 	case blueprint.Ended:
-		offer(j.ended, syscall.WaitStatus(m.Status))
+		offer(j.ended, syscall.WaitStatus(m.Number))
 	}
 	return fds
 }
@@ -154,7 +154,7 @@ func Exit(status syscall.WaitStatus, known bool) nacre.Exit {
 
 // refusal explains why a command could not be started.
 func refusal(m blueprint.Message) error {
-	switch errno := syscall.Errno(m.Errno); errno {
+	switch errno := syscall.Errno(m.Number); errno {
 	case unix.ENOENT:
 		return fault.New(fault.Missing, "command not found in the sandbox").
 			WithHint("it, or the interpreter in its first line, is not among the folders that the plan grants; nacre plan shows them")

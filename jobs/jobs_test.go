@@ -53,9 +53,9 @@ func TestHostileNews(t *testing.T) {
 	jobs := table()
 	j := jobs.Add(nacre.Streams{})
 	for _, m := range []blueprint.Message{
-		{Kind: blueprint.Started, Job: -1}, {Kind: blueprint.Ended, Job: 1 << 40, Status: 7}, {Kind: "nonsense"},
-		{Kind: blueprint.Terminal}, {Kind: blueprint.Confined}, {Kind: blueprint.Refused, Errno: 1 << 20, Error: "no"},
-		{Kind: blueprint.Started}, {Kind: blueprint.Ended, Status: 7 << 8}, {Kind: blueprint.Ended, Status: 9 << 8}, {Kind: blueprint.Started},
+		{Kind: blueprint.Started, Job: -1}, {Kind: blueprint.Ended, Job: 1 << 40, Number: 7}, {Kind: "nonsense"},
+		{Kind: blueprint.Terminal}, {Kind: blueprint.Confined}, {Kind: blueprint.Refused, Number: 1 << 20, Error: "no"},
+		{Kind: blueprint.Started}, {Kind: blueprint.Ended, Number: 7 << 8}, {Kind: blueprint.Ended, Number: 9 << 8}, {Kind: blueprint.Started},
 	} {
 		if rest := jobs.Hear(m, []int{-1}); len(rest) != 1 {
 			t.Errorf("%+v: its descriptor was taken", m)
