@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,8 +27,7 @@ import (
 // box is a sandbox from its plan to its end.
 type box struct {
 	engine  *Engine
-	plan    nacre.Plan
-	limits  nacre.Limits // the plan's, and room for init
+	plan    nacre.Plan // with room for init in its limits
 	id      string
 	started time.Time
 
@@ -75,8 +73,8 @@ func (b *box) PID() int { return b.process.PID }
 // limit makes the control group, or accepts that there is none. Its record was
 // planned, and stored, before.
 func (b *box) limit(ctx context.Context) (err error) {
-	b.group, err = cgroup.New(ctx, b.id, b.limits)
-	if fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
+	b.group, err = cgroup.New(ctx, b.id, b.plan.Limits)
+	if fault.KindOf(err) == fault.Unsupported && b.plan.Accepts(nacre.TierWatchdog) {
 		return nil
 	}
 	return err
@@ -93,7 +91,7 @@ func (b *box) launch(ctx context.Context) (err error) {
 		b.held = append(b.held, mounts)
 	}
 	if b.group == nil {
-		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.plan.Limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
@@ -111,11 +109,9 @@ func (b *box) await(context.Context) error {
 		maps.Copy(b.facts, m.Facts)
 		switch {
 		case err != nil:
-			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built").
-				WithHint("nacre doctor says what this machine lacks")
+			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built")
 		case m.Kind == blueprint.Failed:
-			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
-				WithHint("nacre doctor says what this machine lacks")
+			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error)
 		case m.Kind == blueprint.Opened && b.gateway != nil && len(fds) == len(b.spec.Sockets):
 			if b.captured, err = b.gateway.Serve(fds); err != nil {
 				return err
@@ -129,14 +125,6 @@ func (b *box) await(context.Context) error {
 			return fault.New(fault.Internal, "unexpected message %q while building", m.Kind)
 		}
 	}
-}
-
-// settle waits until all that was denied is counted and recorded.
-func (b *box) settle() error {
-	if b.process == nil || b.process.End() != nil {
-		return nil
-	}
-	return b.denied.Close()
 }
 
 // Denials is what was denied so far. Where the kernel reports no denied calls,
@@ -163,11 +151,7 @@ func (b *box) verify(context.Context) error {
 
 // keepMasked starts the watch.
 func (b *box) keepMasked(ctx context.Context) error {
-	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), End: b.end}
-	o.Record = func(kind, reason string, detail map[string]string) error {
-		return b.record(context.Background(), kind, nacre.Deny, reason, detail)
-	}
-	return b.watcher.Start(ctx, o)
+	return b.watcher.Start(ctx, watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), Record: b.deny, End: b.end})
 }
 
 // Signal sends a signal to the command.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,10 +66,10 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 // bounds are what control groups hold, or all that they should, unless the owner
 // accepted that there are none.
 func (b *box) bounds() []nacre.Expectation {
-	if b.group == nil && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
+	if b.group == nil && b.plan.Accepts(nacre.TierWatchdog) {
 		return nil
 	}
-	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
+	return limits.Read(b.process.PID, b.group.Leaves(), b.plan.Limits)
 }
 
 // strays are where mounts may be that the blueprint does not name: masks laid since,

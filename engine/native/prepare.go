@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"slices"
 
 	"nacre"
 	"nacre/denials"
@@ -58,7 +57,7 @@ func (b *box) identify(context.Context) (err error) {
 		first, count, err = install.Subordinate()
 		b.mapping.Helper = err == nil
 	}
-	if err != nil && slices.Contains(b.plan.Accepted, nacre.TierOwnerUID) {
+	if err != nil && b.plan.Accepts(nacre.TierOwnerUID) {
 		return nil
 	}
 	if err == nil {
@@ -83,15 +82,13 @@ const scoping = 6
 // landlock says which ABI init must find.
 func (b *box) landlock(context.Context) error {
 	abi, err := sandbox.LandlockABI()
-	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
-	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
 	switch {
-	case err != nil && none, hasGroup(b.plan, "nested-sandbox"): // there Landlock forbids every mount; the plan warns
+	case err != nil && b.plan.Accepts(nacre.TierNoLandlock), hasGroup(b.plan, "nested-sandbox"): // there Landlock forbids every mount; the plan warns
 		return nil
 	case err != nil:
 		return fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
 			WithHint("boot a kernel with landlock among its LSMs (lsm=landlock,…); or accept the lower tier: --accept %s", nacre.TierNoLandlock)
-	case abi < scoping && !old:
+	case abi < scoping && !b.plan.Accepts(nacre.TierOldLandlock):
 		return fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
@@ -104,7 +101,7 @@ func (b *box) landlock(context.Context) error {
 // each execution makes it again (fs/coredump.c).
 func (b *box) cores(context.Context) error {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
-	if err == nil && !bytes.HasPrefix(pattern, []byte("@")) || slices.Contains(b.plan.Accepted, nacre.TierCoreSocket) {
+	if err == nil && !bytes.HasPrefix(pattern, []byte("@")) || b.plan.Accepts(nacre.TierCoreSocket) {
 		return nil
 	}
 	return fault.Wrap(fault.Unsupported, err, "the kernel hands a crash in a sandbox, with all of its memory, to a socket of the host's (kernel.core_pattern), whatever limit it has").
@@ -135,7 +132,7 @@ func (b *box) image(ctx context.Context) error {
 	if b.engine.Images == nil {
 		return fault.New(fault.Unsupported, "no images can be prepared here")
 	}
-	folder, held, err := b.engine.Images.Prepare(ctx, b.plan.Image)
+	folder, held, err := b.engine.Images(ctx, b.plan.Image)
 	if err != nil {
 		return err
 	}
