@@ -90,9 +90,6 @@ func (b *box) launch(ctx context.Context) (err error) {
 	if mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID)); err == nil { // else it has ended, and says why
 		b.held = append(b.held, mounts)
 	}
-	if b.group == nil {
-		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.plan.Limits, Every: 100 * time.Millisecond, Kill: b.end}
-	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
 }
@@ -136,11 +133,7 @@ func (b *box) verify(context.Context) error {
 	if err := b.group.Settled(); err != nil {
 		return err
 	}
-	lines, err := b.Posture()
-	if err != nil {
-		return err
-	}
-	for _, l := range lines {
+	for _, l := range b.posture() {
 		if !l.OK {
 			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")

@@ -30,7 +30,9 @@ func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)
 
 // Posture reads back what holds now; what init alone could find out is as it
 // was when it was confined.
-func (b *box) Posture() ([]nacre.Expectation, error) {
+func (b *box) Posture() ([]nacre.Expectation, error) { return b.posture(), nil }
+
+func (b *box) posture() []nacre.Expectation {
 	bounds := make(chan []nacre.Expectation)
 	go func() { bounds <- b.bounds() }()
 	list := posture.Read(b.process.PID, b.spec, b.mapping, b.strays())
@@ -60,7 +62,7 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	}
 	list = append(append(list, b.captured...), <-bounds...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
-		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
+		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true})
 }
 
 // bounds are what control groups hold, or all that they should, unless the owner

@@ -9,33 +9,40 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/guise"
 	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/seccomp"
 )
 
-// prepare pins the owner's folders, finds what to mask in them and describes
-// the sandbox.
+// prepare describes the sandbox: what the plan says by itself, then what takes a look at
+// this machine, at last the owner's folders, which it pins, and what to mask in them.
 func (b *box) prepare(ctx context.Context) error {
-	b.spec = specOf(b.plan, b.id)
+	p, nested := b.plan, hasGroup(b.plan, "nested-sandbox")
+	b.spec = blueprint.Spec{
+		Hostname: p.Identity.Hostname,
+		UID:      p.Identity.UID,
+		Disk:     p.Limits.Disk,
+		Entries:  ownEntries(p, b.id, nested),
+		Limits:   rlimits(p),
+		Loopback: p.Loopback,
+		Time:     guise.Clocks(),
+		Nested:   nested,
+	}
 	return b.take(ctx, b.identify, b.landlock, b.cores, b.filter, b.image, b.survey)
 }
 
 // survey looks at what the sandbox is to show, and hands it to init.
 func (b *box) survey(ctx context.Context) (err error) {
-	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
-		return err
+	b.host, err = sandbox.Mounts("/proc/self/mountinfo")
+	if err == nil {
+		b.view, err = b.look(ctx, b.watcher.Scan)
 	}
-	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
-		return err
+	for i := 0; err == nil && i < len(b.view); i++ {
+		err = b.show(b.view[i].entry, b.view[i].pin)
 	}
-	for _, s := range b.view {
-		if err := b.show(s.entry, s.pin); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // As root every running sandbox has a user id of its own from this range,
@@ -83,7 +90,7 @@ const scoping = 6
 func (b *box) landlock(context.Context) error {
 	abi, err := sandbox.LandlockABI()
 	switch {
-	case err != nil && b.plan.Accepts(nacre.TierNoLandlock), hasGroup(b.plan, "nested-sandbox"): // there Landlock forbids every mount; the plan warns
+	case err != nil && b.plan.Accepts(nacre.TierNoLandlock), b.spec.Nested: // there Landlock forbids every mount; the plan warns
 		return nil
 	case err != nil:
 		return fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
@@ -149,16 +156,14 @@ func (b *box) image(ctx context.Context) error {
 
 // show hands what is seen to init: what is pinned, as root as a mount on which its
 // owner appears as the agent; else as the pin that init must arrive at.
-func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) error {
+func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) (err error) {
 	if pin != nil {
 		file := pin.File
-		if os.Geteuid() == 0 {
-			mapped, err := sandbox.DetachMapped(pin, b.mapping)
-			if err != nil {
+		if e.Detached = os.Geteuid() == 0; e.Detached {
+			if file, err = sandbox.DetachMapped(pin, b.mapping); err != nil {
 				return err
 			}
-			b.held = append(b.held, mapped)
-			file, e.Detached = mapped, true
+			b.held = append(b.held, file)
 		}
 		e.FD = blueprint.FirstFD + len(b.files)
 		b.files = append(b.files, file)

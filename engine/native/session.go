@@ -14,6 +14,7 @@ import (
 	"nacre/fault"
 	"nacre/jobs"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/watchdog"
 )
 
 // begin starts the plan's command and everything that watches it.
@@ -24,7 +25,8 @@ func (b *box) begin(s nacre.Streams) error {
 	if err != nil {
 		return err
 	}
-	if b.watchdog != nil {
+	if b.group == nil {
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.plan.Limits, Every: 100 * time.Millisecond, Kill: b.end}
 		go func() { _ = b.watchdog.Run(b.alive) }()
 	}
 	timer := time.AfterFunc(b.plan.Limits.Time, func() {
@@ -101,8 +103,7 @@ type capped struct {
 
 func (c capped) Write(p []byte) (int, error) {
 	c.b.mu.Lock()
-	room := c.b.plan.Limits.Output - c.b.output
-	n := min(int64(len(p)), max(room, 0))
+	n := min(int64(len(p)), max(c.b.plan.Limits.Output-c.b.output, 0))
 	c.b.output += n
 	c.b.mu.Unlock()
 	if n > 0 {

@@ -47,21 +47,6 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 	return list
 }
 
-// specOf describes a plan's sandbox without the owner's folders, which take descriptors.
-func specOf(p nacre.Plan, id string) blueprint.Spec {
-	nested := hasGroup(p, "nested-sandbox")
-	return blueprint.Spec{
-		Hostname: p.Identity.Hostname,
-		UID:      p.Identity.UID,
-		Disk:     p.Limits.Disk,
-		Entries:  ownEntries(p, id, nested),
-		Limits:   rlimits(p),
-		Loopback: p.Loopback,
-		Time:     guise.Clocks(),
-		Nested:   nested,
-	}
-}
-
 func hasGroup(p nacre.Plan, name string) bool {
 	return slices.ContainsFunc(p.Syscalls, func(g nacre.NamedGrant) bool { return g.Name == name })
 }

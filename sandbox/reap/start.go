@@ -18,22 +18,17 @@ import (
 // that nobody holds for the end.
 func start(m blueprint.Message, fds []int) (pid, slave int, err error) {
 	slave = -1
-	if len(m.Command) == 0 {
-		return 0, slave, syscall.ENOENT
-	}
-	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
-	switch {
-	case m.TTY:
+	if m.TTY {
 		if slave, err = terminal(m); err != nil {
 			return 0, slave, fmt.Errorf("terminal: %w", err)
 		}
-		attr.Files = []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
-		attr.Sys.Setctty = true
-	case len(fds) == 3:
-		attr.Files = []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}
-	default:
-		return 0, slave, errors.New("a job takes three descriptors")
+		fds = []int{slave, slave, slave}
 	}
+	if len(fds) != 3 || len(m.Command) == 0 {
+		return 0, slave, errors.New("a job takes a command and three descriptors")
+	}
+	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true, Setctty: m.TTY}}
+	attr.Files = []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}
 	name := m.Command[0]
 	if !strings.Contains(name, "/") {
 		name, err = find(m.Places)
