@@ -29,6 +29,7 @@ type box struct {
 	engine  *Engine
 	plan    nacre.Plan // with room for init in its limits
 	id      string
+	like    nacre.Event // what all of its records say
 	started time.Time
 
 	entry     *runs.Entry

@@ -40,9 +40,6 @@ type Engine struct {
 	Registered func(runs.Record) error
 }
 
-// NewID makes an identifier for a sandbox.
-func NewID() string { return strings.ToLower(rand.Text()[:8]) }
-
 // Start builds the plan's sandbox and starts its command. The audit's record
 // of the start is on disk before the command's first instruction.
 func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacre.Sandbox, error) {
@@ -53,7 +50,8 @@ func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacr
 // box is a sandbox of which nothing is made yet.
 func (e *Engine) box(p nacre.Plan) *box {
 	p.Limits.Processes += initThreads
-	b := &box{engine: e, plan: p, id: NewID(), started: time.Now(), facts: map[string]string{}}
+	b := &box{engine: e, plan: p, id: strings.ToLower(rand.Text()[:8]), started: time.Now(), facts: map[string]string{}}
+	b.like = nacre.Event{Sandbox: b.id, Plan: p.Digest, Subject: p.Subject.String(), Caller: e.Caller, Rule: "plan"}
 	b.watcher = watch.New(p.Accepts(nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
 	b.jobs = jobs.New(b.alive, func(w io.Writer) io.Writer { return capped{b, w} })
@@ -159,17 +157,12 @@ func (b *box) warnings() (names []string) {
 
 // record has something that happens written to the audit.
 func (b *box) record(ctx context.Context, kind string, effect nacre.Effect, reason string, detail map[string]string) error {
-	return b.engine.Audit.Record(ctx, b.event(kind, effect, reason, detail))
+	e := b.like
+	e.Kind, e.Decision, e.Reason, e.Detail = kind, effect, reason, detail
+	return b.engine.Audit.Record(ctx, e)
 }
 
 // deny records what was refused, or went wrong.
 func (b *box) deny(kind, reason string, detail map[string]string) error {
 	return b.record(context.Background(), kind, nacre.Deny, reason, detail)
-}
-
-func (b *box) event(kind string, effect nacre.Effect, reason string, detail map[string]string) nacre.Event {
-	return nacre.Event{
-		Kind: kind, Sandbox: b.id, Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
-		Caller: b.engine.Caller, Decision: effect, Rule: "plan", Reason: reason, Detail: detail,
-	}
 }

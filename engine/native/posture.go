@@ -52,9 +52,9 @@ func (b *box) posture() []nacre.Expectation {
 		{true, "identity", "owner's keyring", "false"},
 		{true, "seccomp", "program", digest(program)},
 		{!b.spec.Nested, "namespaces", "max_user_namespaces", "0"},
-		{b.spec.Landlock.ABI > 0, "landlock", "reading", "refused"},
-		{b.spec.Landlock.ABI > 0, "landlock", "writing", "refused"},
-		{b.spec.Landlock.ABI >= scoping, "landlock", "connecting", "refused"},
+		{b.spec.Landlock > 0, "landlock", "reading", "refused"},
+		{b.spec.Landlock > 0, "landlock", "writing", "refused"},
+		{b.spec.Landlock >= scoping, "landlock", "connecting", "refused"},
 	} {
 		if found := b.facts[p.item]; p.promised {
 			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})

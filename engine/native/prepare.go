@@ -99,7 +99,7 @@ func (b *box) landlock(context.Context) error {
 		return fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
-	b.spec.Landlock = blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}
+	b.spec.Landlock = abi
 	return nil
 }
 
@@ -127,7 +127,7 @@ func (b *box) filter(context.Context) error {
 	}
 	program := table.Filter()
 	b.spec.Seccomp, b.spec.Silent = program.Bytes(), program.Silent().Bytes()
-	b.denied = denials.New(o, program, b.engine.Audit, b.event("", nacre.Deny, "", nil))
+	b.denied = denials.New(o, program, b.engine.Audit, b.like)
 	return nil
 }
 

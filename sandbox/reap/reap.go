@@ -70,7 +70,9 @@ const lastSignal = 64 // signal(7)
 var goNeeds = []unix.Signal{unix.SIGILL, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGURG, unix.SIGCHLD, unix.SIGKILL, unix.SIGSTOP}
 
 // tell sends the supervisor a message.
-func tell(m blueprint.Message, fds ...int) error { return blueprint.Send(blueprint.ControlFD, m, fds...) }
+func tell(m blueprint.Message, fds ...int) error {
+	return blueprint.Send(blueprint.ControlFD, m, fds...)
+}
 
 func fail(layer string, err error) int {
 	_ = tell(blueprint.Message{Kind: blueprint.Failed, Layer: layer, Error: err.Error()})
