@@ -1,7 +1,6 @@
 package native
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -53,8 +52,7 @@ type box struct {
 
 	jobs   *jobs.Table
 	mu     sync.Mutex
-	reason string // why it was ended from outside, if so
-	output int64  // bytes written so far
+	output int64 // bytes written so far
 
 	heard chan struct{} // closed once nothing more is to be heard
 
@@ -169,16 +167,8 @@ func (b *box) Stop(grace time.Duration) error {
 
 // end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
-	b.blame(reason)
+	b.jobs.Blame(reason)
 	_, _ = b.process.Kill(), b.group.Kill() // its end tells what is left
-}
-
-// blame notes why the sandbox is ended from outside; the first reason given is
-// the one reported.
-func (b *box) blame(reason string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reason = cmp.Or(b.reason, reason)
 }
 
 // Wait returns once everything is torn down.
@@ -196,17 +186,4 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 	defer b.mu.Unlock()
 	u.Started, u.Output, u.Scan = b.started, b.output, b.watcher.Took
 	return u, err
-}
-
-// because completes how a command ended with what it does not know itself.
-func (b *box) because(e nacre.Exit) nacre.Exit {
-	if e.Signal == int(unix.SIGKILL) {
-		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
-			e.Reason = "memory-limit"
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	e.Reason = cmp.Or(b.reason, e.Reason)
-	return e
 }

@@ -30,7 +30,7 @@ func (b *box) begin(s nacre.Streams) error {
 		go func() { _ = b.watchdog.Run(b.alive) }()
 	}
 	timer := time.AfterFunc(b.plan.Limits.Time, func() {
-		b.blame("timeout")
+		b.jobs.Blame("timeout")
 		_ = b.Stop(graceAtTimeout)
 	})
 	go func() {
@@ -89,9 +89,7 @@ func (b *box) listen() {
 	for m, fds, err := blueprint.Receive(socket); err == nil; m, fds, err = blueprint.Receive(socket) {
 		blueprint.CloseAll(b.jobs.Hear(m, fds))
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.jobs.Lost(b.reason == "output-limit") // what wrote had begun: we were quicker than the news
+	b.jobs.Lost()
 }
 
 // capped passes output on until the plan's limit over all jobs is reached;
@@ -134,7 +132,7 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	})()
 	exit := jobs.Exit(j.Ended())
 	j.Copied()
-	return b.because(exit), nil
+	return b.jobs.Because(exit, b.group.Usage), nil
 }
 
 // lastScreen is how long a terminal may take to show what it still holds.
@@ -148,7 +146,7 @@ func (b *box) finish(j *jobs.Job) {
 	b.jobs.Hurry()
 	time.AfterFunc(lastScreen, b.leave)
 	j.Copied()
-	b.exit = b.because(exit)
+	b.exit = b.jobs.Because(exit, b.group.Usage)
 	var unrecorded error
 	b.err = b.release(func() {
 		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason})
