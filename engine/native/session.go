@@ -158,8 +158,9 @@ func (b *box) finish(j *jobs.Job) {
 }
 
 // release ends what still runs, and waits until all that was denied is counted and
-// recorded; then nothing more can happen, and while that is recorded it gives back all that the sandbox held. Its entry stays where that failed, so
-// that a later run tries again.
+// recorded; then nothing more can happen, and while that is recorded it gives back all
+// that the sandbox held. Its entry stays where that failed, so that a later run tries
+// again.
 func (b *box) release(record func()) error {
 	var err, uncounted error
 	if b.process != nil {
