@@ -18,7 +18,7 @@ var entries = []entry{
 	{"permitted", []string{"fcntl"}, Call{"base", "descriptors of the caller's own; a lease on a granted folder's file would hold up whoever opens it outside", "without F_SETLEASE and F_NOTIFY", Filter{
 		// EINVAL if 1 is F_SETLEASE=0x400 F_NOTIFY=0x402
 		{Code: load, K: 16 + 8*1}, {Code: equal, Jt: 1, K: 0x400}, {Code: equal, Jf: 1, K: 0x402}, {Code: answer, K: report | uint32(unix.EINVAL)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync"}, Call{"base", "durability: databases, package managers", "", Filter{{Code: answer, K: permit}}}},
@@ -30,31 +30,31 @@ var entries = []entry{
 	{"permitted", []string{"ioctl"}, Call{"base", "terminals, sizes and FICLONE; the refused ones type into or take over a terminal, or load a line discipline", "without TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD", Filter{
 		// EPERM if 1 is TIOCSTI=0x5412 TIOCLINUX=0x541c TIOCCONS=0x541d TIOCSETD=0x5423
 		{Code: load, K: 16 + 8*1}, {Code: equal, Jt: 3, K: 0x5412}, {Code: equal, Jt: 2, K: 0x541c}, {Code: equal, Jt: 1, K: 0x541d}, {Code: equal, Jf: 1, K: 0x5423}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"open"}, Call{"base", "opens files", "creates no setuid or setgid file", Filter{
 		// EPERM if 1 has O_CREAT|O_TMPFILE=0x400040 and 2 has setuid|setgid=0xc00
 		{Code: load, K: 16 + 8*1}, {Code: has, Jf: 3, K: 0x400040}, {Code: load, K: 16 + 8*2}, {Code: has, Jf: 1, K: 0xc00}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"openat"}, Call{"base", "opens files", "creates no setuid or setgid file", Filter{
 		// EPERM if 2 has O_CREAT|O_TMPFILE=0x400040 and 3 has setuid|setgid=0xc00
 		{Code: load, K: 16 + 8*2}, {Code: has, Jf: 3, K: 0x400040}, {Code: load, K: 16 + 8*3}, {Code: has, Jf: 1, K: 0xc00}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"creat", "mkdir"}, Call{"base", "creates files and directories", "without setuid and setgid bits", Filter{
 		// EPERM if 1 has setuid|setgid=0xc00
 		{Code: load, K: 16 + 8*1}, {Code: has, Jf: 1, K: 0xc00}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"mkdirat"}, Call{"base", "creates directories", "without setuid and setgid bits", Filter{
 		// EPERM if 2 has setuid|setgid=0xc00
 		{Code: load, K: 16 + 8*2}, {Code: has, Jf: 1, K: 0xc00}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"mknod"}, Call{"base", "creates fifos and sockets; devices never", "only plain files, fifos and sockets, without setuid and setgid bits", Filter{
@@ -76,13 +76,13 @@ var entries = []entry{
 	{"permitted", []string{"chmod", "fchmod"}, Call{"base", "changes modes", "without setuid and setgid bits", Filter{
 		// EPERM if 1 has setuid|setgid=0xc00
 		{Code: load, K: 16 + 8*1}, {Code: has, Jf: 1, K: 0xc00}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"fchmodat", "fchmodat2"}, Call{"base", "changes modes", "without setuid and setgid bits", Filter{
 		// EPERM if 2 has setuid|setgid=0xc00
 		{Code: load, K: 16 + 8*2}, {Code: has, Jf: 1, K: 0xc00}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"chown", "fchown", "lchown", "fchownat"}, Call{"base", "tar, install and rsync try; without capabilities only the own group works", "", Filter{{Code: answer, K: permit}}}},
@@ -92,7 +92,7 @@ var entries = []entry{
 	{"permitted", []string{"renameat2"}, Call{"base", "moves and exchanges names; a whiteout would be a device node", "without RENAME_WHITEOUT", Filter{
 		// EINVAL if 4 has RENAME_WHITEOUT=4
 		{Code: load, K: 16 + 8*4}, {Code: has, Jf: 1, K: 4}, {Code: answer, K: report | uint32(unix.EINVAL)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"utime", "utimes", "utimensat", "futimesat"}, Call{"base", "sets times of files", "", Filter{{Code: answer, K: permit}}}},
@@ -108,7 +108,7 @@ var entries = []entry{
 	{"permitted", []string{"clone"}, Call{"base", "processes and threads; without new namespaces", "without CLONE_NEW flags", Filter{
 		// EPERM if 0 has NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET=0x7e020000
 		{Code: load, K: 16 + 8*0}, {Code: has, Jf: 1, K: 0x7e020000}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"set_tid_address", "set_robust_list", "futex", "futex_waitv", "futex_wake", "futex_wait", "futex_requeue"}, Call{"base", "threads and their locks", "", Filter{{Code: answer, K: permit}}}},
@@ -143,7 +143,7 @@ var entries = []entry{
 	{"permitted", []string{"seccomp"}, Call{"base", "programs confine themselves further; a listener of theirs could race with the supervisor's", "without SECCOMP_FILTER_FLAG_NEW_LISTENER", Filter{
 		// EPERM if 0 is SECCOMP_SET_MODE_FILTER=1 and 1 has SECCOMP_FILTER_FLAG_NEW_LISTENER=8
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 3, K: 1}, {Code: load, K: 16 + 8*1}, {Code: has, Jf: 1, K: 8}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"}, Call{"base", "programs confine themselves further", "", Filter{{Code: answer, K: permit}}}},
@@ -151,7 +151,7 @@ var entries = []entry{
 	{"permitted", []string{"sched_setaffinity", "sched_setparam", "sched_setscheduler", "sched_setattr"}, Call{"base", "scheduling, within rlimits and the cgroup", "not of process 1", Filter{
 		// EPERM if 0 is init=1
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 1, K: 1}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"getpriority", "ioprio_get", "getcpu"}, Call{"base", "asks about nice values and placement", "", Filter{{Code: answer, K: permit}}}},
@@ -160,7 +160,7 @@ var entries = []entry{
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 3, K: 0}, {Code: load, K: 16 + 8*1}, {Code: equal, Jf: 1, K: 1}, {Code: answer, K: report | uint32(unix.EPERM)},
 		// EPERM if 0 is PRIO_USER=2
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 1, K: 2}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"ioprio_set"}, Call{"base", "disk priorities of the agent's own", "not of process 1, nor of all of a user", Filter{
@@ -168,14 +168,14 @@ var entries = []entry{
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 3, K: 1}, {Code: load, K: 16 + 8*1}, {Code: equal, Jf: 1, K: 1}, {Code: answer, K: report | uint32(unix.EPERM)},
 		// EPERM if 0 is IOPRIO_WHO_USER=3
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 1, K: 3}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"getrlimit", "getrusage", "times"}, Call{"base", "limits and use of the caller's own", "", Filter{{Code: answer, K: permit}}}},
 	{"permitted", []string{"setrlimit"}, Call{"base", "limits of the caller's own; that of core files keeps the host's crash handler away", "not RLIMIT_CORE", Filter{
 		// quiet if 0 is RLIMIT_CORE=4
 		{Code: load, K: 16 + 8*0}, {Code: equal, Jf: 1, K: 4}, {Code: answer, K: refuse | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"prlimit64"}, Call{"base", "limits of the caller's own; those of init are not the agent's to lower", "only with pid 0, the caller; RLIMIT_CORE is only asked for", Filter{
@@ -213,13 +213,13 @@ var entries = []entry{
 	{"permitted", []string{"sendmsg"}, Call{"base", "sends; urgent data has a record of kernel holes and no users", "without MSG_OOB", Filter{
 		// EOPNOTSUPP if 2 has MSG_OOB=1
 		{Code: load, K: 16 + 8*2}, {Code: has, Jf: 1, K: 1}, {Code: answer, K: report | uint32(unix.EOPNOTSUPP)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"sendto", "sendmmsg"}, Call{"base", "sends; urgent data has a record of kernel holes and no users", "without MSG_OOB", Filter{
 		// EOPNOTSUPP if 3 has MSG_OOB=1
 		{Code: load, K: 16 + 8*3}, {Code: has, Jf: 1, K: 1}, {Code: answer, K: report | uint32(unix.EOPNOTSUPP)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"permitted", []string{"setsockopt"}, Call{"base", "options; not kernel TLS nor BPF on sockets, large and seldom used code", "without TCP_ULP and SO_ATTACH_*", Filter{
@@ -227,7 +227,7 @@ var entries = []entry{
 		{Code: load, K: 16 + 8*1}, {Code: equal, Jf: 3, K: 6}, {Code: load, K: 16 + 8*2}, {Code: equal, Jf: 1, K: 31}, {Code: answer, K: report | uint32(unix.ENOPROTOOPT)},
 		// ENOPROTOOPT if 1 is SOL_SOCKET=1 and 2 is SO_ATTACH_FILTER=26 SO_ATTACH_BPF=50 SO_ATTACH_REUSEPORT_CBPF=51 SO_ATTACH_REUSEPORT_EBPF=52
 		{Code: load, K: 16 + 8*1}, {Code: equal, Jf: 6, K: 1}, {Code: load, K: 16 + 8*2}, {Code: equal, Jt: 3, K: 26}, {Code: equal, Jt: 2, K: 50}, {Code: equal, Jt: 1, K: 51}, {Code: equal, Jf: 1, K: 52}, {Code: answer, K: report | uint32(unix.ENOPROTOOPT)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"absent", []string{"clone3"}, Call{"base", "its flags are behind a pointer; libraries fall back to clone", "", Filter{{Code: answer, K: refuse | uint32(unix.ENOSYS)}}}},
@@ -279,7 +279,7 @@ var entries = []entry{
 		{Code: load, K: 16 + 8*0}, {Code: mask, K: 0x10000}, {Code: equal, Jf: 1, K: 0}, {Code: answer, K: report | uint32(unix.EPERM)},
 		// EPERM if 0 has NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET=0x7e020000
 		{Code: load, K: 16 + 8*0}, {Code: has, Jf: 1, K: 0x7e020000}, {Code: answer, K: report | uint32(unix.EPERM)},
-		// else permit
+		// the section: permit
 		{Code: answer, K: permit},
 	}}},
 	{"of-nacre", []string{"tgkill"}, Call{"base", "the Go runtime wakes its own threads", "only of process 1, itself", Filter{

@@ -36,9 +36,9 @@ func compile(s section, f family, said map[string][]program) (p program, err err
 		case line == "else as before":
 			err, ended = p.before(f.names, said), true
 		case otherwise:
-			err, ended = p.add(line, last, ""), true
+			err, ended = p.add(line, last, nil), true
 		case conditional:
-			err = p.add(line, word, tests)
+			err = p.add(line, word, strings.Split(tests, " and "))
 		case i > 0:
 			err = errors.New("this is no condition, and the words for it come first")
 		default:
@@ -52,23 +52,20 @@ func compile(s section, f family, said map[string][]program) (p program, err err
 		return p, errors.New("it has conditions, or words for them, but not both")
 	}
 	if !ended {
-		err = p.add("else "+s.answer, s.answer, "")
+		err = p.add("the section: "+s.answer, s.answer, nil)
 	}
 	return p, err
 }
 
 // add appends what gives an answer where all tests hold, of which there may be none.
-func (p *program) add(text, word, tests string) error {
+func (p *program) add(text, word string, tests []string) error {
 	last, err := answer(word)
 	if err != nil {
 		return err
 	}
 	code := []string{last}
-	for _, text := range slices.Backward(strings.Split(tests, " and ")) {
-		if tests == "" {
-			break
-		}
-		before, err := condition(text, len(code))
+	for _, test := range slices.Backward(tests) {
+		before, err := condition(test, len(code))
 		if err != nil {
 			return err
 		}
@@ -85,8 +82,11 @@ func (p *program) add(text, word, tests string) error {
 func (p *program) before(names []string, said map[string][]program) error {
 	earlier := said[names[0]]
 	for _, name := range names {
-		if len(said[name]) != 1 || !reflect.DeepEqual(said[name], earlier) {
-			return fmt.Errorf("before, %d sections name %s", len(said[name]), name)
+		if len(said[name]) != 1 {
+			return fmt.Errorf("before, %d sections name %s: it must be one", len(said[name]), name)
+		}
+		if !reflect.DeepEqual(said[name], earlier) {
+			return fmt.Errorf("before, they differ: %s and %s", names[0], name)
 		}
 	}
 	p.parts = append(p.parts, earlier[0].parts...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,20 +13,23 @@ import (
 	"strings"
 )
 
+// errNoSource is what a machine lacks on which nothing is generated.
+var errNoSource = errors.New("needs the go command and the source of golang.org/x/sys")
+
 // numbersFile is the numbers of the calls as the pinned golang.org/x/sys has them.
 func numbersFile(folder string) (string, error) {
 	list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys")
 	list.Dir = folder
 	dir, err := list.Output()
 	if err != nil {
-		return "", fmt.Errorf("needs the go command: %w", err)
+		return "", fmt.Errorf("%w: %w", errNoSource, err)
 	}
 	source := header("golang.org/x/sys/unix") + "// numbers are the names of the calls by their numbers. The last, which has none,\n" +
 		"// stands for all that follow.\nvar numbers = map[Arch][]string{AMD64: amd64, ARM64: arm64}\n"
 	for _, arch := range []string{"amd64", "arm64"} {
 		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "unix", "zsysnum_linux_"+arch+".go"))
 		if err != nil {
-			return "", fmt.Errorf("needs the source of golang.org/x/sys: %w", err)
+			return "", fmt.Errorf("%w: %w", errNoSource, err)
 		}
 		table, err := names(arch, string(text))
 		if err != nil {
