@@ -58,8 +58,6 @@ var places = map[string]place{
 	"egress": {layer: core, ceiling: 350, library: true},
 	"vault":  {layer: core, ceiling: 31, library: true},
 
-	"vault/store": {layer: core, ceiling: 395, library: true},
-
 	"gateway":           {layer: engines},
 	"gateway/budget":    {layer: engines},
 	"gateway/capture":   {layer: engines},
@@ -71,9 +69,11 @@ var places = map[string]place{
 	"gateway/wire":      {layer: engines},
 
 	"sandbox/cgroup":   {layer: engines},
+	"sandbox/inside":   {layer: engines},
 	"sandbox/watchdog": {layer: engines},
 
 	"vault/keyring": {layer: engines},
+	"vault/store":   {layer: engines},
 
 	"toolserver/bridge": {layer: engines},
 
@@ -330,7 +330,6 @@ var foreign = map[string][]string{
 	"policy":         {},
 	"seccomp":        {"golang.org/x/sys/unix"},
 	"audit":          {"golang.org/x/sys/unix"},
-	"vault/store":    {"filippo.io/age", "golang.org/x/sys/unix"},
 	"engine/native":  {"golang.org/x/sys/unix"},
 	"sandbox/limits": {"github.com/opencontainers/cgroups"},
 }
