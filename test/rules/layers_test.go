@@ -159,6 +159,7 @@ var places = map[string]place{
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
+	"seccomp/generate":     {layer: beside},
 	"packaging":            {layer: beside},
 	"packaging/sbom":       {layer: beside},
 	"packaging/share":      {layer: beside},
