@@ -117,7 +117,7 @@ func (b *box) cores(context.Context) error {
 
 // filter makes the system call filter, and who counts what it denies.
 func (b *box) filter(context.Context) error {
-	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: b.plan.Loopback, Notify: true, Watched: b.group == nil}
+	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: b.plan.Loopback, Watched: b.group == nil}
 	for _, g := range b.plan.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
