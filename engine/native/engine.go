@@ -103,10 +103,8 @@ func (b *box) take(ctx context.Context, steps ...func(context.Context) error) er
 
 // sweep takes away what crashed supervisors left behind.
 func (b *box) sweep(context.Context) error {
-	if _, err := b.engine.Runs.Sweep(); err != nil {
-		return fault.Wrap(fault.Leftover, err, "remains of an earlier sandbox cannot be removed")
-	}
-	return nil
+	_, err := b.engine.Runs.Sweep()
+	return err
 }
 
 // register makes the sandbox known.
