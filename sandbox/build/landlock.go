@@ -29,11 +29,11 @@ const (
 
 // prepareLandlock makes the ruleset while files can still be opened freely.
 func (b *builder) prepareLandlock() error {
-	if b.spec.Landlock.ABI == 0 {
+	if b.spec.Landlock == 0 {
 		return nil
 	}
-	attr := handled(b.spec.Landlock.ABI)
-	if !b.spec.Landlock.TCP {
+	attr := handled(b.spec.Landlock)
+	if b.spec.Loopback {
 		attr.Handled_access_net = 0
 	}
 	// A kernel that does not know some of it refuses.
@@ -133,7 +133,7 @@ func (b *builder) addRule(fd int, access uint64) error {
 }
 
 func (b *builder) enforceLandlock() error {
-	if b.spec.Landlock.ABI == 0 {
+	if b.spec.Landlock == 0 {
 		return nil
 	}
 	return raw(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0)()
