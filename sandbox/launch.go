@@ -36,7 +36,8 @@ type Order struct {
 	Born func(start func(v2 int) error) error
 }
 
-// Process is the first process of a sandbox, seen from outside.
+// Process is the first process of a sandbox, seen from outside. When it ends, the
+// kernel ends all others of the sandbox first.
 type Process struct {
 	*spawn.Child
 	Control *os.File // the control socket, the caller's to close
@@ -190,11 +191,4 @@ func (m Mapping) help(pid int) error {
 
 func mapFault(err error) error {
 	return fault.Wrap(fault.Unsupported, err, "cannot map the agent's identity")
-}
-
-// End kills the sandbox and waits until every process of it is gone: with its
-// first process, the kernel ends all others.
-func (p *Process) End() error {
-	_ = p.Kill() // what cannot be killed is waited for
-	return p.Wait()
 }

@@ -17,6 +17,7 @@ import (
 	"nacre/compile"
 	"nacre/runs"
 	"nacre/sandbox"
+	"nacre/sandbox/layer"
 	"nacre/sandbox/spawn"
 )
 
@@ -96,7 +97,7 @@ func accepted() (tiers []nacre.Tier) {
 	if os.Geteuid() != 0 {
 		tiers = append(tiers, nacre.TierWatchdog, nacre.TierOwnerUID)
 	}
-	if abi, err := sandbox.LandlockABI(); err != nil {
+	if abi, err := layer.LandlockABI(); err != nil {
 		tiers = append(tiers, nacre.TierNoLandlock)
 	} else if abi < 6 {
 		tiers = append(tiers, nacre.TierOldLandlock)

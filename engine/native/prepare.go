@@ -13,6 +13,7 @@ import (
 	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/layer"
 	"nacre/seccomp"
 )
 
@@ -82,7 +83,7 @@ const scoping = 6
 
 // landlock says which ABI init must find.
 func (b *box) landlock(context.Context) error {
-	abi, err := sandbox.LandlockABI()
+	abi, err := layer.LandlockABI()
 	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
 	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
 	switch {

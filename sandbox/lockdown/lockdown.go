@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"nacre/sandbox/layer"
 	"nacre/seccomp"
 )
 
@@ -47,12 +47,10 @@ func begun(noLandlock bool) error {
 
 // load puts the filter before every thread at once.
 func load(code []byte) error {
-	const instruction = 8 // sizeof(struct sock_filter)
-	prog := unix.SockFprog{Len: uint16(len(code) / instruction), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
-	stray, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	stray, err := layer.Filter(code, unix.SECCOMP_FILTER_FLAG_TSYNC)
 	switch {
-	case e != 0:
-		return fmt.Errorf("seccomp: %w", e)
+	case err != nil:
+		return fmt.Errorf("seccomp: %w", err)
 	case stray != 0:
 		return fmt.Errorf("thread %d has a filter of its own", stray)
 	}

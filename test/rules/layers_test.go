@@ -45,6 +45,7 @@ var places = map[string]place{
 	"sandbox/build":     {layer: core, ceiling: 748},
 	"sandbox/reap":      {layer: core, ceiling: 262},
 	"sandbox/limits":    {layer: core, ceiling: 92},
+	"sandbox/layer":     {layer: core, ceiling: 52},
 	"sandbox/spawn":     {layer: core, ceiling: 160},
 	"sandbox/notify":    {layer: core, ceiling: 86},
 	"sandbox/lockdown":  {layer: core, ceiling: 140, library: true},
@@ -356,7 +357,7 @@ func TestForeign(t *testing.T) {
 // made of, and all of the standard library that these import themselves. What
 // runs inside the boundary can be read whole.
 var initImports = []string{
-	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/reap", "golang.org/x/sys/unix",
+	"nacre/cmd/nacre-init", "nacre/sandbox/blueprint", "nacre/sandbox/build", "nacre/sandbox/layer", "nacre/sandbox/reap", "golang.org/x/sys/unix",
 	"bytes", "encoding/json", "errors", "fmt", "os", "path", "runtime", "slices", "strconv", "strings", "sync", "syscall", "unsafe",
 }
 
