@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
-	"nacre/sandbox/blueprint"
 	"nacre/sandbox/spawn"
 )
 
@@ -141,7 +140,8 @@ func launchFault(err error) error {
 // first.
 const OOMScore = 500
 
-// admit gives the new process its identity, its blueprint and its cue.
+// admit gives the new process its identity and then its blueprint, the end of which
+// is its cue.
 func (p *Process) admit(o Order, pipe *os.File) error {
 	if err := o.Map.apply(p.PID, o.Regroup); err != nil {
 		return err
@@ -153,27 +153,26 @@ func (p *Process) admit(o Order, pipe *os.File) error {
 	if err == nil {
 		_, err = pipe.Write(spec)
 	}
-	if err := errors.Join(err, pipe.Close()); err != nil {
-		return err
-	}
-	return blueprint.Send(int(p.Control.Fd()), blueprint.Message{Kind: blueprint.Build})
+	return errors.Join(err, pipe.Close())
 }
 
 // apply writes the id maps of a process (user_namespaces(7)).
-func (m Mapping) apply(pid int, regroup bool) error {
-	if m.Helper {
+func (m Mapping) apply(pid int, regroup bool) (err error) {
+	switch {
+	case m.Helper:
 		return m.help(pid)
+	case !regroup:
+		err = tell(pid, "setgroups", "deny")
 	}
-	if !regroup {
-		if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil {
-			return mapFault(err)
-		}
-	}
-	return errors.Join(mapID(pid, "gid_map", m.Inside, m.GID), mapID(pid, "uid_map", m.Inside, m.UID))
+	return errors.Join(err, mapID(pid, "gid_map", m.Inside, m.GID), mapID(pid, "uid_map", m.Inside, m.UID))
 }
 
 func mapID(pid int, file string, inside, outside int) error {
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(fmt.Sprintf("%d %d 1", inside, outside)), 0); err != nil {
+	return tell(pid, file, fmt.Sprintf("%d %d 1", inside, outside))
+}
+
+func tell(pid int, file, text string) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(text), 0); err != nil {
 		return mapFault(err)
 	}
 	return nil

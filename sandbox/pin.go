@@ -37,13 +37,8 @@ func OpenPin(path string) (*Pin, error) {
 	if !filepath.IsAbs(path) || path != filepath.Clean(path) {
 		return nil, fault.New(fault.Invalid, "%q is not a clean absolute path", path)
 	}
-	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(root)
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: noLinks}
-	fd, err := unix.Openat2(root, "."+path, &how)
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
 	if err != nil {
 		return nil, pinFault(path, err)
 	}
@@ -88,11 +83,8 @@ func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
 		return nil, err
 	}
 	defer users.Close()
-	flags := uint(unix.AT_EMPTY_PATH)
-	if p.Dir {
-		flags |= unix.AT_RECURSIVE
-	}
-	fd, err := unix.OpenTree(int(p.File.Fd()), "", flags|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	const whole = unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
+	fd, err := unix.OpenTree(int(p.File.Fd()), "", whole|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "cannot take %s out of the host's tree", p.Path)
 	}
@@ -100,7 +92,7 @@ func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
 	// Private: a clone of a shared mount is its peer, so that masks laid over it
 	// would appear on the host, and the host's later mounts in the sandbox.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Propagation: unix.MS_PRIVATE, Userns_fd: uint64(users.Fd())}
-	if err := unix.MountSetattr(fd, "", flags, &attr); err != nil {
+	if err := unix.MountSetattr(fd, "", whole, &attr); err != nil {
 		tree.Close()
 		return nil, fault.Wrap(fault.Unsupported, err, "the file system of %s has no idmapped mounts", p.Path).
 			WithHint("put the folder on ext4, xfs, btrfs or tmpfs, or run nacre as its owner instead of root")
@@ -120,15 +112,12 @@ func idmapNamespace(p *Pin, m Mapping) (*os.File, error) {
 	var program spawn.Program // ends with this process, whose end of the pipe is the last
 	program.Call("pipe", unix.SYS_CLOSE, w.Fd())
 	program.Call("wait", unix.SYS_READ, r.Fd(), make([]byte, 1), 1)
+	defer program.Release()
 	holder, err := program.Hold(unix.CLONE_NEWUSER)
 	if err != nil {
 		return nil, launchFault(err)
 	}
-	defer func() {
-		_ = holder.Kill()
-		_ = holder.Wait()
-		program.Release()
-	}()
+	defer holder.End()
 	if err := errors.Join(mapID(holder.PID, "uid_map", int(p.UID), m.UID), mapID(holder.PID, "gid_map", int(p.GID), m.GID)); err != nil {
 		return nil, err
 	}

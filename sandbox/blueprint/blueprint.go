@@ -12,7 +12,7 @@ import (
 
 // Version of this protocol. A supervisor and an init of different versions
 // refuse each other.
-const Version = 2
+const Version = 3
 
 // The descriptors that init is started with.
 const (

@@ -90,7 +90,7 @@ func rights(e blueprint.Entry) uint64 {
 }
 
 func (b *builder) allow(path string, access uint64) error {
-	fd, err := openBeneathRoot(path)
+	fd, err := openBeneathRoot(path, 0)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // unsafeFiles are the files with unsafe pointers or raw system calls: what the
 // compiler cannot check, a reader must.
 var unsafeFiles = map[string]string{
-	"sandbox/build/build.go":    "execveat and the raw credential calls, for this thread alone",
+	"sandbox/build/build.go":    "the raw credential calls, for this thread alone",
 	"sandbox/layer/layer.go":    "Landlock and loading a filter have no wrapper in x/sys",
 	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
 	"sandbox/cgroup/threads.go": "has each thread write for itself",
@@ -19,7 +19,7 @@ var unsafeFiles = map[string]string{
 	"sandbox/notify/notify.go":  "the ioctls of a filter's listener have no wrapper in x/sys",
 	"test/window/main.go":       "a page that inside and outside share",
 	"attack/ipc.go":             "System V shared memory and queues have no wrapper",
-	"sandbox/reap/reap.go":      "takes the Go runtime's handlers off signals",
+	"sandbox/reap/reap.go":      "takes the Go runtime's handlers off signals; names the process",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and
