@@ -24,8 +24,6 @@ type Pin struct {
 	Path string
 	Info os.FileInfo
 	Dir  bool
-	UID  uint32 // its owner on the host
-	GID  uint32
 }
 
 const noLinks = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
@@ -51,8 +49,7 @@ func OpenPin(path string) (*Pin, error) {
 		pin.File.Close()
 		return nil, err
 	}
-	owner := st.Sys().(*syscall.Stat_t)
-	pin.Info, pin.Dir, pin.UID, pin.GID = st, st.IsDir(), owner.Uid, owner.Gid
+	pin.Info, pin.Dir = st, st.IsDir()
 	return pin, nil
 }
 
@@ -101,25 +98,24 @@ func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
 }
 
 // idmapNamespace makes a user namespace that maps the folder's owner to the
-// agent. It takes a process to make one; the process is ended at once.
+// agent. It takes a process to make one, which is ended at once, or by our own end.
 func idmapNamespace(p *Pin, m Mapping) (*os.File, error) {
-	r, w, err := os.Pipe()
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	defer w.Close()
-	var program spawn.Program // ends with this process, whose end of the pipe is the last
-	program.Call("pipe", unix.SYS_CLOSE, w.Fd())
-	program.Call("wait", unix.SYS_READ, r.Fd(), make([]byte, 1), 1)
+	defer unix.Close(self)
+	var program spawn.Program
+	program.Call("wait for our end", unix.SYS_PPOLL, []uint32{uint32(self), unix.POLLIN}, 1, 0, 0, 0) // struct pollfd
 	defer program.Release()
 	holder, err := program.Hold(unix.CLONE_NEWUSER)
 	if err != nil {
 		return nil, launchFault(err)
 	}
 	defer holder.End()
-	if err := errors.Join(mapID(holder.PID, "uid_map", int(p.UID), m.UID), mapID(holder.PID, "gid_map", int(p.GID), m.GID)); err != nil {
-		return nil, err
+	owner := p.Info.Sys().(*syscall.Stat_t)
+	if err := errors.Join(mapID(holder.PID, "uid_map", int(owner.Uid), m.UID), mapID(holder.PID, "gid_map", int(owner.Gid), m.GID)); err != nil {
+		return nil, mapFault(err)
 	}
 	return os.Open("/proc/" + strconv.Itoa(holder.PID) + "/ns/user")
 }

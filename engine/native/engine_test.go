@@ -157,8 +157,8 @@ func TestRun(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	_, out := runPlan(t, planOf(t, "cat", "/proc/self/status"))
-	for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000"} {
+	_, out := runPlan(t, planOf(t, "cat", "/proc/self/status", "/proc/1/comm"))
+	for _, want := range []string{"\nnacre-init\n", "NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status lacks %q", want)
 		}

@@ -31,7 +31,8 @@ func (b *builder) loopback() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
-// network opens sockets in the sandbox's namespace and passes them out.
+// network opens sockets in the sandbox's namespace and passes them out. Its own
+// end with the program.
 func (b *builder) network() error {
 	if len(b.spec.Sockets) == 0 {
 		return nil
@@ -44,9 +45,7 @@ func (b *builder) network() error {
 		}
 		fds = append(fds, fd)
 	}
-	err := blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Opened}, fds...)
-	blueprint.CloseAll(fds)
-	return err
+	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Opened}, fds...)
 }
 
 // bounds forbids further user namespaces, and leaves the owner most of the inotify
@@ -66,10 +65,8 @@ func (b *builder) bounds() error {
 			continue // a kernel without inotify
 		}
 		n, atoi := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err := errors.Join(err, atoi); err != nil {
-			return err
-		}
-		if err := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(strconv.Itoa(n/4)), 0); err != nil {
+		quarter := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(strconv.Itoa(n/4)), 0)
+		if err := errors.Join(err, atoi, quarter); err != nil {
 			return err
 		}
 	}

@@ -162,13 +162,11 @@ func folder(name string) (int, error) {
 // spot opens what an entry is to be hung on, and makes it in its folder where it
 // is missing.
 func spot(dir int, e blueprint.Entry) (int, error) {
-	switch {
-	case e.Dir, e.Form == blueprint.Folder:
+	if e.Dir || e.Form != blueprint.Tree {
 		return folder(e.Path)
-	case e.Form == blueprint.Tree:
-		if err := unix.Mknodat(dir, path.Base(e.Path), unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
-			return -1, err
-		}
+	}
+	if err := unix.Mknodat(dir, path.Base(e.Path), unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
+		return -1, err
 	}
 	return openBeneathRoot(e.Path, 0)
 }

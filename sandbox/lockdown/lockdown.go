@@ -36,11 +36,9 @@ func begun(noLandlock bool) error {
 		return errors.New("it was not started by lockdown.Start")
 	}
 	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(fd)
-		if !noLandlock {
-			return errors.New("files can be opened")
-		}
+	unix.Close(fd)
+	if err == nil && !noLandlock {
+		return errors.New("files can be opened")
 	}
 	return nil
 }
