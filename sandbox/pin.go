@@ -40,17 +40,16 @@ func OpenPin(path string) (*Pin, error) {
 	if err != nil {
 		return nil, pinFault(path, err)
 	}
-	pin := &Pin{File: os.NewFile(uintptr(fd), path), Path: path}
-	st, err := pin.File.Stat()
+	file := os.NewFile(uintptr(fd), path)
+	st, err := file.Stat()
 	if err == nil && !st.IsDir() && !st.Mode().IsRegular() {
 		err = fault.New(fault.Denied, "%s is neither a folder nor a regular file", path).WithHint("grant a folder or a file: behind all else is a program of yours, or the kernel")
 	}
 	if err != nil {
-		pin.File.Close()
+		file.Close()
 		return nil, err
 	}
-	pin.Info, pin.Dir = st, st.IsDir()
-	return pin, nil
+	return &Pin{File: file, Path: path, Info: st, Dir: st.IsDir()}, nil
 }
 
 func pinFault(path string, err error) error {
