@@ -15,6 +15,7 @@ import (
 	"nacre/gateway/launch"
 	"nacre/vault"
 	"nacre/vault/keyring"
+	"nacre/vault/store"
 )
 
 func newSecret(app *App) *cobra.Command {
@@ -32,8 +33,8 @@ a plan allows; the agent gets no value. No command prints one.`,
 }
 
 // vault is the owner's.
-func (app *App) vault(o owner) *vault.Vault {
-	v := &vault.Vault{Dir: filepath.Join(o.state, "vault"), Keyring: keyring.Keyring{Bus: app.getenv("DBUS_SESSION_BUS_ADDRESS")}}
+func (app *App) vault(o owner) *store.Vault {
+	v := &store.Vault{Dir: filepath.Join(o.state, "vault"), Keyring: keyring.Keyring{Bus: app.getenv("DBUS_SESSION_BUS_ADDRESS")}}
 	if term.IsTerminal(int(app.In.Fd())) {
 		v.Passphrase = func() ([]byte, error) {
 			app.note("the vault's key has a passphrase:")
@@ -101,7 +102,7 @@ func (o *secretOptions) run(name string) error {
 	if err != nil {
 		return err
 	}
-	e := vault.Entry{Env: o.env, Command: strings.Fields(o.command), Keyring: o.keyring}
+	e := store.Entry{Env: o.env, Command: strings.Fields(o.command), Keyring: o.keyring}
 	if o.env == "" && o.command == "" {
 		if e.Value, err = o.value(name); err != nil {
 			return err
@@ -119,7 +120,7 @@ func (o *secretOptions) value(name string) ([]byte, error) {
 		o.app.note("the value of %s, which is not shown:", name)
 		return term.ReadPassword(int(o.app.In.Fd()))
 	}
-	b, err := io.ReadAll(io.LimitReader(o.app.In, vault.MaxValue+1))
+	b, err := io.ReadAll(io.LimitReader(o.app.In, store.MaxValue+1))
 	b = bytes.TrimRight(b, "\r\n")
 	if err == nil && len(b) == 0 {
 		err = fault.New(fault.Usage, "secret %s: expected a value on the standard input, found nothing", name).
@@ -146,7 +147,7 @@ func newSecretList(app *App) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return app.printJSON(append([]vault.Line{}, lines...))
+				return app.printJSON(append([]store.Line{}, lines...))
 			}
 			t := table{heading: []string{"NAME", "KIND", "FROM", "FINGERPRINT", "CHANGED"}}
 			for _, l := range lines {

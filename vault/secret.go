@@ -1,6 +1,6 @@
-// Package vault keeps secrets: in a file that is encrypted with age, or as a
-// note of where else the owner has them. Only a sandbox's gateway ever gets a
-// value, and only those that its plan names.
+// Package vault holds secrets while they are used: values that do not print, and are
+// overwritten afterwards. Where they rest is package store's. Only a sandbox's gateway
+// ever gets one, and only those that its plan names.
 package vault
 
 import (

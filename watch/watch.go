@@ -28,6 +28,7 @@ import (
 	"nacre/fault"
 	"nacre/gitconfig"
 	"nacre/sandbox"
+	"nacre/sandbox/inside"
 )
 
 // Tree is a granted folder.
@@ -52,7 +53,7 @@ type Watcher struct {
 	at       map[int32][]place
 	trees    []*Tree
 	box      Options
-	inside   *sandbox.Inside
+	inside   *inside.View
 	begun    bool      // the agent runs
 	still    bool      // it is frozen
 	masks    int       // laid so far
@@ -213,7 +214,7 @@ func (w *Watcher) Start(ctx context.Context, o Options) (err error) {
 		return nil
 	}
 	w.box = o
-	if w.inside, err = sandbox.Enter(o.PID); err != nil {
+	if w.inside, err = inside.Enter(o.PID); err != nil {
 		return err
 	}
 	news := make([]byte, 64<<10)

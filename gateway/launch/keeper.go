@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
-	"nacre/vault"
+	"nacre/vault/store"
 )
 
 // Keeper keeps secrets that change when they are used: refresh tokens of which each
@@ -20,7 +20,7 @@ import (
 // time. Its zero value lends nothing.
 type Keeper struct {
 	Dir   string // of the locks
-	Vault *vault.Vault
+	Vault *store.Vault
 }
 
 // errElsewhere says that a secret is where it cannot be written to.
@@ -49,14 +49,14 @@ func (k *Keeper) Lend(ctx context.Context, name string) (value []byte, release f
 }
 
 // entry is a secret's, without its value, where it can be written back.
-func (k *Keeper) entry(name string) (e vault.Entry, err error) {
+func (k *Keeper) entry(name string) (e store.Entry, err error) {
 	lines, err := k.Vault.List()
 	if err != nil {
 		return e, errElsewhere // locked, and nobody can be asked now
 	}
 	for _, l := range lines {
 		if l.Name == name && (l.Kind == "value" || l.Kind == "keyring") {
-			return vault.Entry{Keyring: l.Kind == "keyring"}, nil
+			return store.Entry{Keyring: l.Kind == "keyring"}, nil
 		}
 	}
 	return e, errElsewhere

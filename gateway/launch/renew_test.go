@@ -15,6 +15,7 @@ import (
 	"nacre"
 	"nacre/gateway/wire"
 	"nacre/vault"
+	"nacre/vault/store"
 )
 
 // rotating is a token endpoint as careful ones are: a refresh token holds once, and one
@@ -43,16 +44,16 @@ func (s *rotating) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // kept is a vault with one secret.
-func kept(t *testing.T, value string) *vault.Vault {
+func kept(t *testing.T, value string) *store.Vault {
 	t.Helper()
-	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
-	if err := v.Set("login", vault.Entry{Value: []byte(value)}, false); err != nil {
+	v := &store.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	if err := v.Set("login", store.Entry{Value: []byte(value)}, false); err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
 
-func valueOf(t *testing.T, v *vault.Vault) (c wire.Client) {
+func valueOf(t *testing.T, v *store.Vault) (c wire.Client) {
 	t.Helper()
 	all, err := v.Get(context.Background(), []string{"login"}, os.Getenv)
 	if err == nil {
@@ -156,7 +157,7 @@ func TestKeeper(t *testing.T) {
 	} else {
 		release()
 	}
-	if err := v.Set("elsewhere", vault.Entry{Env: "TOKEN"}, false); err != nil {
+	if err := v.Set("elsewhere", store.Entry{Env: "TOKEN"}, false); err != nil {
 		t.Fatal(err)
 	}
 	for name, k := range map[string]*Keeper{"elsewhere": k, "nosuch": k, "login": nil} {

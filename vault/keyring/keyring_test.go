@@ -16,8 +16,8 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"nacre/fault"
-	"nacre/vault"
 	"nacre/vault/keyring"
+	"nacre/vault/store"
 )
 
 const canary = "canary-of-the-keyring"
@@ -178,7 +178,7 @@ func serve(t *testing.T, address string, f *fake) {
 // keyring alone.
 func keeps(t *testing.T, k keyring.Keyring) {
 	t.Helper()
-	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault"), Keyring: k}
+	v := &store.Vault{Dir: filepath.Join(t.TempDir(), "vault"), Keyring: k}
 	get := func() string {
 		found, err := v.Get(context.Background(), []string{"token"}, func(string) string { return "" })
 		if err != nil {
@@ -186,7 +186,7 @@ func keeps(t *testing.T, k keyring.Keyring) {
 		}
 		return string(found["token"].Reveal())
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte(canary), Keyring: true}, false); err != nil {
+	if err := v.Set("token", store.Entry{Value: []byte(canary), Keyring: true}, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(); got != canary {
@@ -196,16 +196,16 @@ func keeps(t *testing.T, k keyring.Keyring) {
 	if text := fmt.Sprint(lines); err != nil || strings.Contains(text, "canary") || lines[0].Kind != "keyring" || lines[0].Fingerprint != "" {
 		t.Errorf("%v %v", text, err)
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte("another-value"), Keyring: true}, true); err != nil || get() != "another-value" {
+	if err := v.Set("token", store.Entry{Value: []byte("another-value"), Keyring: true}, true); err != nil || get() != "another-value" {
 		t.Errorf("rotated: %v %s", err, get())
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte("in-the-vault")}, true); err != nil || get() != "in-the-vault" {
+	if err := v.Set("token", store.Entry{Value: []byte("in-the-vault")}, true); err != nil || get() != "in-the-vault" {
 		t.Errorf("moved: %v %s", err, get())
 	}
 	if value, err := k.Get("token"); err == nil {
 		t.Errorf("what was moved is still in the keyring: %q", value)
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte(canary), Keyring: true}, true); err != nil {
+	if err := v.Set("token", store.Entry{Value: []byte(canary), Keyring: true}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := v.Remove("token"); err != nil {

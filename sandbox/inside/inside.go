@@ -1,4 +1,6 @@
-package sandbox
+// Package inside masks and guards entries of a running sandbox, from outside. It lays over
+// them only what is the sandbox's own: a blank, or the entry itself.
+package inside
 
 import (
 	"errors"
@@ -8,25 +10,26 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
+	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
 	"nacre/sandbox/spawn"
 )
 
-// Inside is a running sandbox's file system, seen and masked from outside.
-type Inside struct {
+// View is a running sandbox's file system, seen and masked from outside.
+type View struct {
 	pidfd, root  int
 	file, folder int    // blanks that every sandbox has
 	blanks       uint64 // the device that they are on
 }
 
 // Enter takes hold of it by the sandbox's first process.
-func Enter(pid int) (*Inside, error) {
+func Enter(pid int) (*View, error) {
 	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "cannot see the sandbox's root")
 	}
 	pidfd, err := unix.PidfdOpen(pid, 0)
-	i := &Inside{pidfd: pidfd, root: root}
+	i := &View{pidfd: pidfd, root: root}
 	// Two of the masks that package build lays over entries which every kernel has.
 	file, st, err2 := i.at("/proc/interrupts")
 	folder, also, err3 := i.at("/proc/bus")
@@ -39,17 +42,17 @@ func Enter(pid int) (*Inside, error) {
 }
 
 // Close lets go of it.
-func (i *Inside) Close() { blueprint.CloseAll([]int{i.pidfd, i.root, i.file, i.folder}) }
+func (i *View) Close() { blueprint.CloseAll([]int{i.pidfd, i.root, i.file, i.folder}) }
 
 // Gone tells whether the sandbox's first process has ended.
-func (i *Inside) Gone() bool {
+func (i *View) Gone() bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(i.pidfd), Events: unix.POLLIN}}, 0)
 	return err == nil && n > 0
 }
 
 // at opens a path of the sandbox without following a link.
-func (i *Inside) at(name string) (fd int, st unix.Stat_t, err error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: noLinks}
+func (i *View) at(name string) (fd int, st unix.Stat_t, err error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
 	if fd, err = unix.Openat2(i.root, "."+name, &how); err == nil {
 		err = unix.Fstat(fd, &st)
 	}
@@ -60,7 +63,7 @@ func (i *Inside) at(name string) (fd int, st unix.Stat_t, err error) {
 // entry if it had none; or the folder that it is in, where that was closed
 // meanwhile or it is deeper than paths go. What is not there (any more) is left
 // out. It may be replaced meanwhile: what is returned has to be looked at again.
-func (i *Inside) Mask(folder, name string) (bare string, err error) {
+func (i *View) Mask(folder, name string) (bare string, err error) {
 	entry, st, err := i.at(path.Join(folder, name))
 	for (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENAMETOOLONG)) && name != "." {
 		name = path.Dir(name)
@@ -85,7 +88,7 @@ func (i *Inside) Mask(folder, name string) (bare string, err error) {
 // Guard lays an entry beneath a folder of the sandbox over itself, as package
 // build does, where it is no mount, and tells whether it was none. What is not
 // there, or a link, is left out.
-func (i *Inside) Guard(folder string, g Guard) (bare bool, err error) {
+func (i *View) Guard(folder string, g sandbox.Guard) (bare bool, err error) {
 	entry, _, err := i.at(path.Join(folder, g.Path))
 	if err != nil {
 		return false, nil
@@ -101,7 +104,7 @@ func (i *Inside) Guard(folder string, g Guard) (bare bool, err error) {
 // lay has a child of ours join the sandbox's user and mount namespaces and lay
 // what is at one descriptor over what is at another: only who is there may mount
 // there, and only a process with a single thread can go there (setns(2)).
-func (i *Inside) lay(what, over int, flags int, readOnly bool) error {
+func (i *View) lay(what, over int, flags int, readOnly bool) error {
 	flags |= unix.AT_EMPTY_PATH
 	var p spawn.Program
 	p.Call("enter", unix.SYS_SETNS, i.pidfd, unix.CLONE_NEWUSER|unix.CLONE_NEWNS)

@@ -1,9 +1,8 @@
-package vault_test
+package store_test
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,36 +11,19 @@ import (
 	"testing"
 
 	"nacre/fault"
-	"nacre/vault"
+	"nacre/vault/store"
 )
 
 const canary = "canary-of-a-secret-value"
 
 func noEnv(string) string { return "" }
 
-func TestSecretsDoNotPrint(t *testing.T) {
-	s := vault.New([]byte(canary))
-	b, err := json.Marshal(map[string]any{"a": s, "b": []*vault.Secret{s}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprint(s) + fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s) + string(b) + fmt.Sprint(fault.New(fault.Internal, "%v", s))
-	if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) || strings.Count(text, "[redacted]") < 10 {
-		t.Error(text)
-	}
-	value := s.Reveal()
-	s.Zero()
-	if bytes.Contains(value, []byte("canary")) || s.Reveal() != nil {
-		t.Error("not zeroed")
-	}
-}
-
 func TestKeepsAndForgets(t *testing.T) {
-	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	v := &store.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
 	if lines, err := v.List(); err != nil || len(lines) != 0 {
 		t.Fatalf("%v %v", lines, err)
 	}
-	for id, e := range map[string]vault.Entry{"token": {Value: []byte(canary)}, "env": {Env: "TOKEN"}, "command": {Command: []string{"printf", "from a program\n"}}} {
+	for id, e := range map[string]store.Entry{"token": {Value: []byte(canary)}, "env": {Env: "TOKEN"}, "command": {Command: []string{"printf", "from a program\n"}}} {
 		if err := v.Set(id, e, false); err != nil {
 			t.Fatal(err)
 		}
@@ -54,13 +36,13 @@ func TestKeepsAndForgets(t *testing.T) {
 	if err != nil || len(lines) != 3 || strings.Contains(fmt.Sprint(lines), canary) || lines[2].Fingerprint == "" {
 		t.Errorf("%v %v", lines, err)
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte("a value x")}, false); fault.KindOf(err) != fault.Conflict {
+	if err := v.Set("token", store.Entry{Value: []byte("a value x")}, false); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("set twice: %v", err)
 	}
-	if err := v.Set("other", vault.Entry{Value: []byte("a value x")}, true); fault.KindOf(err) != fault.NotFound {
+	if err := v.Set("other", store.Entry{Value: []byte("a value x")}, true); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("rotated what is not there: %v", err)
 	}
-	if err := v.Set("token", vault.Entry{Value: []byte("a new one")}, true); err != nil {
+	if err := v.Set("token", store.Entry{Value: []byte("a new one")}, true); err != nil {
 		t.Error(err)
 	}
 	if found, err := v.Get(context.Background(), []string{"token"}, noEnv); err != nil || string(found["token"].Reveal()) != "a new one" {
@@ -77,10 +59,10 @@ func TestKeepsAndForgets(t *testing.T) {
 	}
 }
 
-// TestNothingInTheClear: the value is in no file of the vault.
+// TestNothingInTheClear: the value is in no file of the store.
 func TestNothingInTheClear(t *testing.T) {
-	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault"), Protect: true, Passphrase: func() ([]byte, error) { return []byte("the phrase"), nil }}
-	if err := v.Set("token", vault.Entry{Value: []byte(canary)}, false); err != nil {
+	v := &store.Vault{Dir: filepath.Join(t.TempDir(), "vault"), Protect: true, Passphrase: func() ([]byte, error) { return []byte("the phrase"), nil }}
+	if err := v.Set("token", store.Entry{Value: []byte(canary)}, false); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(v.Dir)
@@ -95,7 +77,7 @@ func TestNothingInTheClear(t *testing.T) {
 		}
 	}
 	for name, phrase := range map[string]func() ([]byte, error){"nobody": nil, "wrong": func() ([]byte, error) { return []byte("wrong"), nil }} {
-		locked := &vault.Vault{Dir: v.Dir, Passphrase: phrase}
+		locked := &store.Vault{Dir: v.Dir, Passphrase: phrase}
 		if _, err := locked.List(); err == nil || !strings.Contains(err.Error(), "locked") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -104,9 +86,9 @@ func TestNothingInTheClear(t *testing.T) {
 
 // TestLines: a private key has lines, and comes back as it was.
 func TestLines(t *testing.T) {
-	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	v := &store.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
 	const key = "-----BEGIN KEY-----\nabc\n-----END KEY-----"
-	if err := v.Set("key", vault.Entry{Value: []byte(key)}, false); err != nil {
+	if err := v.Set("key", store.Entry{Value: []byte(key)}, false); err != nil {
 		t.Fatal(err)
 	}
 	got, err := v.Get(context.Background(), []string{"key"}, noEnv)
@@ -116,18 +98,18 @@ func TestLines(t *testing.T) {
 }
 
 func TestRefuses(t *testing.T) {
-	v := &vault.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
+	v := &store.Vault{Dir: filepath.Join(t.TempDir(), "vault")}
 	for _, id := range []string{"", "*", "a b", "../x\x00", "-x", strings.Repeat("a", 129)} {
-		if err := v.Set(id, vault.Entry{Value: []byte("a value x")}, false); fault.KindOf(err) != fault.Usage {
+		if err := v.Set(id, store.Entry{Value: []byte("a value x")}, false); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	for _, e := range []vault.Entry{{}, {Value: []byte("a value x"), Env: "A"}, {Value: make([]byte, vault.MaxValue+1)}, {Value: []byte("7 bytes")}} {
+	for _, e := range []store.Entry{{}, {Value: []byte("a value x"), Env: "A"}, {Value: make([]byte, store.MaxValue+1)}, {Value: []byte("7 bytes")}} {
 		if err := v.Set("x", e, false); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := v.Set("binary", vault.Entry{Value: []byte("a value\x00x")}, false); err != nil {
+	if err := v.Set("binary", store.Entry{Value: []byte("a value\x00x")}, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.Get(context.Background(), []string{"binary"}, noEnv); err == nil {
@@ -165,7 +147,7 @@ func TestFolderExchanged(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := (&vault.Vault{Dir: filepath.Join(base, "mine")}).Set("token", vault.Entry{Value: []byte(canary)}, false); err != nil {
+	if err := (&store.Vault{Dir: filepath.Join(base, "mine")}).Set("token", store.Entry{Value: []byte(canary)}, false); err != nil {
 		t.Fatal(err)
 	}
 	exchange("mine")
@@ -181,7 +163,7 @@ func TestFolderExchanged(t *testing.T) {
 			}
 		}
 	}()
-	v := &vault.Vault{Dir: link}
+	v := &store.Vault{Dir: link}
 	for range 3000 {
 		if lines, err := v.List(); err == nil && len(lines) == 0 {
 			t.Error("everybody's folder was taken for the vault")

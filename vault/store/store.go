@@ -1,4 +1,7 @@
-package vault
+// Package store is the owner's vault: secrets in a file that is encrypted with age, or
+// notes of where else the owner has them. It gives what it is asked for by name; which
+// names those are, a plan says. No sandbox reaches it: its folder is Nacre's own.
+package store
 
 import (
 	"bytes"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"nacre/fault"
+	"nacre/vault"
 )
 
 // Entry is one secret as it is kept: its value, or where the owner has it.
@@ -154,7 +158,7 @@ func (v *Vault) List() (lines []Line, err error) {
 		case e.Keyring:
 			l.Kind = "keyring"
 		default:
-			l.Fingerprint = New(e.Value).Fingerprint(c.Salt)
+			l.Fingerprint = vault.New(e.Value).Fingerprint(c.Salt)
 		}
 		lines = append(lines, l)
 	}
@@ -162,13 +166,13 @@ func (v *Vault) List() (lines []Line, err error) {
 }
 
 // Get fetches the secrets of these names, or none. Zero each when it is used.
-func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) string) (map[string]*Secret, error) {
+func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) string) (map[string]*vault.Secret, error) {
 	c, err := v.read()
 	if err != nil {
 		return nil, err
 	}
 	defer c.zero()
-	found := map[string]*Secret{}
+	found := map[string]*vault.Secret{}
 	for _, id := range ids {
 		e, there := c.Secrets[id]
 		if !there {
@@ -181,7 +185,7 @@ func (v *Vault) Get(ctx context.Context, ids []string, getenv func(string) strin
 		if err != nil {
 			return nil, fault.Wrap(fault.NotFound, err, "secret %s", id)
 		}
-		found[id] = New(value)
+		found[id] = vault.New(value)
 	}
 	return found, nil
 }
