@@ -26,8 +26,6 @@ type Pin struct {
 	Dir  bool
 }
 
-const noLinks = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
-
 // OpenPin walks an absolute path from the root without following any link.
 // Errors: NotFound; Denied where the path leads through a link, with the real
 // path as the hint.
