@@ -174,7 +174,8 @@ func newKeyring() error {
 }
 
 // become executes the reaper from the read-only mount of this very program:
-// the mount is attached nowhere, so nothing inside can name or change it.
+// the mount is attached nowhere, so nothing inside can name or change it. The way to
+// our descriptor of it leads through the sandbox's own /proc.
 func (b *builder) become() error {
 	if _, err := unix.FcntlInt(blueprint.ControlFD, unix.F_SETFD, 0); err != nil {
 		return err
