@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -126,12 +127,6 @@ type Decision struct {
 	// Remedy is the policy line (or command) that would allow it; empty where
 	// nothing would.
 	Remedy string `json:"remedy,omitempty"`
-}
-
-// String is the canonical single line of a decision.
-func (d Decision) String() string {
-	return fmt.Sprintf("%s %s %s rule=%s origin=%s: %s",
-		d.Effect, d.Capability, d.Subject, d.Rule, d.Origin, d.Reason)
 }
 
 // Warning is a named loosening: something the plan permits that a stricter
@@ -309,6 +304,9 @@ type Plan struct {
 	Digest string `json:"digest"`
 }
 
+// Accepts tells whether the owner accepted a tier.
+func (p Plan) Accepts(t Tier) bool { return slices.Contains(p.Accepted, t) }
+
 // Caller is who asks for something sensitive. The zero value is nobody.
 type Caller struct {
 	UID  int    `json:"uid"`
@@ -386,8 +384,6 @@ type Expectation struct {
 
 // Engine turns a plan into a running sandbox.
 type Engine interface {
-	// Name is the engine's name in output and audit.
-	Name() string
 	// Start starts the plan's command. It returns once the command runs with
 	// every layer in place and read back, or with the reason why it does not.
 	Start(context.Context, Plan, Streams) (Sandbox, error)

@@ -100,7 +100,7 @@ func (app *App) engine(o owner) (*native.Engine, *audit.Log, error) {
 	// background, does not stop the agent: that would go on without time limit and masks.
 	signal.Ignore(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 	caller := nacre.Caller{UID: o.uid, PID: os.Getpid(), Name: "cli"}
-	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}}
+	e := &native.Engine{Init: init, Runs: store, Audit: log, Caller: caller, Images: images{app, o.imageDir()}.Prepare}
 	if program, err := install.Beside(app.Program, "nacre-gateway"); err == nil {
 		e.Gateways = &launch.Launcher{Program: program, Secrets: app.secrets(o), Budgets: o.budgetDir(), Keeper: app.keeper(o)}
 	}

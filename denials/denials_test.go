@@ -37,7 +37,7 @@ const mount, bpf, socket, ptrace = 165, 321, 41, 101
 
 func tally(t *testing.T, r *recorder) *Tally {
 	t.Helper()
-	o := seccomp.Options{Arch: seccomp.AMD64, Loopback: true, Notify: true}
+	o := seccomp.Options{Arch: seccomp.AMD64, Loopback: true}
 	table, err := seccomp.NewTable(o)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -28,6 +29,7 @@ type Table struct {
 
 	mu      sync.Mutex
 	list    []*Job            // by number
+	reason  string            // why the sandbox was ended from outside, if so
 	outputs map[*os.File]bool // pipes being read
 }
 
@@ -101,18 +103,26 @@ func (t *Table) Hear(m blueprint.Message, fds []int) []int {
 	case blueprint.Refused:
 		offer(j.started, refusal(m))
 	case blueprint.Ended:
-		offer(j.ended, syscall.WaitStatus(m.Status))
+		offer(j.ended, syscall.WaitStatus(m.Number))
 	}
 	return fds
 }
 
+// Blame notes why the sandbox is ended from outside; the first reason given is
+// the one reported.
+func (t *Table) Blame(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reason = cmp.Or(t.reason, reason)
+}
+
 // Lost ends every job that is still waited for, since nothing more is to be
-// heard. They had begun if that is known otherwise.
-func (t *Table) Lost(begun bool) {
+// heard.
+func (t *Table) Lost() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, j := range t.list {
-		if begun {
+		if t.reason == "output-limit" { // what wrote had begun: we were quicker than the news
 			offer(j.started, nil)
 		}
 		offer(j.started, error(fault.New(fault.Command, "the sandbox ended before the command started")))
@@ -152,9 +162,23 @@ func Exit(status syscall.WaitStatus, known bool) nacre.Exit {
 	return nacre.Exit{Code: status.ExitStatus(), Reason: "exited"}
 }
 
+// Because completes how a command ended with what it does not know itself: why the
+// sandbox was ended, or that one of its processes was killed for want of memory.
+func (t *Table) Because(e nacre.Exit, usage func() (nacre.Usage, error)) nacre.Exit {
+	if e.Signal == int(unix.SIGKILL) {
+		if u, err := usage(); err == nil && u.OOMKills > 0 {
+			e.Reason = "memory-limit"
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.Reason = cmp.Or(t.reason, e.Reason)
+	return e
+}
+
 // refusal explains why a command could not be started.
 func refusal(m blueprint.Message) error {
-	switch errno := syscall.Errno(m.Errno); errno {
+	switch errno := syscall.Errno(m.Number); errno {
 	case unix.ENOENT:
 		return fault.New(fault.Missing, "command not found in the sandbox").
 			WithHint("it, or the interpreter in its first line, is not among the folders that the plan grants; nacre plan shows them")

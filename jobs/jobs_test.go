@@ -53,9 +53,9 @@ func TestHostileNews(t *testing.T) {
 	jobs := table()
 	j := jobs.Add(nacre.Streams{})
 	for _, m := range []blueprint.Message{
-		{Kind: blueprint.Started, Job: -1}, {Kind: blueprint.Ended, Job: 1 << 40, Status: 7}, {Kind: "nonsense"},
-		{Kind: blueprint.Terminal}, {Kind: blueprint.Confined}, {Kind: blueprint.Refused, Errno: 1 << 20, Error: "no"},
-		{Kind: blueprint.Started}, {Kind: blueprint.Ended, Status: 7 << 8}, {Kind: blueprint.Ended, Status: 9 << 8}, {Kind: blueprint.Started},
+		{Kind: blueprint.Started, Job: -1}, {Kind: blueprint.Ended, Job: 1 << 40, Number: 7}, {Kind: "nonsense"},
+		{Kind: blueprint.Terminal}, {Kind: blueprint.Confined}, {Kind: blueprint.Refused, Number: 1 << 20, Error: "no"},
+		{Kind: blueprint.Started}, {Kind: blueprint.Ended, Number: 7 << 8}, {Kind: blueprint.Ended, Number: 9 << 8}, {Kind: blueprint.Started},
 	} {
 		if rest := jobs.Hear(m, []int{-1}); len(rest) != 1 {
 			t.Errorf("%+v: its descriptor was taken", m)
@@ -67,7 +67,7 @@ func TestHostileNews(t *testing.T) {
 	if status, known := j.Ended(); !known || status.ExitStatus() != 7 {
 		t.Errorf("ended with %v, %v", status, known)
 	}
-	jobs.Lost(false)
+	jobs.Lost()
 	if _, known := j.Ended(); known {
 		t.Error("it ended twice")
 	}
@@ -76,17 +76,43 @@ func TestHostileNews(t *testing.T) {
 	}
 }
 
-// TestLost: whoever waits is told, and whether it had begun.
+// TestLost: whoever waits is told, and whether it had begun: what writes too much has.
 func TestLost(t *testing.T) {
-	for _, begun := range []bool{false, true} {
+	for reason, begun := range map[string]bool{"": false, "stopped": false, "output-limit": true} {
 		jobs := table()
 		j := jobs.Add(nacre.Streams{})
-		jobs.Lost(begun)
+		jobs.Blame(reason)
+		jobs.Lost()
 		if err := j.Started(); (err == nil) != begun {
-			t.Errorf("begun %v: %v", begun, err)
+			t.Errorf("%q: %v", reason, err)
 		}
 		if _, known := j.Ended(); known {
-			t.Errorf("begun %v: it is known how it ended", begun)
+			t.Errorf("%q: it is known how it ended", reason)
+		}
+	}
+}
+
+// TestBecause: the first reason counts, and before a want of memory, which only what
+// was killed can have ended of.
+func TestBecause(t *testing.T) {
+	starved := func() (nacre.Usage, error) { return nacre.Usage{OOMKills: 1}, nil }
+	unknown := func() (nacre.Usage, error) { return nacre.Usage{OOMKills: 1}, io.EOF }
+	killed, exited := nacre.Exit{Signal: 9, Reason: "killed"}, nacre.Exit{Reason: "exited"}
+	for _, c := range []struct {
+		exit    nacre.Exit
+		usage   func() (nacre.Usage, error)
+		reasons []string
+		want    string
+	}{
+		{exited, starved, nil, "exited"}, {killed, starved, nil, "memory-limit"}, {killed, unknown, nil, "killed"},
+		{killed, starved, []string{"timeout", "stopped"}, "timeout"}, {exited, unknown, []string{"", "stopped"}, "stopped"},
+	} {
+		jobs := table()
+		for _, reason := range c.reasons {
+			jobs.Blame(reason)
+		}
+		if got := jobs.Because(c.exit, c.usage); got.Reason != c.want || got.Signal != c.exit.Signal {
+			t.Errorf("%+v: %+v", c, got)
 		}
 	}
 }

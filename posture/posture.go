@@ -72,30 +72,24 @@ func (r *reader) namespace(ns string) {
 	r.add("namespaces", ns, "its own", found, ok)
 }
 
-// statusOf are the lines of proc_pid_status(5).
-func statusOf(text string) map[string]string {
-	lines := map[string]string{}
-	for line := range strings.Lines(text) {
-		if key, value, ok := strings.Cut(line, ":"); ok {
-			lines[key] = strings.Trim(value, " \t\n")
-		}
-	}
-	return lines
+// told is what a text in the form of proc_pid_status(5) says of something.
+func told(text, of string) string {
+	_, rest, _ := strings.Cut("\n"+text, "\n"+of+":")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.Trim(line, " \t")
 }
 
 // status checks what tells of confinement. The filter is one more than those
 // that the supervisor is under itself.
 func (r *reader) status() {
-	lines := statusOf(r.file("status"))
-	const none = "0000000000000000"
+	text, own := r.file("status"), (&reader{proc: "/proc/self"}).file("status")
 	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
-		r.equal("capabilities", set, none, lines[set])
+		r.equal("capabilities", set, "0000000000000000", told(text, set))
 	}
-	r.equal("capabilities", "NoNewPrivs", "1", lines["NoNewPrivs"])
-	r.equal("seccomp", "mode", "2", lines["Seccomp"])
-	own, _ := os.ReadFile("/proc/self/status")
-	if n, err := strconv.Atoi(statusOf(string(own))["Seccomp_filters"]); err == nil { // since Linux 5.9
-		r.equal("seccomp", "filters", strconv.Itoa(n+1), lines["Seccomp_filters"])
+	r.equal("capabilities", "NoNewPrivs", "1", told(text, "NoNewPrivs"))
+	r.equal("seccomp", "mode", "2", told(text, "Seccomp"))
+	if n, err := strconv.Atoi(told(own, "Seccomp_filters")); err == nil { // since Linux 5.9
+		r.equal("seccomp", "filters", strconv.Itoa(n+1), told(text, "Seccomp_filters"))
 	}
 }
 

@@ -48,7 +48,7 @@ func TestStatusLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	more := map[string]string{"0": "1", "1": "2"}[statusOf(string(own))["Seccomp_filters"]]
+	more := map[string]string{"0": "1", "1": "2"}[told(string(own), "Seccomp_filters")]
 	if more == "" {
 		t.Skip("needs Linux 5.9 and at most one filter on this process")
 	}

@@ -243,6 +243,11 @@ func (s *Store) Find(name string) (Record, error) {
 // Sweep takes away what dead supervisors left: their groups, whatever still
 // runs in those, and their folders. It returns the ids.
 func (s *Store) Sweep() (swept []string, err error) {
+	defer func() {
+		if err != nil {
+			err = fault.Wrap(fault.Leftover, err, "remains of an earlier sandbox cannot be removed")
+		}
+	}()
 	unlock, err := s.lockAll()
 	if err != nil {
 		return nil, err

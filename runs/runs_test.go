@@ -100,6 +100,9 @@ func TestSweep(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(s.Dir(), ".halfgone"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := (&Store{dir: filepath.Join(s.Dir(), "nowhere")}).Sweep(); fault.KindOf(err) != fault.Leftover {
+		t.Errorf("of a folder that is not there: %v", err)
+	}
 	swept, err := s.Sweep()
 	if err != nil || len(swept) != 1 || swept[0] != "deadones" {
 		t.Errorf("swept %q, %v", swept, err)

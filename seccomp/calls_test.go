@@ -15,7 +15,6 @@ import (
 func TestConditionsSayWhat(t *testing.T) {
 	limited := map[string]bool{}
 	for _, s := range sections() {
-		answer(s.answer, false) // ends the program where there is none
 		for _, f := range s.families {
 			decides := func(line string) bool { return strings.Contains(line, " if ") || strings.HasPrefix(line, "else ") }
 			words := slices.DeleteFunc(slices.Clone(f.lines), decides)

@@ -27,6 +27,7 @@ const orderVariable = "NACRE_SECCOMP_TEST_ORDER"
 type order struct {
 	Options Options
 	Open    bool     // load no filter at all, for comparison
+	Notify  bool     // load the one that reports
 	Do      string   // "probe", "threads", "notify" or "exec"
 	Calls   []raw    // to probe
 	Command []string // to exec
@@ -57,6 +58,9 @@ func (o order) carryOut() error {
 	filter, err := build(o.Options)
 	if err != nil {
 		return err
+	}
+	if !o.Notify {
+		filter = filter.Silent()
 	}
 	if o.Do == "notify" {
 		return o.notify(filter)

@@ -6,6 +6,11 @@
 // and what a plan may add. A test keeps every call that the kernel has in
 // exactly one section of the base list.
 //
+// Package generate makes of it the instructions for each entry, zz_calls.go; a
+// test keeps both equal, others read calls.txt by themselves and compare every
+// filter with that. What is left to be done for a plan: the entries that it asks
+// for, each call's by its number (Table), and a search for the number (Filter).
+//
 // # Order of evaluation
 //
 //  1. The architecture word. Any but the plan's own kills the process: a
@@ -36,10 +41,10 @@
 //     of urgent data: what a kernel built without the thing answers, which
 //     programs know how to take.
 //
-// With Options.Notify all but ENOSYS and the section [quiet] go to the
-// supervisor by seccomp user notification, who reports them and gives their
-// errno: honest programs probe, and are not reported. While a call waits to be
-// received, a signal whose handler does not restart calls interrupts it: EINTR.
+// All but ENOSYS and the section [quiet] go to the supervisor by seccomp user
+// notification, who reports them and gives their errno: honest programs probe, and
+// are not reported. While a call waits to be received, a signal whose handler does
+// not restart calls interrupts it: EINTR. Filter.Silent answers by itself.
 package seccomp
 
-//go:generate go test -run ^TestNumbersAreGenerated$ -update
+//go:generate go run ./generate

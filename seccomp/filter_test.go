@@ -1,9 +1,11 @@
 package seccomp
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +20,10 @@ func every() []Options {
 	var all []Options
 	groups := groupNames()
 	for _, arch := range []Arch{AMD64, ARM64} {
-		for bits := range 4 << len(groups) {
-			o := Options{Arch: arch, Loopback: bits&1 != 0, Notify: bits&2 != 0}
+		for bits := range 2 << len(groups) {
+			o := Options{Arch: arch, Loopback: bits&1 != 0}
 			for i, g := range groups {
-				if bits&(4<<i) != 0 {
+				if bits&(2<<i) != 0 {
 					o.Groups = append(o.Groups, g)
 				}
 			}
@@ -32,7 +34,7 @@ func every() []Options {
 }
 
 func (o Options) String() string {
-	return fmt.Sprintf("%s/%s/loopback=%v/notify=%v", o.Arch, strings.Join(o.Groups, "+"), o.Loopback, o.Notify)
+	return fmt.Sprintf("%s/%s/loopback=%v", o.Arch, strings.Join(o.Groups, "+"), o.Loopback)
 }
 
 // build makes the filter of these options.
@@ -83,11 +85,13 @@ func TestProgramIsTheTable(t *testing.T) {
 	for _, o := range every() {
 		t.Run(o.String(), func(t *testing.T) {
 			tb := table(t, o)
-			p := tb.Filter()
+			programs := map[bool]Filter{true: tb.Filter(), false: tb.Filter().Silent()}
 			check := func(number uint32, args [6]uint64) {
-				got, _, err := run(p, data{number, tb.audit, args})
-				if want := word(tb.Judge(number, args), o.Notify); err != nil || got != want {
-					t.Fatalf("%d %q %#x: the program answers %#x, %v; the table %#x", number, tb.Name(number), args, got, err, want)
+				for notify, p := range programs {
+					got, _, err := run(p, data{number, tb.audit, args})
+					if want := word(tb.Judge(number, args), notify); err != nil || got != want {
+						t.Fatalf("%d %q %#x: the program answers %#x, %v; the table %#x (notify %v)", number, tb.Name(number), args, got, err, want, notify)
+					}
 				}
 			}
 			for number := range uint32(600) {
@@ -147,9 +151,9 @@ func TestProgramsAreWellFormed(t *testing.T) {
 func TestLongJumps(t *testing.T) {
 	var spans []span
 	for n := range uint32(700) {
-		spans = append(spans, span{n, Filter{op(unix.BPF_RET, unix.SECCOMP_RET_ERRNO|(n+1))}})
+		spans = append(spans, span{n, Filter{{Code: answer, K: refuse | (n + 1)}}})
 	}
-	p := append(Filter{load(offsetNumber)}, search(spans)...)
+	p := append(Filter{{Code: load}}, search(spans)...)
 	for n := range uint32(700) {
 		if got, _, err := run(p, data{number: n, arch: 7}); err != nil || got != unix.SECCOMP_RET_ERRNO|(n+1) {
 			t.Fatalf("number %d: %#x, %v", n, got, err)
@@ -300,7 +304,7 @@ func TestCallAgreesWithTheFilter(t *testing.T) {
 				t.Errorf("%s is not there", n.name)
 			}
 			conditional := c.Limit != ""
-			if conditional != (c.code != nil) {
+			if conditional != (len(c.code) > 1) {
 				t.Errorf("%s: a rule has clauses if and only if it says so", n.name)
 			}
 			permits := tb.Judge(n.number, [6]uint64{}).Permit
@@ -319,23 +323,55 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// TestSilent: where nobody can be told of refusals, the filter is, to the last
-// instruction, the one that is made to report nothing.
+// TestSilent: where nobody can be told of refusals, the filter is, instruction by
+// instruction, the same, but for answers: they have the errno of the report.
+// TestProgramIsTheTable compares both with the table.
 func TestSilent(t *testing.T) {
-	for _, groups := range [][]string{nil, {"debug", "nested-sandbox"}} {
-		build := func(notify bool) Filter {
-			tb, err := NewTable(Options{Arch: AMD64, Groups: groups, Notify: notify})
-			if err != nil {
-				t.Fatal(err)
+	for _, o := range every() {
+		loud, reports := table(t, o).Filter(), 0
+		for i, is := range loud.Silent() {
+			was := loud[i]
+			if was.Code == unix.BPF_RET && was.K>>16 == unix.SECCOMP_RET_USER_NOTIF>>16 {
+				reports++
+				was.K = unix.SECCOMP_RET_ERRNO | was.K&0xffff
 			}
-			return tb.Filter()
+			if is != was || is.Code == unix.BPF_RET && is.K&0xffff == 0 && is.K != unix.SECCOMP_RET_ALLOW && is.K != unix.SECCOMP_RET_KILL_PROCESS {
+				t.Fatalf("%v: instruction %d is %+v, not %+v", o, i, is, was)
+			}
 		}
-		loud, quiet := build(true), build(false)
-		if slices.Equal(loud, quiet) {
-			t.Fatal("nothing is reported")
+		if reports == 0 {
+			t.Errorf("%v: nothing is reported", o)
 		}
-		if !slices.Equal(loud.Silent(), quiet) {
-			t.Errorf("%v: differs", groups)
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata/filters.txt anew")
+
+// TestFiltersAreRecorded: whoever changes a filter sees which others change with it.
+func TestFiltersAreRecorded(t *testing.T) {
+	const file = "testdata/filters.txt"
+	text := "# The length of each filter and its SHA-256. go test ./seccomp -run Recorded -update writes it.\n"
+	for _, o := range every() {
+		for _, o.Watched = range []bool{false, true} {
+			for _, o.Only = range [][]string{nil, {"read", "clone", "socket", "tgkill", "mmap", "exit_group"}} {
+				f := table(t, o).Filter()
+				text += fmt.Sprintf("%v/watched=%v/%s %d %s\n", o, o.Watched, strings.Join(o.Only, "+"), len(f), f.Digest())
+			}
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recorded, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := strings.Split(string(recorded), "\n")
+	for i, line := range strings.Split(text, "\n") {
+		if i >= len(was) || was[i] != line {
+			t.Errorf("line %d of %s does not say %s", i+1, file, line)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"slices"
 	"strconv"
@@ -18,8 +19,8 @@ type Verdict struct {
 	Quiet  bool       // of a refusal: it is not reported
 }
 
-// refuse is a refusal with an error.
-func refuse(e unix.Errno) Verdict { return Verdict{Errno: e} }
+// refusal is one with an error.
+func refusal(e unix.Errno) Verdict { return Verdict{Errno: e} }
 
 // section is a part of calls.txt.
 type section struct {
@@ -34,7 +35,12 @@ type family struct {
 	lines  []string
 }
 
-// sections reads calls.txt, apart from the table's own reading.
+// callsFile says itself how it is written.
+//
+//go:embed calls.txt
+var callsFile string
+
+// sections reads calls.txt, apart from the generator.
 func sections() (all []*section) {
 	for line := range strings.Lines(callsFile) {
 		text, after, _ := strings.Cut(strings.TrimRight(line, "\n"), " # ")
@@ -94,7 +100,7 @@ type numbered struct {
 }
 
 // judged is a table beside what must come of it. It reads calls.txt by itself
-// and makes no program: tests compare it with the assembled one.
+// and makes no program: tests compare it with the generated one.
 type judged struct {
 	*Table
 	options Options
@@ -193,7 +199,7 @@ func number32(word string) uint32 {
 func verdict(word string) Verdict {
 	for e := range unix.Errno(200) {
 		if unix.ErrnoName(e) == word || word == "EOPNOTSUPP" && e == unix.EOPNOTSUPP {
-			return refuse(e)
+			return refusal(e)
 		}
 	}
 	return map[string]Verdict{"permit": {Permit: true}, "quiet": {Quiet: true}}[word]
@@ -206,7 +212,7 @@ func (j *judged) Judge(number uint32, args [6]uint64) Verdict {
 	case j.options.Arch == AMD64 && number >= x32:
 		return Verdict{}
 	case name == "":
-		return refuse(unix.ENOSYS)
+		return refusal(unix.ENOSYS)
 	case j.options.Only != nil && !slices.Contains(j.options.Only, name):
 		return Verdict{}
 	}

@@ -14,7 +14,6 @@ type Options struct {
 	Arch     Arch
 	Groups   []string // added to the base list
 	Loopback bool     // without it there are no Internet sockets
-	Notify   bool     // refusals are put to the supervisor, else answered at once
 	Watched  bool     // memory is counted by a watchdog: what no process maps must not be had
 	Only     []string // unless nil: just these calls of all that, for a process of Nacre's own
 }

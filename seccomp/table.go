@@ -17,78 +17,64 @@ var audits = map[Arch]uint32{AMD64: unix.AUDIT_ARCH_X86_64, ARM64: unix.AUDIT_AR
 // architecture word and so is refused by number.
 const x32 = 0x40000000
 
+// Call is one system call as the options treat it. The zero value refuses it.
+type Call struct {
+	Group  string // where that is from: "base" or a group's name
+	Reason string
+	Limit  string // the conditions in words; empty where there are none
+	code   Filter // always answers; none refuses
+}
+
+// Permit tells whether it is permitted: always, or under the conditions.
+func (c Call) Permit() bool { return slices.Contains(c.code, unix.SockFilter{Code: answer, K: permit}) }
+
+// entry is one of calls.txt, as go generate has written it down: calls that a section
+// treats alike.
+type entry struct {
+	section string
+	names   []string
+	call    Call
+}
+
+// Groups are the named sets of calls that a plan may add to the base list, the
+// sections of calls.txt with a warning, and what each loosens.
+func Groups() map[string]string { return maps.Clone(groups) }
+
 // Table is what a set of options makes of every system call: the one value
 // behind the filter, the explanation and the report of a refused call.
 type Table struct {
-	options Options
-	names   []string        // of the calls, by their numbers
-	calls   map[string]Call // the empty name stands for all numbers that have none
+	arch  Arch
+	calls map[string]Call // the empty name stands for all numbers that have none
 }
 
-// NewTable puts base list and groups together.
+// NewTable puts base list and groups together: of two sections that name a call,
+// the later holds.
 func NewTable(o Options) (*Table, error) {
-	names, known := numbers[o.Arch]
-	if !known {
+	if numbers[o.Arch] == nil {
 		return nil, fault.New(fault.Unsupported, "there is no system call table for the architecture %q", string(o.Arch)).
 			WithHint("run on %s or %s", AMD64, ARM64)
 	}
-	groups := Groups()
 	for _, name := range o.Groups {
 		if groups[name] == "" {
 			return nil, fault.New(fault.Invalid, "there is no group of system calls called %q", name).
 				WithHint("the groups are %s", strings.Join(slices.Sorted(maps.Keys(groups)), ", "))
 		}
 	}
-	t := &Table{options: o, names: names, calls: make(map[string]Call, len(names))}
-	t.read(groups)
-	if o.Only != nil {
-		maps.DeleteFunc(t.calls, func(name string, _ Call) bool { return !slices.Contains(o.Only, name) }) // the zero call is refused
+	counts := map[string]bool{"permitted": true, "absent": true, "refused": true, "quiet": true, // the base list
+		"without-loopback": !o.Loopback, "watched": o.Watched, "of-nacre": o.Only != nil}
+	for group := range groups {
+		counts[group] = slices.Contains(o.Groups, group)
 	}
-	t.calls[""] = Call{last: "ENOSYS"}
+	t := &Table{arch: o.Arch, calls: make(map[string]Call, len(numbers[o.Arch]))}
+	t.calls[""] = Call{code: Filter{{Code: answer, K: refuse | uint32(unix.ENOSYS)}}}
+	for _, e := range entries {
+		for _, name := range e.names {
+			if counts[e.section] && (o.Only == nil || slices.Contains(o.Only, name)) {
+				t.calls[name] = e.call
+			}
+		}
+	}
 	return t, nil
-}
-
-// read takes from calls.txt the sections that the options ask for.
-func (t *Table) read(groups map[string]string) {
-	var family []string
-	var section Call
-	var wanted bool
-	for line := range strings.Lines(callsFile) {
-		text, reason, _ := strings.Cut(line, "#")
-		switch words := strings.Fields(text); {
-		case len(words) == 0:
-		case line[0] == '[':
-			name := strings.Trim(words[0], "[]")
-			section = Call{Group: "base", last: words[1]}
-			if groups[name] != "" {
-				section.Group = name
-			}
-			wanted = section.Group == "base" || slices.Contains(t.options.Groups, name)
-			wanted = wanted && !(name == "without-loopback" && t.options.Loopback || name == "watched" && !t.options.Watched || name == "of-nacre" && t.options.Only == nil)
-		case wanted && line[0] == '\t':
-			for _, name := range family {
-				t.calls[name] = t.calls[name].with(strings.TrimSpace(text), t.options.Notify)
-			}
-		case wanted:
-			family, section.Reason = words, strings.TrimSpace(reason)
-			for _, name := range family {
-				section.earlier, section.earlierAnswer = t.calls[name].code, t.calls[name].last
-				t.calls[name] = section
-			}
-		}
-	}
-}
-
-// Groups are the named sets of calls that a plan may add to the base list, the
-// sections of calls.txt with their names, and what each loosens.
-func Groups() map[string]string {
-	groups := map[string]string{}
-	for line := range strings.Lines(callsFile) {
-		if head, warning, ok := strings.Cut(line, " # "); ok && line[0] == '[' {
-			groups[strings.Trim(strings.Fields(head)[0], "[]")] = strings.TrimSpace(warning)
-		}
-	}
-	return groups
 }
 
 // spans puts the calls in the order of their numbers. A number without a call
@@ -96,43 +82,43 @@ func Groups() map[string]string {
 // it that there is none) as the zero call: refused. Neighbours without a
 // condition are put together.
 func (t *Table) spans() (all []span) {
-	var before Call
 	put := func(from int, c Call) {
-		if len(all) == 0 || len(c.code)+len(before.code) > 0 || c.last != before.last {
-			all = append(all, span{uint32(from), append(slices.Clip(c.code), answer(c.last, t.options.Notify))})
+		if len(c.code) == 0 {
+			c.code = Filter{{Code: answer, K: report | uint32(unix.EPERM)}}
 		}
-		before = c
+		if len(all) == 0 || len(c.code) > 1 || !slices.Equal(c.code, all[len(all)-1].code) {
+			all = append(all, span{uint32(from), c.code})
+		}
 	}
-	for number, name := range append(slices.Clip(t.names), "") {
+	for number, name := range numbers[t.arch] {
 		put(number, t.calls[name])
 	}
-	if t.options.Arch == AMD64 {
+	if t.arch == AMD64 {
 		put(x32, Call{})
 	}
 	return all
 }
 
 // Filter assembles the table: the architecture check before the search over
-// the numbers.
+// the numbers. It needs a listener, which the reports go to; Silent needs none.
 func (t *Table) Filter() Filter {
+	const number, architecture = 0, 4 // offsets in struct seccomp_data
 	return append(Filter{
-		load(offsetArch),
-		jump(unix.BPF_JEQ, audits[t.options.Arch], 1, 0),
-		op(unix.BPF_RET, unix.SECCOMP_RET_KILL_PROCESS),
-		load(offsetNumber),
+		{Code: load, K: architecture},
+		{Code: equal, Jt: 1, K: audits[t.arch]},
+		{Code: answer, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: load, K: number},
 	}, search(t.spans())...)
 }
 
 // Call is how a call of this name is treated; false where the architecture has
 // none.
 func (t *Table) Call(name string) (Call, bool) {
-	return t.calls[name], name != "" && slices.Contains(t.names, name)
+	return t.calls[name], name != "" && slices.Contains(numbers[t.arch], name)
 }
 
 // Name is the name of a number, "" if it has none.
 func (t *Table) Name(number uint32) string {
-	if number < uint32(len(t.names)) {
-		return t.names[number]
-	}
-	return ""
+	names := numbers[t.arch]
+	return names[min(number, uint32(len(names)-1))]
 }

@@ -1,13 +1,11 @@
 package native
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +26,9 @@ import (
 // box is a sandbox from its plan to its end.
 type box struct {
 	engine  *Engine
-	plan    nacre.Plan
-	limits  nacre.Limits // the plan's, and room for init
+	plan    nacre.Plan // with room for init in its limits
 	id      string
+	like    nacre.Event // what all of its records say
 	started time.Time
 
 	entry     *runs.Entry
@@ -54,8 +52,7 @@ type box struct {
 
 	jobs   *jobs.Table
 	mu     sync.Mutex
-	reason string // why it was ended from outside, if so
-	output int64  // bytes written so far
+	output int64 // bytes written so far
 
 	heard chan struct{} // closed once nothing more is to be heard
 
@@ -75,8 +72,8 @@ func (b *box) PID() int { return b.process.PID }
 // limit makes the control group, or accepts that there is none. Its record was
 // planned, and stored, before.
 func (b *box) limit(ctx context.Context) (err error) {
-	b.group, err = cgroup.New(ctx, b.id, b.limits)
-	if fault.KindOf(err) == fault.Unsupported && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
+	b.group, err = cgroup.New(ctx, b.id, b.plan.Limits)
+	if fault.KindOf(err) == fault.Unsupported && b.plan.Accepts(nacre.TierWatchdog) {
 		return nil
 	}
 	return err
@@ -91,9 +88,6 @@ func (b *box) launch(ctx context.Context) (err error) {
 	// The kernel takes mounts away with their last user. That is us, for whom init's end then waits no longer.
 	if mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.process.PID)); err == nil { // else it has ended, and says why
 		b.held = append(b.held, mounts)
-	}
-	if b.group == nil {
-		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.limits, Every: 100 * time.Millisecond, Kill: b.end}
 	}
 	b.entry.Record.Init = b.process.PID
 	return b.entry.Save()
@@ -111,11 +105,9 @@ func (b *box) await(context.Context) error {
 		maps.Copy(b.facts, m.Facts)
 		switch {
 		case err != nil:
-			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built").
-				WithHint("nacre doctor says what this machine lacks")
+			return fault.Wrap(fault.Unsupported, err, "the sandbox's first process ended while it was built")
 		case m.Kind == blueprint.Failed:
-			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error).
-				WithHint("nacre doctor says what this machine lacks")
+			return fault.New(fault.Unsupported, "the sandbox cannot be built: %s: %s", m.Layer, m.Error)
 		case m.Kind == blueprint.Opened && b.gateway != nil && len(fds) == len(b.spec.Sockets):
 			if b.captured, err = b.gateway.Serve(fds); err != nil {
 				return err
@@ -131,14 +123,6 @@ func (b *box) await(context.Context) error {
 	}
 }
 
-// settle waits until all that was denied is counted and recorded.
-func (b *box) settle() error {
-	if b.process == nil || b.process.End() != nil {
-		return nil
-	}
-	return b.denied.Close()
-}
-
 // Denials is what was denied so far. Where the kernel reports no denied calls,
 // silent says why.
 func (b *box) Denials() (list []denials.Denial, silent string) { return b.denied.List(), b.silent }
@@ -148,11 +132,7 @@ func (b *box) verify(context.Context) error {
 	if err := b.group.Settled(); err != nil {
 		return err
 	}
-	lines, err := b.Posture()
-	if err != nil {
-		return err
-	}
-	for _, l := range lines {
+	for _, l := range b.posture() {
 		if !l.OK {
 			return fault.New(fault.Tampered, "the boundary is not as planned: %s, %s: expected %s, found %s",
 				l.Layer, l.Item, l.Expected, l.Found).WithHint("this is refused rather than run; nacre doctor says what this machine lacks")
@@ -163,11 +143,7 @@ func (b *box) verify(context.Context) error {
 
 // keepMasked starts the watch.
 func (b *box) keepMasked(ctx context.Context) error {
-	o := watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), End: b.end}
-	o.Record = func(kind, reason string, detail map[string]string) error {
-		return b.record(context.Background(), kind, nacre.Deny, reason, detail)
-	}
-	return b.watcher.Start(ctx, o)
+	return b.watcher.Start(ctx, watch.Options{PID: b.process.PID, Nested: b.spec.Nested, Freezer: b.group.Freezer(), Record: b.deny, End: b.end})
 }
 
 // Signal sends a signal to the command.
@@ -191,16 +167,8 @@ func (b *box) Stop(grace time.Duration) error {
 
 // end kills the sandbox, also a frozen one.
 func (b *box) end(reason string) {
-	b.blame(reason)
+	b.jobs.Blame(reason)
 	_, _ = b.process.Kill(), b.group.Kill() // its end tells what is left
-}
-
-// blame notes why the sandbox is ended from outside; the first reason given is
-// the one reported.
-func (b *box) blame(reason string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reason = cmp.Or(b.reason, reason)
 }
 
 // Wait returns once everything is torn down.
@@ -218,17 +186,4 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 	defer b.mu.Unlock()
 	u.Started, u.Output, u.Scan = b.started, b.output, b.watcher.Took
 	return u, err
-}
-
-// because completes how a command ended with what it does not know itself.
-func (b *box) because(e nacre.Exit) nacre.Exit {
-	if e.Signal == int(unix.SIGKILL) {
-		if u, err := b.group.Usage(); err == nil && u.OOMKills > 0 {
-			e.Reason = "memory-limit"
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	e.Reason = cmp.Or(b.reason, e.Reason)
-	return e
 }

@@ -31,47 +31,37 @@ type Engine struct {
 	Audit    nacre.Recorder // told before anything runs
 	Caller   nacre.Caller   // on whose behalf
 	Alias    string         // the owner's name for the sandbox, unique among those running; may be empty
-	Images   Images         // prepares images; without it only the host's can be used
 	Gateways Gateways       // opens the way out; without it a plan that grants one is refused
+	// Images gives the folder of an image's root file system, which stays as it is
+	// until it is closed. Without it only the host's can be used.
+	Images func(context.Context, nacre.Image) (folder string, held io.Closer, err error)
 	// Registered, if set, is told of each sandbox before anything of it is
 	// started, so that its control socket is there from the beginning.
 	Registered func(runs.Record) error
 }
 
-// Images gives the folder of an image's root file system, which stays as it is
-// until it is closed.
-type Images interface {
-	Prepare(context.Context, nacre.Image) (folder string, held io.Closer, err error)
-}
-
-// Name is "native".
-func (e *Engine) Name() string { return "native" }
-
-// NewID makes an identifier for a sandbox.
-func NewID() string { return strings.ToLower(rand.Text()[:8]) }
-
 // Start builds the plan's sandbox and starts its command. The audit's record
 // of the start is on disk before the command's first instruction.
 func (e *Engine) Start(ctx context.Context, p nacre.Plan, s nacre.Streams) (nacre.Sandbox, error) {
-	b, err := e.box(p)
-	if err != nil {
-		return nil, err
-	}
-	return b.start(ctx, s, b.sweep, b.register, b.announce, b.limit, b.open, b.prepare, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
+	b := e.box(p)
+	return b.start(ctx, s, b.supported, b.sweep, b.register, b.announce, b.limit, b.open, b.prepare, b.launch, b.await, b.verify, b.admitted, b.keepMasked)
 }
 
 // box is a sandbox of which nothing is made yet.
-func (e *Engine) box(p nacre.Plan) (*box, error) {
-	b := &box{engine: e, plan: p, limits: withInit(p.Limits), id: NewID(), started: time.Now(), facts: map[string]string{}}
-	b.watcher = watch.New(slices.Contains(p.Accepted, nacre.TierMasksAtStart))
+func (e *Engine) box(p nacre.Plan) *box {
+	p.Limits.Processes += initThreads
+	b := &box{engine: e, plan: p, id: strings.ToLower(rand.Text()[:8]), started: time.Now(), facts: map[string]string{}}
+	b.like = nacre.Event{Sandbox: b.id, Plan: p.Digest, Subject: p.Subject.String(), Caller: e.Caller, Rule: "plan"}
+	b.watcher = watch.New(p.Accepts(nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
 	b.jobs = jobs.New(b.alive, func(w io.Writer) io.Writer { return capped{b, w} })
-	return b, e.supported(p)
+	return b
 }
 
 // supported refuses what no layer here can enforce yet: granted but not
 // enforced would be worse than refused.
-func (e *Engine) supported(p nacre.Plan) error {
+func (b *box) supported(context.Context) error {
+	p, gateways := b.plan, b.engine.Gateways
 	for what, n := range map[string]int{"messages": len(p.Messages), "a schedule": len(p.Schedule), "devices": len(p.Devices)} {
 		if n > 0 {
 			return fault.New(fault.Unsupported, "the plan grants %s, which this version cannot enforce", what).
@@ -85,21 +75,18 @@ func (e *Engine) supported(p nacre.Plan) error {
 		return fault.New(fault.Internal, "the plan was not compiled")
 	case !leaves(p):
 		return nil
-	case e.Gateways == nil:
+	case gateways == nil:
 		return fault.New(fault.Unsupported, "the plan grants a network, which needs a gateway, and there is none here").
 			WithHint("leave it out of the manifest: the sandbox then has no network at all")
 	}
-	return e.Gateways.Supports(p)
+	return gateways.Supports(p)
 }
 
 // start goes through the steps in order and begins the command; where one
 // fails, box.abandon undoes what was done.
 func (b *box) start(ctx context.Context, s nacre.Streams, steps ...func(context.Context) error) (nacre.Sandbox, error) {
-	err := b.take(ctx, steps...)
-	if err == nil {
-		err = b.begin(s)
-	}
-	if err != nil {
+	begin := func(context.Context) error { return b.begin(s) }
+	if err := b.take(ctx, append(steps, begin)...); err != nil {
 		return nil, b.abandon(err)
 	}
 	return b, nil
@@ -116,11 +103,8 @@ func (b *box) take(ctx context.Context, steps ...func(context.Context) error) er
 
 // sweep takes away what crashed supervisors left behind.
 func (b *box) sweep(context.Context) error {
-	if _, err := b.engine.Runs.Sweep(); err != nil {
-		return fault.Wrap(fault.Leftover, err, "remains of an earlier sandbox cannot be removed").
-			WithHint("nacre doctor lists them")
-	}
-	return nil
+	_, err := b.engine.Runs.Sweep()
+	return err
 }
 
 // register makes the sandbox known.
@@ -171,12 +155,12 @@ func (b *box) warnings() (names []string) {
 
 // record has something that happens written to the audit.
 func (b *box) record(ctx context.Context, kind string, effect nacre.Effect, reason string, detail map[string]string) error {
-	return b.engine.Audit.Record(ctx, b.event(kind, effect, reason, detail))
+	e := b.like
+	e.Kind, e.Decision, e.Reason, e.Detail = kind, effect, reason, detail
+	return b.engine.Audit.Record(ctx, e)
 }
 
-func (b *box) event(kind string, effect nacre.Effect, reason string, detail map[string]string) nacre.Event {
-	return nacre.Event{
-		Kind: kind, Sandbox: b.id, Plan: b.plan.Digest, Subject: b.plan.Subject.String(),
-		Caller: b.engine.Caller, Decision: effect, Rule: "plan", Reason: reason, Detail: detail,
-	}
+// deny records what was refused, or went wrong.
+func (b *box) deny(kind, reason string, detail map[string]string) error {
+	return b.record(context.Background(), kind, nacre.Deny, reason, detail)
 }

@@ -263,7 +263,7 @@ func TestNoGroupIsNoLimit(t *testing.T) {
 		if accepted {
 			p.Accepted = []nacre.Tier{nacre.TierWatchdog}
 		}
-		b := &box{plan: p, limits: p.Limits, process: &sandbox.Process{Child: &spawn.Child{PID: os.Getpid()}}}
+		b := &box{plan: p, process: &sandbox.Process{Child: &spawn.Child{PID: os.Getpid()}}}
 		refused := false
 		for _, e := range b.bounds() {
 			refused = refused || !e.OK

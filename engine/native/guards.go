@@ -22,11 +22,11 @@ func guards() sandbox.Guarded {
 	names := settings.All()
 	return func(parents []string, e fs.DirEntry) (guarded, readOnly bool, err error) {
 		name, link := strings.ToLower(e.Name()), e.Type()&fs.ModeSymlink != 0
-		git := gitFolder(parents)
-		control := git >= 0 && slices.Contains(gitControl, name) && controls(parents[git+1:])
+		control := slices.Contains(gitControl, name) && gitObeys(parents)
 		switch {
-		case link && (name == ".git" || control):
-			return false, false, linked()
+		case link && (name == ".git" || control): // it can be replaced, and what it leads to lies elsewhere
+			return false, false, fault.New(fault.Denied, "git obeys it, and a symbolic link cannot be guarded").
+				WithHint("grant the folder to read only; or put the real thing, or a file \"gitdir: PATH\", in the link's place")
 		case name == ".git":
 			return true, !e.IsDir(), nil
 		case control:
@@ -37,25 +37,14 @@ func guards() sandbox.Guarded {
 	}
 }
 
-// linked: a link can be replaced, and what it leads to lies elsewhere.
-func linked() error {
-	return fault.New(fault.Denied, "git obeys it, and a symbolic link cannot be guarded").
-		WithHint("grant the folder to read only; or put the real thing, or a file \"gitdir: PATH\", in the link's place")
-}
-
-// gitFolder is the place of the innermost git folder in a path, -1 without one.
-// A bare repository is known by its customary name.
-func gitFolder(parents []string) int {
-	for i := len(parents) - 1; i >= 0; i-- {
-		if strings.HasSuffix(strings.ToLower(parents[i]), ".git") {
-			return i
+// gitObeys tells whether git obeys what lies in a folder: the top of a git folder, a
+// submodule's own folder or a linked work tree's in it. A bare repository is known by
+// its customary name.
+func gitObeys(parents []string) bool {
+	for i, name := range slices.Backward(parents) {
+		if inside := parents[i+1:]; strings.HasSuffix(strings.ToLower(name), ".git") {
+			return len(inside) == 0 || len(inside) >= 2 && (inside[0] == "modules" || inside[0] == "worktrees")
 		}
 	}
-	return -1
-}
-
-// controls tells whether git obeys what lies at this place of a git folder: its
-// top, a submodule's own folder, a linked work tree's.
-func controls(inside []string) bool {
-	return len(inside) == 0 || len(inside) >= 2 && (inside[0] == "modules" || inside[0] == "worktrees")
+	return false
 }

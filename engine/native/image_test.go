@@ -74,7 +74,7 @@ func imagePlan(t *testing.T, command ...string) nacre.Plan {
 func TestImage(t *testing.T) {
 	dir := imageFolder(t, nil)
 	e, _ := newEngine(t)
-	e.Images = folderImage(dir)
+	e.Images = folderImage(dir).Prepare
 	var out buffer
 	box, err := e.Start(context.Background(), imagePlan(t, "/bin/show", "/etc/release", "/etc/hostname", "/usr/bin/env"), nacre.Streams{Out: &out, Err: &out})
 	if err != nil {
@@ -97,7 +97,7 @@ func TestImage(t *testing.T) {
 func TestHostileImage(t *testing.T) {
 	for link, target := range map[string]string{"proc": "/etc", "dev": "/tmp", "home": "/etc", "tmp": "../../../../etc", "run": "/proc"} {
 		e, _ := newEngine(t)
-		e.Images = folderImage(imageFolder(t, map[string]string{link: target}))
+		e.Images = folderImage(imageFolder(t, map[string]string{link: target})).Prepare
 		box, err := e.Start(context.Background(), imagePlan(t, "/bin/show"), nacre.Streams{})
 		if err == nil {
 			_, _ = box.Wait()
@@ -118,7 +118,7 @@ func TestImageReachesDescriptors(t *testing.T) {
 			}
 			before := listing(t, dir, granted)
 			e, _ := newEngine(t)
-			e.Images = folderImage(dir)
+			e.Images = folderImage(dir).Prepare
 			p := imagePlan(t, "/bin/show")
 			p.Files = []nacre.FileGrant{{Host: granted, Inside: "/work/project"}}
 			if box, err := e.Start(context.Background(), p, nacre.Streams{}); err == nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +30,9 @@ func digest(code []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(code)
 
 // Posture reads back what holds now; what init alone could find out is as it
 // was when it was confined.
-func (b *box) Posture() ([]nacre.Expectation, error) {
+func (b *box) Posture() ([]nacre.Expectation, error) { return b.posture(), nil }
+
+func (b *box) posture() []nacre.Expectation {
 	bounds := make(chan []nacre.Expectation)
 	go func() { bounds <- b.bounds() }()
 	list := posture.Read(b.process.PID, b.spec, b.mapping, b.strays())
@@ -51,9 +52,9 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 		{true, "identity", "owner's keyring", "false"},
 		{true, "seccomp", "program", digest(program)},
 		{!b.spec.Nested, "namespaces", "max_user_namespaces", "0"},
-		{b.spec.Landlock.ABI > 0, "landlock", "reading", "refused"},
-		{b.spec.Landlock.ABI > 0, "landlock", "writing", "refused"},
-		{b.spec.Landlock.ABI >= scoping, "landlock", "connecting", "refused"},
+		{b.spec.Landlock > 0, "landlock", "reading", "refused"},
+		{b.spec.Landlock > 0, "landlock", "writing", "refused"},
+		{b.spec.Landlock >= scoping, "landlock", "connecting", "refused"},
 	} {
 		if found := b.facts[p.item]; p.promised {
 			list = append(list, nacre.Expectation{Layer: p.layer, Item: p.item, Expected: p.expected, Found: found, OK: found == p.expected})
@@ -61,16 +62,16 @@ func (b *box) Posture() ([]nacre.Expectation, error) {
 	}
 	list = append(append(list, b.captured...), <-bounds...)
 	return append(list, nacre.Expectation{Layer: "seccomp", Item: "denials reported", // as strict without
-		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true}), nil
+		Expected: "by name, if the kernel can", Found: cmp.Or(b.silent, "by name"), OK: true})
 }
 
 // bounds are what control groups hold, or all that they should, unless the owner
 // accepted that there are none.
 func (b *box) bounds() []nacre.Expectation {
-	if b.group == nil && slices.Contains(b.plan.Accepted, nacre.TierWatchdog) {
+	if b.group == nil && b.plan.Accepts(nacre.TierWatchdog) {
 		return nil
 	}
-	return limits.Read(b.process.PID, b.group.Leaves(), b.limits)
+	return limits.Read(b.process.PID, b.group.Leaves(), b.plan.Limits)
 }
 
 // strays are where mounts may be that the blueprint does not name: masks laid since,

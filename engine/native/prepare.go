@@ -5,11 +5,11 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"slices"
 
 	"nacre"
 	"nacre/denials"
 	"nacre/fault"
+	"nacre/guise"
 	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
@@ -17,27 +17,33 @@ import (
 	"nacre/seccomp"
 )
 
-// prepare pins the owner's folders, finds what to mask in them and describes
-// the sandbox.
+// prepare describes the sandbox: what the plan says by itself, then what takes a look at
+// this machine, at last the owner's folders, which it pins, and what to mask in them.
 func (b *box) prepare(ctx context.Context) error {
-	b.spec = specOf(b.plan, b.id)
+	p, nested := b.plan, hasGroup(b.plan, "nested-sandbox")
+	b.spec = blueprint.Spec{
+		Hostname: p.Identity.Hostname,
+		UID:      p.Identity.UID,
+		Disk:     p.Limits.Disk,
+		Entries:  ownEntries(p, b.id, nested),
+		Limits:   rlimits(p),
+		Loopback: p.Loopback,
+		Time:     guise.Clocks(),
+		Nested:   nested,
+	}
 	return b.take(ctx, b.identify, b.landlock, b.cores, b.filter, b.image, b.survey)
 }
 
 // survey looks at what the sandbox is to show, and hands it to init.
 func (b *box) survey(ctx context.Context) (err error) {
-	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
-		return err
+	b.host, err = sandbox.Mounts("/proc/self/mountinfo")
+	if err == nil {
+		b.view, err = b.look(ctx, b.watcher.Scan)
 	}
-	if b.view, err = b.look(ctx, b.watcher.Scan); err != nil {
-		return err
+	for i := 0; err == nil && i < len(b.view); i++ {
+		err = b.show(b.view[i].entry, b.view[i].pin)
 	}
-	for _, s := range b.view {
-		if err := b.show(s.entry, s.pin); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // As root every running sandbox has a user id of its own from this range,
@@ -59,7 +65,7 @@ func (b *box) identify(context.Context) (err error) {
 		first, count, err = install.Subordinate()
 		b.mapping.Helper = err == nil
 	}
-	if err != nil && slices.Contains(b.plan.Accepted, nacre.TierOwnerUID) {
+	if err != nil && b.plan.Accepts(nacre.TierOwnerUID) {
 		return nil
 	}
 	if err == nil {
@@ -84,19 +90,17 @@ const scoping = 6
 // landlock says which ABI init must find.
 func (b *box) landlock(context.Context) error {
 	abi, err := layer.LandlockABI()
-	none := slices.Contains(b.plan.Accepted, nacre.TierNoLandlock)
-	old := slices.Contains(b.plan.Accepted, nacre.TierOldLandlock)
 	switch {
-	case err != nil && none, hasGroup(b.plan, "nested-sandbox"): // there Landlock forbids every mount; the plan warns
+	case err != nil && b.plan.Accepts(nacre.TierNoLandlock), b.spec.Nested: // there Landlock forbids every mount; the plan warns
 		return nil
 	case err != nil:
 		return fault.New(fault.Unsupported, "this kernel has no Landlock (%v)", err).
 			WithHint("boot a kernel with landlock among its LSMs (lsm=landlock,…); or accept the lower tier: --accept %s", nacre.TierNoLandlock)
-	case abi < scoping && !old:
+	case abi < scoping && !b.plan.Accepts(nacre.TierOldLandlock):
 		return fault.New(fault.Unsupported, "this kernel's Landlock has ABI %d; scoping of signals and abstract sockets needs 6 (Linux 6.12)", abi).
 			WithHint("use a newer kernel; or accept the lower tier: --accept %s", nacre.TierOldLandlock)
 	}
-	b.spec.Landlock = blueprint.Landlock{ABI: abi, TCP: !b.plan.Loopback}
+	b.spec.Landlock = abi
 	return nil
 }
 
@@ -105,7 +109,7 @@ func (b *box) landlock(context.Context) error {
 // each execution makes it again (fs/coredump.c).
 func (b *box) cores(context.Context) error {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
-	if err == nil && !bytes.HasPrefix(pattern, []byte("@")) || slices.Contains(b.plan.Accepted, nacre.TierCoreSocket) {
+	if err == nil && !bytes.HasPrefix(pattern, []byte("@")) || b.plan.Accepts(nacre.TierCoreSocket) {
 		return nil
 	}
 	return fault.Wrap(fault.Unsupported, err, "the kernel hands a crash in a sandbox, with all of its memory, to a socket of the host's (kernel.core_pattern), whatever limit it has").
@@ -114,7 +118,7 @@ func (b *box) cores(context.Context) error {
 
 // filter makes the system call filter, and who counts what it denies.
 func (b *box) filter(context.Context) error {
-	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: b.plan.Loopback, Notify: true, Watched: b.group == nil}
+	o := seccomp.Options{Arch: seccomp.Arch(runtime.GOARCH), Loopback: b.plan.Loopback, Watched: b.group == nil}
 	for _, g := range b.plan.Syscalls {
 		o.Groups = append(o.Groups, g.Name)
 	}
@@ -124,7 +128,7 @@ func (b *box) filter(context.Context) error {
 	}
 	program := table.Filter()
 	b.spec.Seccomp, b.spec.Silent = program.Bytes(), program.Silent().Bytes()
-	b.denied = denials.New(o, program, b.engine.Audit, b.event("", nacre.Deny, "", nil))
+	b.denied = denials.New(o, program, b.engine.Audit, b.like)
 	return nil
 }
 
@@ -136,7 +140,7 @@ func (b *box) image(ctx context.Context) error {
 	if b.engine.Images == nil {
 		return fault.New(fault.Unsupported, "no images can be prepared here")
 	}
-	folder, held, err := b.engine.Images.Prepare(ctx, b.plan.Image)
+	folder, held, err := b.engine.Images(ctx, b.plan.Image)
 	if err != nil {
 		return err
 	}
@@ -153,16 +157,14 @@ func (b *box) image(ctx context.Context) error {
 
 // show hands what is seen to init: what is pinned, as root as a mount on which its
 // owner appears as the agent; else as the pin that init must arrive at.
-func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) error {
+func (b *box) show(e blueprint.Entry, pin *sandbox.Pin) (err error) {
 	if pin != nil {
 		file := pin.File
-		if os.Geteuid() == 0 {
-			mapped, err := sandbox.DetachMapped(pin, b.mapping)
-			if err != nil {
+		if e.Detached = os.Geteuid() == 0; e.Detached {
+			if file, err = sandbox.DetachMapped(pin, b.mapping); err != nil {
 				return err
 			}
-			b.held = append(b.held, mapped)
-			file, e.Detached = mapped, true
+			b.held = append(b.held, file)
 		}
 		e.FD = blueprint.FirstFD + len(b.files)
 		b.files = append(b.files, file)

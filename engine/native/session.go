@@ -14,6 +14,7 @@ import (
 	"nacre/fault"
 	"nacre/jobs"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/watchdog"
 )
 
 // begin starts the plan's command and everything that watches it.
@@ -24,11 +25,12 @@ func (b *box) begin(s nacre.Streams) error {
 	if err != nil {
 		return err
 	}
-	if b.watchdog != nil {
+	if b.group == nil {
+		b.watchdog = &watchdog.Watchdog{Init: b.process.PID, Limits: b.plan.Limits, Every: 100 * time.Millisecond, Kill: b.end}
 		go func() { _ = b.watchdog.Run(b.alive) }()
 	}
 	timer := time.AfterFunc(b.plan.Limits.Time, func() {
-		b.blame("timeout")
+		b.jobs.Blame("timeout")
 		_ = b.Stop(graceAtTimeout)
 	})
 	go func() {
@@ -87,9 +89,7 @@ func (b *box) listen() {
 	for m, fds, err := blueprint.Receive(socket); err == nil; m, fds, err = blueprint.Receive(socket) {
 		blueprint.CloseAll(b.jobs.Hear(m, fds))
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.jobs.Lost(b.reason == "output-limit") // what wrote had begun: we were quicker than the news
+	b.jobs.Lost()
 }
 
 // capped passes output on until the plan's limit over all jobs is reached;
@@ -101,8 +101,7 @@ type capped struct {
 
 func (c capped) Write(p []byte) (int, error) {
 	c.b.mu.Lock()
-	room := c.b.plan.Limits.Output - c.b.output
-	n := min(int64(len(p)), max(room, 0))
+	n := min(int64(len(p)), max(c.b.plan.Limits.Output-c.b.output, 0))
 	c.b.output += n
 	c.b.mu.Unlock()
 	if n > 0 {
@@ -133,7 +132,7 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 	})()
 	exit := jobs.Exit(j.Ended())
 	j.Copied()
-	return b.because(exit), nil
+	return b.jobs.Because(exit, b.group.Usage), nil
 }
 
 // lastScreen is how long a terminal may take to show what it still holds.
@@ -147,30 +146,33 @@ func (b *box) finish(j *jobs.Job) {
 	b.jobs.Hurry()
 	time.AfterFunc(lastScreen, b.leave)
 	j.Copied()
-	b.exit = b.because(exit)
+	b.exit = b.jobs.Because(exit, b.group.Usage)
 	var unrecorded error
-	b.err = errors.Join(b.settle(), b.release(func() {
+	b.err = b.release(func() {
 		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason})
-	}))
+	})
 	if b.err != nil {
-		b.err = errors.Join(b.err, b.record(context.Background(), "sandbox.leftover", nacre.Deny, "not torn down completely", map[string]string{"leftover": b.err.Error()}))
+		b.err = errors.Join(b.err, b.deny("sandbox.leftover", "not torn down completely", map[string]string{"leftover": b.err.Error()}))
 	}
 	b.err = errors.Join(b.err, unrecorded)
 }
 
-// release ends what still runs; then nothing more can happen, and while that is
-// recorded it gives back all that the sandbox held. Its entry stays where that failed, so
-// that a later run tries again.
+// release ends what still runs, and waits until all that was denied is counted and
+// recorded; then nothing more can happen, and while that is recorded it gives back all
+// that the sandbox held. Its entry stays where that failed, so that a later run tries
+// again.
 func (b *box) release(record func()) error {
-	unwatched := b.watcher.Close()
-	var err error
+	var err, uncounted error
 	if b.process != nil {
-		err = b.process.End()
+		if err = b.process.End(); err == nil { // else there may be more
+			uncounted = b.denied.Close()
+		}
 		if b.heard != nil {
 			<-b.heard
 		}
 		err = errors.Join(err, b.process.Control.Close())
 	}
+	unwatched := b.watcher.Close()
 	if b.gateway != nil { // before its group, or it would seem to have died
 		err = errors.Join(err, b.gateway.Close())
 	}
@@ -188,9 +190,9 @@ func (b *box) release(record func()) error {
 		err = b.entry.Close()
 	}
 	if err != nil {
-		return fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
+		err = fault.Wrap(fault.Leftover, err, "sandbox %s could not be torn down completely", b.id)
 	}
-	return nil
+	return errors.Join(uncounted, err)
 }
 
 // send tells init something. After the end there is no one to tell, and the
@@ -206,12 +208,12 @@ func (b *box) send(m blueprint.Message, fds ...int) (err error) {
 // abandon undoes a start that failed, and has the failure recorded.
 func (b *box) abandon(cause error) error {
 	b.leave()
-	left := errors.Join(b.settle(), b.release(func() {}))
+	left := b.release(func() {})
 	if b.recorded != nil {
 		_ = b.recorded() // first things first
 	}
 	if b.entry != nil {
-		_ = b.record(context.Background(), "sandbox.refused", nacre.Deny, cause.Error(), nil)
+		_ = b.deny("sandbox.refused", cause.Error(), nil)
 	}
 	return errors.Join(cause, left)
 }

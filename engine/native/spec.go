@@ -34,9 +34,7 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 		{Form: blueprint.Private, Path: "/run", Dir: true, Write: true, Mode: 0o755},
 		{Form: blueprint.Private, Path: "/dev/shm", Dir: true, Write: true, Mode: 0o1777},
 	}
-	for _, name := range listed("proc") {
-		list = append(list, blueprint.Entry{Form: blueprint.Mask, Path: "/proc/" + name, Optional: true})
-	}
+	list = append(list, listed("proc", blueprint.Entry{Form: blueprint.Mask, Optional: true})...)
 	for _, of := range []struct {
 		form   blueprint.Form
 		folder string
@@ -46,27 +44,7 @@ func ownEntries(p nacre.Plan, id string, nested bool) []blueprint.Entry {
 			list = append(list, blueprint.Entry{Form: of.form, Path: of.folder + name, NoExec: true, Mode: 0o444, Text: []byte(of.texts[name]), Optional: of.form == blueprint.Cover})
 		}
 	}
-	for _, name := range listed("folders") {
-		if p.Image.Kind == nacre.ImageHost { // others have what they have
-			list = append(list, blueprint.Entry{Form: blueprint.Folder, Path: name})
-		}
-	}
 	return list
-}
-
-// specOf describes a plan's sandbox without the owner's folders, which take descriptors.
-func specOf(p nacre.Plan, id string) blueprint.Spec {
-	nested := hasGroup(p, "nested-sandbox")
-	return blueprint.Spec{
-		Hostname: p.Identity.Hostname,
-		UID:      p.Identity.UID,
-		Disk:     p.Limits.Disk,
-		Entries:  ownEntries(p, id, nested),
-		Limits:   rlimits(p),
-		Loopback: p.Loopback,
-		Time:     guise.Clocks(),
-		Nested:   nested,
-	}
 }
 
 func hasGroup(p nacre.Plan, name string) bool {
@@ -77,18 +55,13 @@ func hasGroup(p nacre.Plan, name string) bool {
 // runs on one processor at a time (package reap) and needs less.
 const initThreads = 16
 
-func withInit(l nacre.Limits) nacre.Limits {
-	l.Processes += initThreads
-	return l
-}
-
 // rlimits are the limits that hold for each process, beside the control
 // group's for all of them. RLIMIT_NPROC is counted per user namespace and so
 // bounds the whole sandbox. None is above the owner's own, which nobody may raise;
 // but where the kernel starts a program for a crash, only a limit of 1 keeps that
 // away, not 0 (core(5)), and without it nothing starts.
 func rlimits(p nacre.Plan) []blueprint.Rlimit {
-	l, queues := withInit(p.Limits), uint64(0)
+	l, queues := p.Limits, uint64(0)
 	if hasGroup(p, "message-queues") {
 		queues = 819200 // bytes: what Linux gives a user
 	}

@@ -40,9 +40,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 	if b.plan.Image.Kind == nacre.ImageHost {
 		v.system()
 	}
-	for _, name := range listed("devices") {
-		v.offer(blueprint.Entry{Host: "/dev/" + name, Device: true, NoExec: true})
-	}
+	v.offer(listed("devices", blueprint.Entry{Device: true, NoExec: true}))
 	blocked, err := policy.NewBlocked(b.plan.Blocked)
 	if err != nil {
 		return v, err
@@ -101,47 +99,51 @@ func (b *box) pin(path string) (*sandbox.Pin, error) {
 //go:embed host.txt
 var hostFile string
 
-// listed reads a section of host.txt: names, with the reason behind a "#".
-func listed(section string) (names []string) {
+// listed makes an entry like another of each path in a section of host.txt, where
+// reasons stand behind a "#".
+func listed(section string, e blueprint.Entry) (list []blueprint.Entry) {
 	_, text, _ := strings.Cut(hostFile, "\n["+section+"]\n")
 	text, _, _ = strings.Cut(text, "\n[")
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
-		names = append(names, strings.Fields(line)...)
+		for _, e.Path = range strings.Fields(line) {
+			list = append(list, e)
+		}
 	}
-	return names
+	return list
 }
 
-// system is what an agent sees of the host's, read-only.
+// system is what an agent sees of the host's, read-only, and empty folders beside.
 func (v *view) system() {
-	for _, p := range listed("usr") {
-		v.offer(blueprint.Entry{Host: p})
-	}
-	for _, name := range listed("hidden") {
-		v.over(blueprint.Entry{Form: blueprint.Mask, Path: "/usr/" + name, Optional: true})
-	}
-	for _, name := range listed("etc") {
-		v.offer(blueprint.Entry{Host: "/etc/" + name, NoExec: true})
+	v.over(listed("folders", blueprint.Entry{Form: blueprint.Folder})...)
+	v.offer(listed("usr", blueprint.Entry{}))
+	v.over(listed("hidden", blueprint.Entry{Form: blueprint.Mask, Optional: true})...)
+	v.offer(listed("etc", blueprint.Entry{NoExec: true}))
+}
+
+// over adds what hides or holds something, and what is not the host's.
+func (v *view) over(list ...blueprint.Entry) {
+	for _, e := range list {
+		*v = append(*v, sight{entry: e})
 	}
 }
 
-// over adds what hides or holds something.
-func (v *view) over(e blueprint.Entry) { *v = append(*v, sight{entry: e}) }
-
-// offer adds something of the system's at its own place, if the host has it: a
-// link as a link, the rest as a tree.
-func (v *view) offer(e blueprint.Entry) {
-	st, err := os.Lstat(e.Host)
-	switch e.Path = e.Host; {
-	case err != nil:
-		return
-	case st.Mode()&os.ModeSymlink != 0:
-		target, _ := os.Readlink(e.Host)
-		e = blueprint.Entry{Form: blueprint.Link, Path: e.Host, Text: []byte(target)}
-	case st.IsDir(), st.Mode().IsRegular(), e.Device:
-		e.Form, e.Dir = blueprint.Tree, st.IsDir()
-	default:
-		return
+// offer adds what there is of the system's at its own place: a link as a link, the
+// rest as a tree.
+func (v *view) offer(list []blueprint.Entry) {
+	for _, e := range list {
+		st, err := os.Lstat(e.Path)
+		switch {
+		case err != nil:
+			continue
+		case st.Mode()&os.ModeSymlink != 0:
+			target, _ := os.Readlink(e.Path)
+			e = blueprint.Entry{Form: blueprint.Link, Path: e.Path, Text: []byte(target)}
+		case st.IsDir(), st.Mode().IsRegular(), e.Device:
+			e.Form, e.Host, e.Dir = blueprint.Tree, e.Path, st.IsDir()
+		default:
+			continue
+		}
+		*v = append(*v, sight{entry: e, what: st})
 	}
-	*v = append(*v, sight{entry: e, what: st})
 }

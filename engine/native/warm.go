@@ -2,7 +2,6 @@ package native
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -21,11 +20,8 @@ type Warm struct {
 
 // Warm builds a plan's sandbox, up to its command.
 func (e *Engine) Warm(ctx context.Context, p nacre.Plan) (*Warm, error) {
-	b, err := e.box(p)
-	if err == nil {
-		err = b.take(ctx, b.sweep, b.register, b.limit, b.open, b.prepare, b.launch, b.await, b.verify)
-	}
-	if err != nil {
+	b := e.box(p)
+	if err := b.take(ctx, b.supported, b.sweep, b.register, b.limit, b.open, b.prepare, b.launch, b.await, b.verify); err != nil {
 		return nil, b.abandon(err)
 	}
 	return &Warm{box: b}, nil
@@ -51,7 +47,7 @@ func (w *Warm) Start(ctx context.Context, s nacre.Streams) (box nacre.Sandbox, e
 func (w *Warm) Close() (err error) {
 	w.used.Do(func() {
 		w.box.leave()
-		err = errors.Join(w.box.settle(), w.box.release(func() {}))
+		err = w.box.release(func() {})
 	})
 	return err
 }

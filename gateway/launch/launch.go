@@ -184,7 +184,7 @@ func (l *Launcher) Open(p nacre.Plan, uid int, born func(func(v2 int) error) err
 		closeAll(g.accounts)
 		return nil, errors.Join(err, g.control.Close(), closeSkills(g.skills))
 	}
-	o := lockdown.Options{UID: uid, NoLandlock: slices.Contains(p.Accepted, nacre.TierNoLandlock)}
+	o := lockdown.Options{UID: uid, NoLandlock: p.Accepts(nacre.TierNoLandlock)}
 	handed = true
 	go l.begin(g, config, func() (*os.File, error) { return g.start(born, l.Program, theirs, o) })
 	g.outside = passedOn(p, l.Authorities)

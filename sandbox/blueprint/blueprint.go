@@ -51,13 +51,13 @@ type Spec struct {
 	Entries  []Entry // what is in the root, in the order in which it is made
 	Disk     int64   // bytes of all private folders together
 	Limits   []Rlimit
-	Loopback bool
+	Loopback bool     // else no TCP socket is bound or connected either
 	Sockets  []Socket // to be passed out; none: nothing but loopback
 	Time     string   // the offsets of the clocks of a time namespace (time_namespaces(7)); none: the host's own, where the kernel has no others
-	Landlock Landlock
-	Nested   bool   // nested sandboxes are granted: user namespaces stay allowed
-	Seccomp  []byte // the assembled filter, in the machine's byte order
-	Silent   []byte // the same without reports, for where there can be none
+	Landlock int      // the ABI that the kernel has; zero switches it off
+	Nested   bool     // nested sandboxes are granted: user namespaces stay allowed
+	Seccomp  []byte   // the assembled filter, in the machine's byte order
+	Silent   []byte   // the same without reports, for where there can be none
 }
 
 // Form is what an entry is.
@@ -116,12 +116,6 @@ type Rlimit struct {
 // namespace, which has nothing but a loopback, and no other, since the kernel wants
 // the rights to it of who opened the socket, too.
 type Socket struct{ Domain, Type, Protocol int }
-
-// Landlock says which Landlock ABI the kernel has; zero switches it off.
-type Landlock struct {
-	ABI int
-	TCP bool // refuse to bind and connect TCP at all
-}
 
 // Encode renders the spec for init.
 func (s Spec) Encode() ([]byte, error) {

@@ -12,7 +12,7 @@ import (
 // FuzzMessage: a hostile init sends whatever it likes. What is taken for a
 // message says the same when it is written again.
 func FuzzMessage(f *testing.F) {
-	for _, text := range []string{`{"Kind":"ended","Job":-1,"Status":137}`, `{"Kind":"confined","Facts":{"reading":"refused"}}`,
+	for _, text := range []string{`{"Kind":"ended","Job":-1,"Number":137}`, `{"Kind":"confined","Facts":{"reading":"refused"}}`,
 		`{"Kind":"run","Kind":"build"}`, `{"kind":"x"} {"Kind":"y"}`, "null", "[]", "", `{"Job":1e400}`, `{"Filter":"AAAA","Unknown":1}`} {
 		f.Add([]byte(text), 0)
 	}

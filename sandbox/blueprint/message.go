@@ -23,9 +23,9 @@ const (
 	Terminal Kind = "terminal" // carries the master of the sandbox's terminal
 	Listener Kind = "listener" // carries what the filter reports denials on, or Error: why there is none; Filter, Keyring
 	Confined Kind = "confined" // every layer is on: Facts
-	Started  Kind = "started"  // job runs
-	Refused  Kind = "refused"  // job could not be started: Errno
-	Ended    Kind = "ended"    // job ended: Status
+	Started  Kind = "started"  // job runs: Number is its process
+	Refused  Kind = "refused"  // job could not be started: Number is the kernel's, 0 if Error is all
+	Ended    Kind = "ended"    // job ended: Number is its wait status
 )
 
 // From the supervisor to init.
@@ -40,9 +40,7 @@ type Message struct {
 	Job     int      `json:",omitempty"` // 0 is the plan's command
 	Layer   string   `json:",omitempty"`
 	Error   string   `json:",omitempty"`
-	Errno   int      `json:",omitempty"`
-	Status  int      `json:",omitempty"` // wait status
-	Number  int      `json:",omitempty"`
+	Number  int      `json:",omitempty"` // what it is, the kind says
 	TTY     bool     `json:",omitempty"`
 	Rows    uint16   `json:",omitempty"` // of the terminal
 	Columns uint16   `json:",omitempty"`
@@ -68,12 +66,8 @@ func Send(fd int, m Message, fds ...int) error {
 	if len(b) > MaxMessage {
 		return fmt.Errorf("message of %d bytes is over %d", len(b), MaxMessage)
 	}
-	var oob []byte
-	if len(fds) > 0 {
-		oob = unix.UnixRights(fds...)
-	}
 	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.Sendmsg(fd, b, oob, nil, unix.MSG_NOSIGNAL)
+		err = unix.Sendmsg(fd, b, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
 	}
 	return err
 }
@@ -123,15 +117,12 @@ func parse(b []byte, flags int) (Message, error) {
 	return m, d.Decode(&m)
 }
 
+// rights are the descriptors that came along; of other things none.
 func rights(oob []byte) (fds []int) {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil
-	}
+	messages, _ := unix.ParseSocketControlMessage(oob)
 	for i := range messages {
-		if got, err := unix.ParseUnixRights(&messages[i]); err == nil {
-			fds = append(fds, got...)
-		}
+		got, _ := unix.ParseUnixRights(&messages[i])
+		fds = append(fds, got...)
 	}
 	return fds
 }

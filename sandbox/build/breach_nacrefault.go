@@ -91,7 +91,7 @@ func (b *builder) breakFilters(list map[string]breach) {
 		prog := unix.SockFprog{Len: 1, Filter: &allow}
 		return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0)
 	})
-	at("landlock off", "new landlock", func() error { b.spec.Landlock.ABI = 0; return nil })
+	at("landlock off", "new landlock", func() error { b.spec.Landlock = 0; return nil })
 	at("landlock reads", "capabilities", func() error { return b.allow(blueprint.LandlockProbe, unix.LANDLOCK_ACCESS_FS_READ_FILE) })
 	at("landlock writes", "capabilities", func() error { return b.allow("/dev", unix.LANDLOCK_ACCESS_FS_WRITE_FILE) })
 	at("landlock without scopes", "capabilities", b.withoutScopes)

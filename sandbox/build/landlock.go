@@ -28,11 +28,11 @@ const (
 
 // prepareLandlock makes the ruleset while files can still be opened freely.
 func (b *builder) prepareLandlock() (err error) {
-	if b.spec.Landlock.ABI == 0 {
+	if b.spec.Landlock == 0 {
 		return nil
 	}
-	attr := layer.Handled(b.spec.Landlock.ABI)
-	if !b.spec.Landlock.TCP {
+	attr := layer.Handled(b.spec.Landlock)
+	if b.spec.Loopback {
 		attr.Handled_access_net = 0
 	}
 	if b.ruleset, err = layer.Ruleset(attr); err != nil {
@@ -99,7 +99,7 @@ func (b *builder) allow(path string, access uint64) error {
 }
 
 func (b *builder) enforceLandlock() error {
-	if b.spec.Landlock.ABI == 0 {
+	if b.spec.Landlock == 0 {
 		return nil
 	}
 	return raw(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(b.ruleset), 0, 0)()

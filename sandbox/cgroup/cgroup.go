@@ -59,13 +59,22 @@ func New(ctx context.Context, id string, l nacre.Limits) (*Group, error) {
 	g := &Group{state: State{ID: id}, layout: Detect(), limits: l}
 	g.settled = sync.OnceValue(func() error { return g.settle(false) })
 	g.left = sync.OnceValue(g.leave)
-	if err := errors.Join(g.state.check(), limits.Check(l), g.layout.Problem()); err != nil {
+	if err := errors.Join(g.state.check(), possible(l), g.layout.Problem()); err != nil {
 		return nil, err
 	}
 	if err := g.build(ctx); err != nil {
 		return nil, errors.Join(err, g.Destroy())
 	}
 	return g, nil
+}
+
+// possible refuses limits that limit nothing or that the kernel cannot hold.
+func possible(l nacre.Limits) error {
+	if l.Memory < 1<<20 || l.Memory > 1<<52 || !(l.CPUs >= 0.01 && l.CPUs <= 8192) || l.Processes < 1 || l.Processes > 1<<22 {
+		return fault.New(fault.Invalid, "limits: %d bytes of memory, %v cpus, %d processes: expected 1 MiB to 4 PiB, 0.01 to 8192, 1 to 4194304",
+			l.Memory, l.CPUs, l.Processes)
+	}
+	return nil
 }
 
 func (g *Group) build(ctx context.Context) error {

@@ -18,7 +18,6 @@ import (
 	"github.com/opencontainers/cgroups"
 
 	"nacre"
-	"nacre/fault"
 )
 
 // What a sandbox's supervisor and gateway may use together on top of the
@@ -33,8 +32,9 @@ const (
 // the memory and bounds it not at all. On v2 it is part of the memory.
 const maxTCP = 64 << 20
 
-// period is the kernel's own default on v1, which is why it is not set there.
-const period = 100_000 // microseconds
+// period is the kernel's own default on v1, which is why it is not set there, and
+// minQuota the least that it takes of that: what is negative would be no limit.
+const period, minQuota = 100_000, 1000 // microseconds
 
 // Agent is the leaf of a sandbox's group that holds the agent's processes.
 const Agent = "agent"
@@ -51,7 +51,7 @@ type File struct {
 func Files(l nacre.Limits, v2 bool) []File {
 	page := int64(os.Getpagesize())
 	whole := func(bytes int64) string { return strconv.FormatInt(bytes/page*page, 10) } // as the kernel rounds
-	quota := func(cpus float64) string { return strconv.FormatInt(int64(cpus*period), 10) }
+	quota := func(cpus float64) string { return strconv.FormatInt(max(int64(cpus*period), minQuota), 10) }
 	dry, processes := !swapping(), strconv.FormatInt(l.Processes, 10)
 	if v2 {
 		return []File{
@@ -81,15 +81,6 @@ func Files(l nacre.Limits, v2 bool) []File {
 func swapping() bool {
 	b, err := os.ReadFile("/proc/swaps")
 	return !errors.Is(err, fs.ErrNotExist) && strings.Count(string(b), "\n") != 1
-}
-
-// Check refuses limits that limit nothing or that the kernel cannot hold.
-func Check(l nacre.Limits) error {
-	if l.Memory < 1<<20 || l.Memory > 1<<52 || !(l.CPUs >= 0.01 && l.CPUs <= 8192) || l.Processes < 1 || l.Processes > 1<<22 {
-		return fault.New(fault.Invalid, "limits: %d bytes of memory, %v cpus, %d processes: expected 1 MiB to 4 PiB, 0.01 to 8192, 1 to 4194304",
-			l.Memory, l.CPUs, l.Processes)
-	}
-	return nil
 }
 
 // Read compares the limits of a process with what the kernel holds. The leaves

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -73,6 +74,20 @@ func TestFiles(t *testing.T) {
 		}
 		if s := strings.Join(got, ", "); s != want {
 			t.Errorf("v2 %v:\n%s, want\n%s", v2, s, want)
+		}
+	}
+}
+
+// TestNothingIsUnlimited: the kernel takes -1 for no limit. What is less than nothing is
+// the least that there is, or a number that no kernel takes.
+func TestNothingIsUnlimited(t *testing.T) {
+	for _, cpus := range []float64{-1, -0.00001, 0, math.NaN(), math.Inf(-1), math.Inf(1)} {
+		for _, v2 := range []bool{false, true} {
+			for _, f := range Files(nacre.Limits{Memory: -1, CPUs: cpus, Processes: -2}, v2) {
+				if strings.HasPrefix(f.Value, "-1") || f.Controller == "cpu" && strings.HasPrefix(f.Value, "-") {
+					t.Errorf("%v cpus: %+v", cpus, f)
+				}
+			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ func Enter(calls []string, noLandlock bool) error {
 	if err := begun(noLandlock); err != nil {
 		return err
 	}
-	return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0), load(table.Filter().Bytes()))
+	return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0), load(table.Filter().Silent().Bytes()))
 }
 
 // begun tries what Start has taken away.

@@ -37,11 +37,10 @@ func Main() int {
 	if err := unhandle(); err != nil {
 		return fail("signals", err)
 	}
-	r := &reaper{jobs: map[int]job{}}
-	confined := blueprint.Message{Kind: blueprint.Confined, Facts: facts}
-	if err := blueprint.Send(blueprint.ControlFD, confined); err != nil {
+	if err := tell(blueprint.Message{Kind: blueprint.Confined, Facts: facts}); err != nil {
 		return 1
 	}
+	r := &reaper{jobs: map[int]job{}}
 	ended := make(chan int)
 	go func() { ended <- r.serve() }()
 	return <-ended
@@ -72,8 +71,13 @@ const lastSignal = 64 // signal(7)
 // nobody can.
 var goNeeds = []unix.Signal{unix.SIGILL, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGURG, unix.SIGCHLD, unix.SIGKILL, unix.SIGSTOP}
 
+// tell sends the supervisor a message.
+func tell(m blueprint.Message, fds ...int) error {
+	return blueprint.Send(blueprint.ControlFD, m, fds...)
+}
+
 func fail(layer string, err error) int {
-	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Failed, Layer: layer, Error: err.Error()})
+	_ = tell(blueprint.Message{Kind: blueprint.Failed, Layer: layer, Error: err.Error()})
 	return 1
 }
 
@@ -120,14 +124,12 @@ func (r *reaper) run(m blueprint.Message, fds []int) {
 	pid, slave, err := start(m, fds)
 	if err != nil {
 		unix.Close(slave)
-		var errno syscall.Errno
-		errors.As(err, &errno)
-		_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{
-			Kind: blueprint.Refused, Job: m.Job, Errno: int(errno), Error: err.Error()})
+		errno, _ := errors.AsType[syscall.Errno](err)
+		_ = tell(blueprint.Message{Kind: blueprint.Refused, Job: m.Job, Number: int(errno), Error: err.Error()})
 		return
 	}
 	r.jobs[m.Job] = job{pid, slave}
-	_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Started, Job: m.Job, Number: pid})
+	_ = tell(blueprint.Message{Kind: blueprint.Started, Job: m.Job, Number: pid})
 	r.once.Do(func() { go r.reap() })
 }
 
@@ -136,13 +138,10 @@ func (r *reaper) reap() {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case err != nil:
+		if err != nil && err != unix.EINTR {
 			return
 		}
-		r.ended(pid, int(status))
+		r.ended(pid, int(status)) // nobody's, if it was interrupted
 	}
 }
 
@@ -155,7 +154,7 @@ func (r *reaper) ended(pid, status int) {
 		}
 		unix.Close(j.slave)
 		delete(r.jobs, number)
-		_ = blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Ended, Job: number, Status: status})
+		_ = tell(blueprint.Message{Kind: blueprint.Ended, Job: number, Number: status})
 		if number == 0 {
 			os.Exit(0)
 		}

@@ -3,6 +3,7 @@ package reap
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -17,22 +18,17 @@ import (
 // that nobody holds for the end.
 func start(m blueprint.Message, fds []int) (pid, slave int, err error) {
 	slave = -1
-	if len(m.Command) == 0 {
-		return 0, slave, syscall.ENOENT
-	}
-	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
-	switch {
-	case m.TTY:
+	if m.TTY {
 		if slave, err = terminal(m); err != nil {
 			return 0, slave, fmt.Errorf("terminal: %w", err)
 		}
-		attr.Files = []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
-		attr.Sys.Setctty = true
-	case len(fds) == 3:
-		attr.Files = []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}
-	default:
-		return 0, slave, errors.New("a job takes three descriptors")
+		fds = []int{slave, slave, slave}
 	}
+	if len(fds) != 3 || len(m.Command) == 0 {
+		return 0, slave, errors.New("a job takes a command and three descriptors")
+	}
+	attr := &syscall.ProcAttr{Dir: m.Workdir, Env: m.Env, Sys: &syscall.SysProcAttr{Setsid: true, Setctty: m.TTY}}
+	attr.Files = []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}
 	name := m.Command[0]
 	if !strings.Contains(name, "/") {
 		name, err = find(m.Places)
@@ -52,11 +48,8 @@ func terminal(run blueprint.Message) (slave int, err error) {
 		return -1, err
 	}
 	defer unix.Close(master)
-	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
-		return -1, err
-	}
 	size := unix.Winsize{Row: run.Rows, Col: run.Columns}
-	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size); err != nil {
+	if err := errors.Join(unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0), unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size)); err != nil {
 		return -1, err
 	}
 	flags := uintptr(unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC)
@@ -64,8 +57,7 @@ func terminal(run blueprint.Message) (slave int, err error) {
 	if e != 0 {
 		return -1, e
 	}
-	m := blueprint.Message{Kind: blueprint.Terminal, Job: run.Job}
-	if err := blueprint.Send(blueprint.ControlFD, m, master); err != nil {
+	if err := tell(blueprint.Message{Kind: blueprint.Terminal, Job: run.Job}, master); err != nil {
 		unix.Close(int(fd))
 		return -1, err
 	}
@@ -76,8 +68,7 @@ func terminal(run blueprint.Message) (slave int, err error) {
 func find(places []string) (string, error) {
 	err := error(syscall.ENOENT)
 	for _, place := range places {
-		var st unix.Stat_t
-		if e := unix.Stat(place, &st); e != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if st, e := os.Stat(place); e != nil || st.IsDir() {
 			continue
 		}
 		if err = unix.Access(place, unix.X_OK); err == nil {

@@ -142,7 +142,7 @@ func (b *bench) contenders() ([]*contender, error) {
 		return nil, err
 	}
 	b.filter = b.at("filter")
-	if err := os.WriteFile(b.filter, table.Filter().Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(b.filter, table.Filter().Silent().Bytes(), 0o644); err != nil {
 		return nil, err
 	}
 	pass, err := os.Open(b.filter)

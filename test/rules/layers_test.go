@@ -160,6 +160,7 @@ var places = map[string]place{
 	"attack/attacktest":    {layer: beside},
 	"demo":                 {layer: beside},
 	"examples":             {layer: beside},
+	"seccomp/generate":     {layer: beside},
 	"packaging":            {layer: beside},
 	"packaging/sbom":       {layer: beside},
 	"packaging/share":      {layer: beside},
@@ -264,7 +265,7 @@ var untrusted = map[string][]string{
 	"engine/native": {
 		"sandbox/cgroup",   // makes groups; sandbox/limits, which does not ask it, sees the kernel hold every limit and the process in them
 		"sandbox/watchdog", // reads /proc and ends the sandbox, where the owner accepted that the kernel bounds no memory; it can do nothing else
-		"jobs",             // copies streams and hears how commands ended; the pipes are made, and what is written is counted, in engine/native
+		"jobs",             // copies streams, and hears how commands ended and why; the pipes are made, and what is written is counted, in engine/native
 		"runs",             // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
 		"denials",          // has what was denied answered, and counts it; a fault there miscounts or leaves it waiting, since sandbox/notify can answer nothing but an error
 		"install",          // reads which ids the owner may map, which newuidmap then looks up by itself
