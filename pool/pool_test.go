@@ -269,7 +269,7 @@ func TestPoolGone(t *testing.T) {
 // start.
 func TestCannot(t *testing.T) {
 	dir := t.TempDir()
-	pl := plan(t, []nacre.FileGrant{{Host: "/nonexistent", Inside: "/x", Access: nacre.Read}}, "true")
+	pl := plan(t, []nacre.FileGrant{{Host: filepath.Join(dir, "missing"), Inside: "/x", Access: nacre.Read}}, "true")
 	p := Open(nacre.Caller{}, pl, 2, members(t, dir))
 	defer p.Close()
 	for range 2 {

@@ -104,7 +104,7 @@ func TestFails(t *testing.T) {
 
 func TestNotExecutable(t *testing.T) {
 	var p Program
-	p.Execute("/nonexistent", []string{"x"}, nil)
+	p.Execute(t.TempDir()+"/missing", []string{"x"}, nil)
 	if _, err := p.Start(unix.CLONE_NEWUSER, -1); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("%v", err)
 	}
