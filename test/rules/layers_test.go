@@ -81,6 +81,7 @@ var places = map[string]place{
 	"auditlog/export": {layer: engines},
 	"seccomp/replay":  {layer: core},
 
+	"egress/intent":  {layer: core},
 	"explain":        {layer: core},
 	"fault/advice":   {layer: core},
 	"tools":          {layer: core},
