@@ -93,7 +93,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	held, err := o.with.ready(ctx, o.app, who, asked, o.quiet)
-	if err != nil {
+	if err = o.app.refused(who, asked, err); err != nil {
 		events.failed(err)
 		return err
 	}
@@ -118,8 +118,9 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 }
 
 // planned compiles the plan, after asking what has to be asked, and returns what
-// it was made of.
+// it was made of. What refuses it is recorded.
 func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant.Input, err error) {
+	defer func() { err = o.app.refused(who, c, err) }()
 	if o.agent+o.with.skill+o.tool == "" && len(command) == 0 {
 		return p, c, fault.New(fault.Usage, "there is no command to run").
 			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")

@@ -212,8 +212,6 @@ func (b *box) abandon(cause error) error {
 	if b.recorded != nil {
 		_ = b.recorded() // first things first
 	}
-	if b.entry != nil {
-		_ = b.deny("sandbox.refused", cause.Error(), nil)
-	}
+	_ = b.deny("sandbox.refused", cause.Error(), nil)
 	return errors.Join(cause, left)
 }
