@@ -82,7 +82,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	signals := watchSignals(cancel)
 	defer signals.close()
 	engine.Registered = func(r runs.Record) (err error) {
-		s.log.open(r.ID)
+		s.log.open(r.ID, r.Name)
 		s.asking.begin(s, r.ID)
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err
