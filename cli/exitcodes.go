@@ -13,7 +13,8 @@ func newExitCodes(*App) *cobra.Command {
   128 + N                   where signal N ended it: 130 is Ctrl-C, 137 a kill,
                             143 a stop. A run that is over its time, its output
                             or its memory ends so too, and says why
-  125                       nacre itself failed, or refused to run it
+  125                       nacre itself failed, or refused to run it; or not all that
+                            the program wrote could be written where it goes
   2, 137, 139               also: nacre itself could not be loaded or was killed,
                             because not even it had a process or memory left; what
                             it had begun is taken away by the next start

@@ -68,12 +68,12 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
 	return roomy(cmd)
 }
 
-func (o *runOptions) run(ctx context.Context, command []string) error {
+func (o *runOptions) run(ctx context.Context, command []string) (err error) {
 	events, err := openEvents(o.events)
 	if err != nil {
 		return err
 	}
-	defer events.close()
+	defer func() { err = events.close(err) }()
 	tty, err := o.app.useTTY(o.tty)
 	if err != nil {
 		return err
