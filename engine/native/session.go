@@ -49,8 +49,8 @@ const graceAtTimeout = 2 * time.Second
 // run starts one command.
 func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 	j := b.jobs.Add(s)
-	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
-	m.Places = jobs.Places(command, m.Workdir, m.Env)
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, Workdir: b.plan.Workdir, Env: b.environ(), TTY: s.TTY}
+	m.Size, m.Places = unix.Winsize{Row: s.Size.Rows, Col: s.Size.Columns}, jobs.Places(command, m.Workdir, m.Env)
 	var fds []int
 	var err error
 	if !s.TTY {
