@@ -19,9 +19,5 @@ type Program struct {
 
 // Parse reads channel.yaml.
 func Parse(text []byte) (*Program, error) {
-	p := &Program{}
-	if err := strict.Decode(File, text, p); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return strict.Decode(File, text, &Program{})
 }

@@ -40,9 +40,7 @@ func (c *compiler) environment() {
 			if v.Value = value; !has && d.Effect == nacre.Allow {
 				continue // the owner has none
 			}
-		}
-		if value, own := fixed[name]; !own || value != v.Value {
-			c.fail(manifest.CheckVariable(name, v))
+			c.fail(manifest.CheckVariable(name, v)) // the others are checked
 		}
 		if g, ok := c.grant(d, nil, name, "", v.Origin); ok {
 			c.plan.Environment = append(c.plan.Environment, nacre.Variable{Grant: g, Name: name, Value: v.Value})

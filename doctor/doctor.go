@@ -13,8 +13,8 @@ import (
 	"nacre"
 	"nacre/fault"
 	"nacre/install"
-	"nacre/sandbox"
 	"nacre/sandbox/cgroup"
+	"nacre/sandbox/layer"
 )
 
 // Check is one requirement of an engine, as found on this machine.
@@ -88,7 +88,7 @@ func reports() Check {
 }
 
 func landlockCheck() Check {
-	abi, err := sandbox.LandlockABI()
+	abi, err := layer.LandlockABI()
 	switch {
 	case err != nil:
 		return Check{Name: "Landlock", Found: "missing: " + err.Error(), Tier: nacre.TierNoLandlock,

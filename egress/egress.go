@@ -7,23 +7,15 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"nacre"
 )
 
-// Rules are what may be reached. Denials win.
+// Rules are what may be reached. No grant holds anything that is denied: package
+// policy allows none that meets a denial.
 type Rules struct {
 	Grants []nacre.NetworkGrant
-	Deny   []Denial
-}
-
-// Denial is a destination that nobody reaches, whatever is granted.
-type Denial struct {
-	Host   string // a name, *.name for all below it, an address, or *
-	Ports  []int  // none: all
-	Origin nacre.Origin
 }
 
 // Intent is what a program wants to do: open a connection (no Method), or, where
@@ -39,11 +31,7 @@ type Intent struct {
 }
 
 func (i Intent) String() string {
-	host := i.Host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	at := i.Scheme + "://" + host + ":" + strconv.Itoa(i.Port)
+	at := i.Scheme + "://" + join(i.Host, i.Port)
 	if i.Method == "" {
 		return at
 	}
@@ -53,12 +41,7 @@ func (i Intent) String() string {
 // Known tells whether any grant is for the name: whether a question for it is
 // answered at all.
 func (r Rules) Known(name string) bool {
-	return slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) }) && !r.hidden(name)
-}
-
-// hidden tells whether a name is denied at every port.
-func (r Rules) hidden(name string) bool {
-	return slices.ContainsFunc(r.Deny, func(d Denial) bool { return len(d.Ports) == 0 && Wild(d.Host, name) })
+	return slices.ContainsFunc(r.Grants, func(g nacre.NetworkGrant) bool { return covers(g, name) })
 }
 
 // covers tells whether a grant is for a host: by its name inside where it has
@@ -73,9 +56,6 @@ func covers(g nacre.NetworkGrant, host string) bool {
 // Toward lists the grants for a host and port, from which follows what may be
 // spoken there.
 func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
-	if _, denied := r.denied(host, port); denied {
-		return nil
-	}
 	for _, g := range r.Grants {
 		if covers(g, host) && slices.Contains(g.Ports, port) {
 			grants = append(grants, g)
@@ -84,24 +64,9 @@ func (r Rules) Toward(host string, port int) (grants []nacre.NetworkGrant) {
 	return grants
 }
 
-func (r Rules) denied(host string, port int) (Denial, bool) {
-	i := slices.IndexFunc(r.Deny, func(d Denial) bool {
-		return Wild(d.Host, host) && (len(d.Ports) == 0 || slices.Contains(d.Ports, port))
-	})
-	if i < 0 {
-		return Denial{}, false
-	}
-	return r.Deny[i], true
-}
-
 // Decide answers an intent. The grant is the one that allows it.
 func (r Rules) Decide(i Intent) (nacre.Decision, nacre.NetworkGrant) {
-	d := nacre.Decision{Capability: nacre.CapNetwork, Subject: i.String(), Rule: "default", Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
-	if denial, denied := r.denied(i.Host, i.Port); denied {
-		d.Rule, d.Origin, d.Reason = "network.deny", denial.Origin, i.Host+" is denied"
-		return d, nacre.NetworkGrant{}
-	}
-	d.Reason = r.missing(i)
+	d := nacre.Decision{Capability: nacre.CapNetwork, Subject: i.String(), Rule: "default", Reason: r.missing(i), Origin: nacre.Origin{File: nacre.OriginBuiltIn}}
 	for _, g := range r.Toward(i.Host, i.Port) {
 		why := refuses(g, i)
 		if why == "" {
@@ -127,6 +92,7 @@ func (r Rules) missing(i Intent) string {
 // refuses is why a grant for the host and port does not allow the rest; empty
 // where it does.
 func refuses(g nacre.NetworkGrant, i Intent) string {
+	plain, ok := clean(i.Path)
 	switch {
 	case g.Scheme != i.Scheme:
 		return fmt.Sprintf("%s is granted as %s, not %s", i.Host, g.Scheme, i.Scheme)
@@ -140,61 +106,18 @@ func refuses(g nacre.NetworkGrant, i Intent) string {
 		return fmt.Sprintf("%s is granted for pushes to %s, not to %.200q", i.Host, strings.Join(g.Push, ", "), i.Refs)
 	case i.Upgrade != "" && !slices.Contains(g.Upgrade, i.Upgrade):
 		return fmt.Sprintf("%s is not granted to change to %q", i.Host, i.Upgrade)
-	}
-	return refusesPath(g, i.Path, i.Method == Fetch || i.Method == Push)
-}
-
-func pushable(g nacre.NetworkGrant, ref string) bool {
-	return slices.ContainsFunc(g.Push, func(pattern string) bool { return Wild(pattern, ref) })
-}
-
-// refusesPath: what can be read in two ways is allowed only where every path is.
-func refusesPath(g nacre.NetworkGrant, path string, git bool) string {
-	plain, ok := clean(path)
-	everything := slices.Contains(g.Paths, "/**") && !git
-	switch {
 	case !ok:
-		return fmt.Sprintf("the path %.200q is not one", path)
-	case everything:
-		return ""
+		return fmt.Sprintf("the path %.200q is not one", i.Path)
+	case slices.Contains(g.Paths, "/**") && i.Method != Fetch && i.Method != Push:
+		return "" // what can be read in two ways is allowed only where every path is
 	case !plain:
-		return fmt.Sprintf("the path %.200q can be read in two ways, and not every path is granted", path)
-	case !slices.ContainsFunc(g.Paths, func(p string) bool { return CoversPath(p, path) }):
-		return fmt.Sprintf("the path %.200q is not among %s", path, strings.Join(g.Paths, ", "))
+		return fmt.Sprintf("the path %.200q can be read in two ways, and not every path is granted", i.Path)
+	case !slices.ContainsFunc(g.Paths, func(p string) bool { return CoversPath(p, i.Path) }):
+		return fmt.Sprintf("the path %.200q is not among %s", i.Path, strings.Join(g.Paths, ", "))
 	}
 	return ""
 }
 
-// Parse reads "METHOD https://host/path" or "tcp://host:port" as people ask it.
-func Parse(s string) (Intent, error) {
-	i := Intent{Method: "GET"}
-	method, target, ok := strings.Cut(s, " ")
-	if ok {
-		i.Method = method
-	} else {
-		target = s
-	}
-	scheme, rest, ok := strings.Cut(target, "://")
-	expected := fmt.Errorf("expected METHOD https://host/path or tcp://host:port, found %q", s)
-	i.Scheme = scheme
-	standard := map[string]int{"https": 443, "http": 80, "ssh": 22, "tcp": 0}
-	if i.Port = standard[scheme]; !ok || !slices.Contains([]string{"https", "http", "ssh", "tcp"}, scheme) {
-		return i, expected
-	}
-	host, path, _ := strings.Cut(rest, "/")
-	i.Path, _, _ = strings.Cut("/"+path, "?")
-	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
-		number, err := strconv.ParseUint(host[at+1:], 10, 16)
-		if err != nil {
-			return i, expected
-		}
-		host, i.Port = host[:at], int(number)
-	}
-	if i.Host, ok = Name(strings.Trim(host, "[]")); !ok || i.Port == 0 {
-		return i, expected
-	}
-	if scheme == "tcp" {
-		i.Method, i.Path = "", ""
-	}
-	return i, nil
+func pushable(g nacre.NetworkGrant, ref string) bool {
+	return slices.ContainsFunc(g.Push, func(pattern string) bool { return Wild(pattern, ref) })
 }

@@ -2,8 +2,14 @@ package egress
 
 import (
 	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
 	"strings"
 )
+
+// letters are what names are written in.
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 // Name is a host as rules know it: a name in lower case without its last dot,
 // or an address in its one spelling. Anything else is nobody's name, and ok is
@@ -14,79 +20,38 @@ func Name(s string) (name string, ok bool) {
 		return a.Unmap().String(), a.Zone() == ""
 	}
 	s = strings.TrimSuffix(s, ".")
-	if s == "" || len(s) > 253 {
+	if len(s) > 253 || strings.Trim(s, letters) != "" {
 		return "", false
 	}
-	b := []byte(s)
-	for i, c := range b {
-		switch {
-		case 'A' <= c && c <= 'Z':
-			b[i] = c + 'a' - 'A'
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
+	name = strings.ToLower(s)
+	var last string
+	for last = range strings.SplitSeq(name, ".") {
+		if last == "" || len(last) > 63 || strings.Trim(last, "-") != last {
 			return "", false
 		}
 	}
-	name = string(b)
-	last := name
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", false
-		}
-		last = label
-	}
-	return name, '0' > last[0] || last[0] > '9'
-}
-
-// clean tells whether an escaped path has only one reading: no dots, empty
-// segments, parameters, backslashes, and no escape for what need not be escaped
-// or separates. It must be printable ASCII in any case, else ok is false.
-func clean(path string) (clean, ok bool) {
-	if !strings.HasPrefix(path, "/") || len(path) > maxPath {
-		return false, false
-	}
-	for i := range len(path) {
-		switch c := path[i]; {
-		case c <= ' ' || c >= 0x7f || c == '#' || c == '?':
-			return false, false
-		case c == '%' && (i+2 >= len(path) || !hex(path[i+1]) || !hex(path[i+2])):
-			return false, false
-		}
-	}
-	segments := strings.Split(path[1:], "/")
-	for i, s := range segments {
-		if s == "" && i < len(segments)-1 || s == "." || s == ".." || strings.ContainsAny(s, `;\`) || !escapes(s) {
-			return false, true
-		}
-	}
-	return true, true
+	return name, last[0] > '9' // a letter, or _
 }
 
 // maxPath bounds a path, which could carry something out by itself.
 const maxPath = 4096
 
-func hex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+// escape is one that stands for what must be escaped and does not separate.
+var escape = regexp.MustCompile(`%(?i:2[0-46-9a-c]|3[ac-f]|[46]0|5[bde]|7[b-d]|[89a-f][0-9a-f])`)
+
+// clean tells whether an escaped path has only one reading: no dots, empty
+// segments, parameters, backslashes, and no escape for what need not be escaped
+// or separates. It must be printable ASCII in any case, else ok is false.
+func clean(p string) (clean, ok bool) {
+	_, err := url.PathUnescape(p)
+	never := func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' || c == '?' }
+	if err != nil || !strings.HasPrefix(p, "/") || len(p) > maxPath || strings.ContainsFunc(p, never) {
+		return false, false
+	}
+	return straight(p) && !strings.ContainsAny(escape.ReplaceAllString(p, ""), `%;\`), true
 }
 
-// escapes tells whether a segment's escapes all stand for what must be escaped
-// and does not separate.
-func escapes(segment string) bool {
-	for _, after := range strings.Split(segment, "%")[1:] {
-		c := digit(after[0])<<4 | digit(after[1])
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
-		if letter || c < ' ' || c == 0x7f || strings.IndexByte(`-._~/\;%`, c) >= 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func digit(c byte) byte {
-	switch {
-	case c <= '9':
-		return c - '0'
-	default:
-		return c&^0x20 - 'A' + 10
-	}
+// straight tells whether a path has no dots and no empty segments.
+func straight(p string) bool {
+	return p == path.Clean(p) || p == path.Clean(p)+"/" && p != "//"
 }

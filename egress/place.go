@@ -21,41 +21,37 @@ type Place struct {
 	Path string // a pattern; empty: every path
 }
 
-// ParsePlace reads a place, which has one spelling. What the host is made of is
-// manifest.CheckHost's to look at.
+// ParsePlace reads a place, which has one spelling: as it prints. What the host is
+// made of is manifest.CheckHost's to look at.
 func ParsePlace(s string) (p Place, ok bool) {
 	p.Host = s
 	if i := strings.IndexByte(s, '/'); i >= 0 {
 		p.Host, p.Path = s[:i], s[i:]
 	}
-	ok = p.Path == "" || GoodPath(p.Path)
-	if _, err := netip.ParseAddr(p.Host); err == nil || !strings.Contains(p.Host, ":") {
-		return p, ok && p.Host != ""
+	if _, err := netip.ParseAddr(p.Host); err != nil { // an address alone has no port
+		host, port, _ := strings.Cut(p.Host, ":")
+		if at, err := netip.ParseAddrPort(p.Host); err == nil {
+			host, port = at.Addr().String(), strconv.Itoa(int(at.Port()))
+		}
+		number, _ := strconv.ParseUint(port, 10, 16) // what is none does not print as it was written
+		p.Host, p.Port = strings.Trim(host, "[]"), int(number)
 	}
-	i := strings.LastIndexByte(p.Host, ':')
-	host, port := p.Host[:i], p.Host[i+1:]
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 || strconv.FormatUint(number, 10) != port {
-		return Place{}, false
-	}
-	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	six := strings.Contains(bare, ":")
-	if a, err := netip.ParseAddr(bare); six != (host == "["+bare+"]") || !six && host != bare || six && (err != nil || a.String() != bare) || bare == "" {
-		return Place{}, false
-	}
-	p.Host, p.Port = bare, int(number)
-	return p, ok
+	return p, p.Host != "" && p.String() == s && (p.Path == "" || GoodPath(p.Path))
 }
 
 func (p Place) String() string {
-	host := p.Host
-	if p.Port != 0 {
-		if strings.Contains(host, ":") {
-			host = "[" + host + "]"
-		}
-		host += ":" + strconv.Itoa(p.Port)
+	if p.Port == 0 {
+		return p.Host + p.Path
 	}
-	return host + p.Path
+	return join(p.Host, p.Port) + p.Path
+}
+
+// join writes a host, in brackets where it holds colons, and a port.
+func join(host string, port int) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(port)
 }
 
 // Covers tells whether all of what is asked lies in the place.
@@ -69,8 +65,8 @@ func (p Place) everywhere() bool { return p.Path == "" || p.Path == "/**" }
 // Holds tells whether what is asked for lies in the place. A path that can be read
 // in two ways lies only where every path does.
 func (p Place) Holds(i Intent) bool {
-	plain, ok := clean(i.Path)
-	return CoversHost(p.Host, i.Host) && (p.Port == 0 || p.Port == i.Port) && (p.everywhere() || plain && ok && CoversPath(p.Path, i.Path))
+	plain, _ := clean(i.Path)
+	return (plain || p.everywhere()) && p.Covers(Place{i.Host, i.Port, i.Path})
 }
 
 // CoversPlace tells whether a rule's place covers one that is asked for.
@@ -109,7 +105,7 @@ var plainPath = regexp.MustCompile(`^/(([^*/?#;\\\x00]+|\*)/)*(\*\*|\*|[^*/?#;\\
 
 // GoodPath accepts a path pattern that has only one spelling.
 func GoodPath(p string) bool {
-	return plainPath.MatchString(p) && !strings.Contains(p, "%2") && (p == path.Clean(p) || p == path.Clean(p)+"/")
+	return plainPath.MatchString(p) && !strings.Contains(p, "%2") && straight(p)
 }
 
 // Wild matches s against a pattern in which * stands for anything, slashes too.

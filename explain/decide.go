@@ -13,6 +13,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/egress"
+	"nacre/egress/intent"
 	"nacre/manifest"
 	"nacre/policy"
 	"nacre/tools"
@@ -40,7 +41,7 @@ func Decide(p nacre.Plan, q Query) nacre.Decision {
 	case nacre.CapFiles:
 		return decideFile(p, q, no)
 	case nacre.CapNetwork:
-		asked, err := egress.Parse(q.Subject)
+		asked, err := intent.Parse(q.Subject)
 		if err != nil {
 			no.Reason = err.Error()
 			return no
@@ -216,7 +217,7 @@ func among(c nacre.Capability, item, asked string) bool {
 
 // request is what would have to be asked for.
 func request(s string) (manifest.Network, error) {
-	i, err := egress.Parse(s)
+	i, err := intent.Parse(s)
 	if err != nil {
 		return manifest.Network{}, err
 	}

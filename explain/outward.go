@@ -8,6 +8,7 @@ import (
 
 	"nacre"
 	"nacre/egress"
+	"nacre/egress/intent"
 	"nacre/manifest"
 	"nacre/pattern"
 	"nacre/policy"
@@ -63,7 +64,7 @@ func intended(e nacre.Event) (i egress.Intent, ok bool) {
 	if e.Kind != "network.connect" && e.Kind != "network.request" {
 		return i, false
 	}
-	i, err := egress.Parse(to)
+	i, err := intent.Parse(to)
 	if !strings.Contains(to, " ") {
 		i.Method, i.Path = "", ""
 	}
@@ -80,7 +81,7 @@ func intended(e nacre.Event) (i egress.Intent, ok bool) {
 // Asking is the entry for what people name: "https://host", "METHOD https://host/path",
 // "tcp://host:port".
 func Asking(subject string) (n manifest.Network, err error) {
-	i, err := egress.Parse(subject)
+	i, err := intent.Parse(subject)
 	if err != nil {
 		return n, err
 	}

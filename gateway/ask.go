@@ -9,6 +9,7 @@ import (
 
 	"nacre"
 	"nacre/egress"
+	"nacre/egress/intent"
 	"nacre/gateway/wire"
 )
 
@@ -48,7 +49,7 @@ func (g *Gateway) permit(i egress.Intent, r *http.Request) (d nacre.Decision, gr
 
 // allowed returns once the owner has allowed it, and false where not, or not soon.
 func (a *asker) allowed(ctx context.Context, d nacre.Decision, detail map[string]string) bool {
-	i, err := egress.Parse(d.Subject)
+	i, err := intent.Parse(d.Subject)
 	if err != nil || i.String() != d.Subject || i.Method == "" {
 		return false
 	}

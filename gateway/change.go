@@ -24,7 +24,7 @@ func (g *Gateway) rules() egress.Rules { return g.now.Load().rules }
 // requests are decided anew in any case.
 func (g *Gateway) change(c wire.Change) {
 	before := g.now.Load()
-	after := &current{rules: egress.Rules{Deny: g.config.Rules.Deny, Grants: c.Network}}
+	after := &current{rules: egress.Rules{Grants: c.Network}}
 	for _, n := range g.config.Rules.Grants {
 		if slices.Contains(c.Grants, n.ID) {
 			after.rules.Grants = append(after.rules.Grants, n)

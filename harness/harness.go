@@ -120,11 +120,7 @@ func reread(folder fs.FS, s *skill.Skill, name string) ([]byte, error) {
 
 // Parse reads a harness.yaml by itself. The file's name is only for messages.
 func Parse(file string, text []byte) (*Grammar, error) {
-	g := &Grammar{}
-	if err := strict.Decode(file, text, g); err != nil {
-		return nil, err
-	}
-	return g, nil
+	return strict.Decode(file, text, &Grammar{})
 }
 
 // Check refuses what cannot be meant.

@@ -9,6 +9,7 @@ import (
 	"nacre"
 	"nacre/denials"
 	"nacre/egress"
+	"nacre/egress/intent"
 )
 
 // FuzzProposal: whatever a program tries, what is proposed is a manifest, a harmless text,
@@ -27,7 +28,7 @@ func FuzzProposal(f *testing.F) {
 		}
 		for _, n := range m.Network {
 			tried := slices.ContainsFunc(events, func(e nacre.Event) bool {
-				i, err := egress.Parse(e.Detail["to"])
+				i, err := intent.Parse(e.Detail["to"])
 				if err != nil || i.Host != n.Host || len(n.Ports) > 0 && !slices.Contains(n.Ports, i.Port) {
 					return false
 				}

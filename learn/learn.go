@@ -14,7 +14,7 @@ import (
 
 	"nacre"
 	"nacre/denials"
-	"nacre/egress"
+	"nacre/egress/intent"
 	"nacre/gateway/wire"
 )
 
@@ -126,7 +126,7 @@ func destination(e nacre.Event) (d Destination, ok bool) {
 	if e.Kind == "learn.answered" {
 		d.Unsure = "you were asked, and denied it"
 	}
-	i, err := egress.Parse(to)
+	i, err := intent.Parse(to)
 	if err != nil {
 		return d, false
 	}

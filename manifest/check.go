@@ -14,9 +14,8 @@ import (
 )
 
 var (
-	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	label    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$`)
 )
 
 // maxValue bounds one variable's value.
@@ -24,7 +23,7 @@ const maxValue = 32 << 10
 
 // Check refuses a name that could not be a host's, and a bad environment.
 func (m *Manifest) Check() error {
-	if len(m.Name) > 63 || !name.MatchString(m.Name) {
+	if !name.MatchString(m.Name) {
 		return strict.Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
@@ -97,21 +96,17 @@ func (s *Secret) Check() error {
 	return nil
 }
 
-// address tells whether a host is one, in its only spelling.
+// address tells whether a host is one.
 func address(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Zone() == "" && a.String() == host
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
-// CheckHost refuses what is no host, and every second spelling of one.
+// CheckHost refuses what is no host, and every second spelling of one: the gateway
+// looks for names as egress.Name returns them.
 func CheckHost(from nacre.Origin, host string) error {
-	if address(host) {
-		return nil
-	}
 	bare, wild := strings.CutPrefix(host, "*.")
-	labels := strings.Split(bare, ".")
-	if len(host) > 253 || wild && len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return len(l) > 63 || !label.MatchString(l) }) ||
-		strings.Trim(labels[len(labels)-1], "0123456789") == "" {
+	if name, ok := egress.Name(bare); !ok || name != bare || wild && (address(bare) || !strings.Contains(bare, ".")) {
 		return strict.Invalid(from, "expected a lower-case host name, *.name for one label, or an address; found %q", host).
 			WithHint("names beyond ASCII are written in their xn-- form; * stands for one whole label, before two others; a port goes into ports: [5432], a name inside for an address into as:")
 	}

@@ -110,14 +110,13 @@ func (m measure) Format(n int64) string {
 }
 
 // Check reads what is written.
-func (l *Limits) Check() (err error) {
+func (l *Limits) Check() error {
 	for _, limit := range l.Each() {
-		if *limit.Amount == (Amount{}) {
-			continue
-		}
-		if limit.N, err = limit.Parse(string(limit.Text)); err != nil {
+		n, err := limit.Parse(string(limit.Text))
+		if err != nil && *limit.Amount != (Amount{}) {
 			return strict.Invalid(limit.Origin, "limits: %s: %v", limit.Name, err)
 		}
+		limit.N = n
 	}
 	return nil
 }

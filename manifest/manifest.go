@@ -122,9 +122,5 @@ type Job struct {
 
 // Parse reads a manifest. The file's name is only for messages and origins.
 func Parse(file string, data []byte) (*Manifest, error) {
-	m := &Manifest{Loopback: true}
-	if err := strict.Decode(file, data, m); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return strict.Decode(file, data, &Manifest{Loopback: true})
 }

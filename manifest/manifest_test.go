@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"nacre"
+	"nacre/egress"
 	"nacre/fault"
 )
 
@@ -62,6 +63,12 @@ func TestParseRefuses(t *testing.T) {
 		"host number":       {"network: [\"2130706433\"]", "lower-case host name"},
 		"host v6 long":      {"network: [\"0:0:0:0:0:0:0:1\"]", "lower-case host name"},
 		"host v6 zone":      {"network: [\"fe80::1%eth0\"]", "lower-case host name"},
+		"host v4 as v6":     {"network: [\"::ffff:10.0.0.7\"]", "lower-case host name"},
+		"host last digit":   {"network: [a.1b]", "lower-case host name"},
+		"host star address": {"network: [\"*.10.0.0.7\"]", "lower-case host name"},
+		"host star v6":      {"network: [\"*.fd00::1\"]", "lower-case host name"},
+		"host hyphen":       {"network: [a-.io]", "lower-case host name"},
+		"host long":         {"network: [" + strings.Repeat("a.", 126) + "io]", "lower-case host name"},
 		"port":              {"network: [{host: a.io, ports: [0]}]", "1 to 65535"},
 		"ports empty":       {"network: [{host: a.io, ports: []}]", "ports is empty, which allows nothing"},
 		"tcp without port":  {"network: [{host: a.io, scheme: tcp}]", "1 to 65535"},
@@ -113,6 +120,26 @@ func TestParseRefuses(t *testing.T) {
 		_, err := Parse("agent.yaml", []byte(text))
 		if err == nil || fault.KindOf(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "agent.yaml:") || !strings.Contains(err.Error()+fault.HintOf(err), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestCheckHost: what the gateway would find under another spelling, or never, is no
+// host; what is one is found.
+func TestCheckHost(t *testing.T) {
+	for _, host := range []string{"a.io", "localhost", "1a.io", "1.a", "a.b1", "_dmarc.a_b_.io", "xn--nxasmq6b.io", "*.a.io", "*.1.io", "10.0.0.7", "fd00::1", strings.Repeat("a", 63) + ".io"} {
+		if err := CheckHost(nacre.Origin{}, host); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+		bare := strings.TrimPrefix(host, "*.")
+		if name, ok := egress.Name(bare); !ok || name != bare {
+			t.Errorf("the gateway takes %s for %q", host, name)
+		}
+	}
+	for _, host := range []string{"", "*", "*.", "*.io", "*.*.io", "a.io.", "A.io", "a.1", "a.1b", "a..io", "-a.io", "a-.io", "::ffff:10.0.0.7", "0::1", "fe80::1%eth0", "[fd00::1]", "*.10.0.0.7", "*.fd00::1", "*.64:ff9b::1.2.3.4",
+		"a.io:443", "a/b", "a.\u212a", strings.Repeat("a", 64) + ".io"} {
+		if CheckHost(nacre.Origin{}, host) == nil {
+			t.Errorf("%s is a host", host)
 		}
 	}
 }

@@ -141,15 +141,11 @@ func (rule Named) Covers(asked Named) bool {
 		return false
 	}
 	for key, items := range asked.Lists {
-		if key == "placeholder" {
-			continue // a text that is made up for the agent: no authority
+		free := slices.Contains(binding, key) || key == "placeholder" // a text that is made up for the agent: no authority
+		refused := func(item string) bool {
+			return !free && !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) })
 		}
-		for _, item := range items {
-			if !slices.Contains(binding, key) && !slices.ContainsFunc(rule.Lists[key], func(allowed string) bool { return matches(key, allowed, item) }) {
-				return false
-			}
-		}
-		if len(items) == 0 {
+		if len(items) == 0 || slices.ContainsFunc(items, refused) {
 			return false
 		}
 	}

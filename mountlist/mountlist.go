@@ -48,11 +48,7 @@ func Parse(file string, data []byte) (*List, error) {
 		return nil, strict.Invalid(at, "expected plain text, found a line or paragraph separator")
 	}
 	// JSON is YAML but for tabs, which JSON allows between values only.
-	list := &List{}
-	if err := strict.Decode(file, bytes.ReplaceAll(data, []byte("\t"), []byte(" ")), list); err != nil {
-		return nil, err
-	}
-	return list, nil
+	return strict.Decode(file, bytes.ReplaceAll(data, []byte("\t"), []byte(" ")), &List{})
 }
 
 // always are the texts that NanoClaw refuses in a path whatever the list says.

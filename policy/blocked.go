@@ -47,11 +47,7 @@ func NewBlocked(patterns []string) (*Blocked, error) {
 		}
 		last := parts[len(parts)-1]
 		if i := strings.IndexAny(last, `*?[\`); i >= 0 {
-			suffix := last[strings.LastIndexAny(last, `*?[]\`)+1:]
-			if strings.Contains(last, `\`) { // what is escaped is no plain text
-				suffix = ""
-			}
-			b.globs = append(b.globs, blocker{p, folded, last[:i], suffix})
+			b.globs = append(b.globs, blocker{p, folded, last[:i], last[strings.LastIndexAny(last, `*?[]\`)+1:]})
 		} else {
 			b.exact[last] = append(b.exact[last], blocker{pattern: p, folded: folded})
 		}

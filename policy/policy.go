@@ -93,11 +93,7 @@ type DenyHost struct {
 
 // Parse reads a policy. The file's name is only for messages and origins.
 func Parse(file string, data []byte) (*Policy, error) {
-	p := &Policy{}
-	if err := strict.Decode(file, data, p); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return strict.Decode(file, data, &Policy{})
 }
 
 // Check refuses rules that are for no one agent.

@@ -18,7 +18,7 @@ import (
 	"nacre/engine/native"
 	"nacre/fault"
 	"nacre/runs"
-	"nacre/sandbox"
+	"nacre/sandbox/layer"
 )
 
 // TestMain is also a member, where it is started as one.
@@ -72,7 +72,7 @@ func plan(t *testing.T, files []nacre.FileGrant, command ...string) nacre.Plan {
 	if os.Geteuid() != 0 {
 		p.Accepted = []nacre.Tier{nacre.TierWatchdog, nacre.TierOwnerUID}
 	}
-	if abi, err := sandbox.LandlockABI(); err != nil {
+	if abi, err := layer.LandlockABI(); err != nil {
 		p.Accepted = append(p.Accepted, nacre.TierNoLandlock)
 	} else if abi < 6 {
 		p.Accepted = append(p.Accepted, nacre.TierOldLandlock)
@@ -269,7 +269,7 @@ func TestPoolGone(t *testing.T) {
 // start.
 func TestCannot(t *testing.T) {
 	dir := t.TempDir()
-	pl := plan(t, []nacre.FileGrant{{Host: "/nonexistent", Inside: "/x", Access: nacre.Read}}, "true")
+	pl := plan(t, []nacre.FileGrant{{Host: filepath.Join(dir, "missing"), Inside: "/x", Access: nacre.Read}}, "true")
 	p := Open(nacre.Caller{}, pl, 2, members(t, dir))
 	defer p.Close()
 	for range 2 {

@@ -82,8 +82,8 @@ func expand(asked []manifest.Network) (all []manifest.Network, err error) {
 		if n.Host+n.Scheme+n.As+n.TLS+n.Access != "" || n.Methods != nil || n.Upgrade != nil || n.Ports != nil {
 			return nil, strict.Invalid(n.Origin, "network: with a preset there can be paths, push and limits, and nothing else")
 		}
-		var l list
-		if err := strict.Decode("preset "+n.Preset, []byte(Text(n.Preset)), &l); err != nil {
+		l, err := strict.Decode("preset "+n.Preset, []byte(Text(n.Preset)), &list{})
+		if err != nil {
 			return nil, err
 		}
 		for _, e := range l.Network {

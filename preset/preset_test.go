@@ -8,6 +8,7 @@ import (
 	"nacre"
 	"nacre/compile"
 	"nacre/egress"
+	"nacre/egress/intent"
 	"nacre/fault"
 	"nacre/manifest"
 	"nacre/policy"
@@ -69,7 +70,7 @@ func TestNarrowed(t *testing.T) {
 	}
 	for ask, want := range map[string]nacre.Effect{"FETCH https://github.com/acme/site/info/refs": nacre.Allow, "FETCH https://github.com/acme/other/info/refs": nacre.Deny,
 		"GET https://github.com/acme/site/x": nacre.Deny} {
-		i, err := egress.Parse(ask)
+		i, err := intent.Parse(ask)
 		if d, _ := (egress.Rules{Grants: p.Network}).Decide(i); err != nil || d.Effect != want {
 			t.Errorf("%s: %v", ask, d)
 		}

@@ -23,7 +23,7 @@ type sample struct {
 }
 
 func decode(s string) (v sample, err error) {
-	err = strict.Decode("f", []byte(s), &v)
+	_, err = strict.Decode("f", []byte(s), &v)
 	return v, err
 }
 

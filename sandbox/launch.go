@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/fault"
-	"nacre/sandbox/blueprint"
 	"nacre/sandbox/spawn"
 )
 
@@ -36,7 +35,8 @@ type Order struct {
 	Born func(start func(v2 int) error) error
 }
 
-// Process is the first process of a sandbox, seen from outside.
+// Process is the first process of a sandbox, seen from outside. When it ends, the
+// kernel ends all others of the sandbox first.
 type Process struct {
 	*spawn.Child
 	Control *os.File // the control socket, the caller's to close
@@ -49,10 +49,8 @@ const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 
 // building is what building a sandbox takes, inside its own user namespace.
 // Ambient, because no id is mapped yet that execve would give them to.
-var building = []uintptr{
-	unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID,
-	unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_TIME,
-}
+const building = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
+	1<<unix.CAP_SETPCAP | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_SYS_RESOURCE | 1<<unix.CAP_SYS_TIME
 
 // Launch starts nacre-init in its namespaces, gives it its identity and its
 // group, and lets it build. It returns before the sandbox is built: the
@@ -101,14 +99,12 @@ func spawned(o Order, control, spec *os.File, v2 int) (*spawn.Child, error) {
 	defer null.Close()
 	var p spawn.Program
 	p.Descriptors(append([]*os.File{null, null, null, control, spec}, o.Files...))
-	mask := uint32(0)
-	for _, c := range building {
-		mask |= 1 << c
-	}
-	header, sets := []uint32{unix.LINUX_CAPABILITY_VERSION_3, 0}, []uint32{mask, mask, mask, 0, 0, 0}
+	header, sets := []uint32{unix.LINUX_CAPABILITY_VERSION_3, 0}, []uint32{building, building, building, 0, 0, 0}
 	p.Call("capabilities", unix.SYS_CAPSET, header, sets)
-	for _, c := range building {
-		p.Call("ambient capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0)
+	for c := range 32 {
+		if building>>c&1 != 0 {
+			p.Call("ambient capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0)
+		}
 	}
 	p.Execute(o.Init, []string{"nacre-init", "build"}, nil)
 	process, err := p.Start(cloneFlags(), v2)
@@ -140,10 +136,11 @@ func launchFault(err error) error {
 // first.
 const OOMScore = 500
 
-// admit gives the new process its identity, its blueprint and its cue.
+// admit gives the new process its identity and then its blueprint, the end of which
+// is its cue.
 func (p *Process) admit(o Order, pipe *os.File) error {
 	if err := o.Map.apply(p.PID, o.Regroup); err != nil {
-		return err
+		return mapFault(err)
 	}
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID), []byte(strconv.Itoa(OOMScore)), 0); err != nil {
 		return fault.Wrap(fault.Unsupported, err, "cannot offer the sandbox to the OOM killer")
@@ -152,37 +149,29 @@ func (p *Process) admit(o Order, pipe *os.File) error {
 	if err == nil {
 		_, err = pipe.Write(spec)
 	}
-	if err := errors.Join(err, pipe.Close()); err != nil {
-		return err
-	}
-	return blueprint.Send(int(p.Control.Fd()), blueprint.Message{Kind: blueprint.Build})
+	return errors.Join(err, pipe.Close())
 }
 
 // apply writes the id maps of a process (user_namespaces(7)).
-func (m Mapping) apply(pid int, regroup bool) error {
-	if m.Helper {
+func (m Mapping) apply(pid int, regroup bool) (err error) {
+	switch {
+	case m.Helper:
 		return m.help(pid)
+	case !regroup:
+		err = os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0)
 	}
-	if !regroup {
-		if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil {
-			return mapFault(err)
-		}
-	}
-	return errors.Join(mapID(pid, "gid_map", m.Inside, m.GID), mapID(pid, "uid_map", m.Inside, m.UID))
+	return errors.Join(err, mapID(pid, "gid_map", m.Inside, m.GID), mapID(pid, "uid_map", m.Inside, m.UID))
 }
 
 func mapID(pid int, file string, inside, outside int) error {
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(fmt.Sprintf("%d %d 1", inside, outside)), 0); err != nil {
-		return mapFault(err)
-	}
-	return nil
+	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), fmt.Appendf(nil, "%d %d 1", inside, outside), 0)
 }
 
 func (m Mapping) help(pid int) error {
 	for program, id := range map[string]int{"newuidmap": m.UID, "newgidmap": m.GID} {
 		cmd := exec.Command(program, strconv.Itoa(pid), strconv.Itoa(m.Inside), strconv.Itoa(id), "1")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return mapFault(fmt.Errorf("%s: %w: %.200s", program, err, out))
+			return fmt.Errorf("%s: %w: %.200s", program, err, out)
 		}
 	}
 	return nil
@@ -190,11 +179,4 @@ func (m Mapping) help(pid int) error {
 
 func mapFault(err error) error {
 	return fault.Wrap(fault.Unsupported, err, "cannot map the agent's identity")
-}
-
-// End kills the sandbox and waits until every process of it is gone: with its
-// first process, the kernel ends all others.
-func (p *Process) End() error {
-	_ = p.Kill() // what cannot be killed is waited for
-	return p.Wait()
 }

@@ -5,8 +5,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Mount is a mount as a process sees it.
@@ -67,14 +65,4 @@ func MountsOf(all []Mount, folder string) (list []Mount) {
 // within tells whether a path is a folder or lies beneath it.
 func within(p, folder string) bool {
 	return p == folder || strings.HasPrefix(p, strings.TrimSuffix(folder, "/")+"/")
-}
-
-// LandlockABI is the version of Landlock that the kernel has; an error where it
-// has none, or it is switched off.
-func LandlockABI() (int, error) {
-	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		return 0, e
-	}
-	return int(abi), nil
 }

@@ -24,11 +24,7 @@ type Pin struct {
 	Path string
 	Info os.FileInfo
 	Dir  bool
-	UID  uint32 // its owner on the host
-	GID  uint32
 }
-
-const noLinks = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 
 // OpenPin walks an absolute path from the root without following any link.
 // Errors: NotFound; Denied where the path leads through a link, with the real
@@ -37,28 +33,21 @@ func OpenPin(path string) (*Pin, error) {
 	if !filepath.IsAbs(path) || path != filepath.Clean(path) {
 		return nil, fault.New(fault.Invalid, "%q is not a clean absolute path", path)
 	}
-	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(root)
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: noLinks}
-	fd, err := unix.Openat2(root, "."+path, &how)
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
 	if err != nil {
 		return nil, pinFault(path, err)
 	}
-	pin := &Pin{File: os.NewFile(uintptr(fd), path), Path: path}
-	st, err := pin.File.Stat()
+	file := os.NewFile(uintptr(fd), path)
+	st, err := file.Stat()
 	if err == nil && !st.IsDir() && !st.Mode().IsRegular() {
 		err = fault.New(fault.Denied, "%s is neither a folder nor a regular file", path).WithHint("grant a folder or a file: behind all else is a program of yours, or the kernel")
 	}
 	if err != nil {
-		pin.File.Close()
+		file.Close()
 		return nil, err
 	}
-	owner := st.Sys().(*syscall.Stat_t)
-	pin.Info, pin.Dir, pin.UID, pin.GID = st, st.IsDir(), owner.Uid, owner.Gid
-	return pin, nil
+	return &Pin{File: file, Path: path, Info: st, Dir: st.IsDir()}, nil
 }
 
 func pinFault(path string, err error) error {
@@ -88,11 +77,8 @@ func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
 		return nil, err
 	}
 	defer users.Close()
-	flags := uint(unix.AT_EMPTY_PATH)
-	if p.Dir {
-		flags |= unix.AT_RECURSIVE
-	}
-	fd, err := unix.OpenTree(int(p.File.Fd()), "", flags|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	const whole = unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
+	fd, err := unix.OpenTree(int(p.File.Fd()), "", whole|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unsupported, err, "cannot take %s out of the host's tree", p.Path)
 	}
@@ -100,7 +86,7 @@ func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
 	// Private: a clone of a shared mount is its peer, so that masks laid over it
 	// would appear on the host, and the host's later mounts in the sandbox.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Propagation: unix.MS_PRIVATE, Userns_fd: uint64(users.Fd())}
-	if err := unix.MountSetattr(fd, "", flags, &attr); err != nil {
+	if err := unix.MountSetattr(fd, "", whole, &attr); err != nil {
 		tree.Close()
 		return nil, fault.Wrap(fault.Unsupported, err, "the file system of %s has no idmapped mounts", p.Path).
 			WithHint("put the folder on ext4, xfs, btrfs or tmpfs, or run nacre as its owner instead of root")
@@ -109,28 +95,24 @@ func DetachMapped(p *Pin, m Mapping) (*os.File, error) {
 }
 
 // idmapNamespace makes a user namespace that maps the folder's owner to the
-// agent. It takes a process to make one; the process is ended at once.
+// agent. It takes a process to make one, which is ended at once, or by our own end.
 func idmapNamespace(p *Pin, m Mapping) (*os.File, error) {
-	r, w, err := os.Pipe()
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	defer w.Close()
-	var program spawn.Program // ends with this process, whose end of the pipe is the last
-	program.Call("pipe", unix.SYS_CLOSE, w.Fd())
-	program.Call("wait", unix.SYS_READ, r.Fd(), make([]byte, 1), 1)
+	defer unix.Close(self)
+	var program spawn.Program
+	program.Call("wait for our end", unix.SYS_PPOLL, []uint32{uint32(self), unix.POLLIN}, 1, 0, 0, 0) // struct pollfd
+	defer program.Release()
 	holder, err := program.Hold(unix.CLONE_NEWUSER)
 	if err != nil {
 		return nil, launchFault(err)
 	}
-	defer func() {
-		_ = holder.Kill()
-		_ = holder.Wait()
-		program.Release()
-	}()
-	if err := errors.Join(mapID(holder.PID, "uid_map", int(p.UID), m.UID), mapID(holder.PID, "gid_map", int(p.GID), m.GID)); err != nil {
-		return nil, err
+	defer holder.End()
+	owner := p.Info.Sys().(*syscall.Stat_t)
+	if err := errors.Join(mapID(holder.PID, "uid_map", int(owner.Uid), m.UID), mapID(holder.PID, "gid_map", int(owner.Gid), m.GID)); err != nil {
+		return nil, mapFault(err)
 	}
 	return os.Open("/proc/" + strconv.Itoa(holder.PID) + "/ns/user")
 }

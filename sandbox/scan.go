@@ -105,7 +105,7 @@ func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) erro
 		s.Hidden = Hidden{}
 	}
 	s.parents = slices.DeleteFunc(strings.Split(path.Join(s.Pin.Path, rel), "/"), func(c string) bool { return c == "" })
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: noLinks}
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(int(s.Pin.File.Fd()), rel, &how)
 	if err != nil {
 		return Findings{}, fault.Wrap(fault.Denied, err, "cannot read %s", path.Join(s.Pin.Path, rel))

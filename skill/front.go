@@ -86,7 +86,8 @@ func parseMain(file string, text []byte) (f Front, body string, err error) {
 	if !ok {
 		return f, "", strict.Invalid(from, "expected front matter: keys and values between two lines of ---")
 	}
-	return f, body, strict.Decode(file, []byte(front), &f)
+	_, err = strict.Decode(file, []byte(front), &f)
+	return f, body, err
 }
 
 // SplitFront splits a SKILL.md: the front matter with an empty line in place of its first ---,

@@ -52,28 +52,32 @@ type Unknown struct {
 
 func (u *Unknown) Error() string { return strconv.Quote(u.Word) }
 
-// Decode reads the one document in data into v, a pointer to a struct. The
-// file's name is only for messages and origins. A byte order mark and CRLF
-// line ends are tolerated; everything else that is unusual is a fault.
-func Decode(file string, data []byte, v any) error {
+// Decode reads the one document in data into v, a struct, and returns it; with a
+// fault it returns nothing. The file's name is only for messages and origins. A
+// byte order mark and CRLF line ends are tolerated; everything else that is unusual
+// is a fault.
+func Decode[T any](file string, data []byte, v *T) (*T, error) {
 	d := &decoder{file: file}
 	if len(data) > MaxBytes {
-		return d.at(1, 1, "the file is larger than 1 MiB")
+		return nil, d.at(1, 1, "the file is larger than 1 MiB")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := bytes.IndexByte(bytes.ToValidUTF8(data, []byte{0}), 0); i >= 0 { // the first that is not UTF-8, or NUL
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
 		column := i - bytes.LastIndexByte(data[:i], '\n')
-		return d.at(line, column, "expected UTF-8 text, found a binary byte (0x%02x)", data[i])
+		return nil, d.at(line, column, "expected UTF-8 text, found a binary byte (0x%02x)", data[i])
 	}
 	root, err := d.parse(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if d.check(root, 0); d.err == nil {
 		d.value(root, reflect.ValueOf(v).Elem())
 	}
-	return d.err
+	if d.err != nil {
+		return nil, d.err
+	}
+	return v, nil
 }
 
 var lineIn = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?((?s:.*))$`)

@@ -53,7 +53,10 @@ func (p *pair) Check() error {
 
 func decode(s string) (sample, error) {
 	var v sample
-	err := strict.Decode("f.yaml", []byte(s), &v)
+	got, err := strict.Decode("f.yaml", []byte(s), &v)
+	if err != nil && got != nil || err == nil && got != &v {
+		return v, fmt.Errorf("%v with %v", got, err)
+	}
 	return v, err
 }
 
@@ -162,7 +165,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var v sample
-		err := strict.Decode("f", data, &v)
+		_, err := strict.Decode("f", data, &v)
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "f:") {
 				t.Fatalf("not a proper fault: %v", err)

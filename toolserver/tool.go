@@ -43,11 +43,7 @@ type Tool struct {
 
 // Parse reads tool.yaml.
 func Parse(text []byte) (*Tool, error) {
-	t := &Tool{}
-	if err := strict.Decode(File, text, t); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return strict.Decode(File, text, &Tool{})
 }
 
 // most bounds tool.yaml, in bytes.

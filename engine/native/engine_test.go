@@ -17,6 +17,7 @@ import (
 	"nacre/compile"
 	"nacre/runs"
 	"nacre/sandbox"
+	"nacre/sandbox/layer"
 	"nacre/sandbox/spawn"
 )
 
@@ -96,7 +97,7 @@ func accepted() (tiers []nacre.Tier) {
 	if os.Geteuid() != 0 {
 		tiers = append(tiers, nacre.TierWatchdog, nacre.TierOwnerUID)
 	}
-	if abi, err := sandbox.LandlockABI(); err != nil {
+	if abi, err := layer.LandlockABI(); err != nil {
 		tiers = append(tiers, nacre.TierNoLandlock)
 	} else if abi < 6 {
 		tiers = append(tiers, nacre.TierOldLandlock)
@@ -156,8 +157,8 @@ func TestRun(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	_, out := runPlan(t, planOf(t, "cat", "/proc/self/status"))
-	for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000"} {
+	_, out := runPlan(t, planOf(t, "cat", "/proc/self/status", "/proc/1/comm"))
+	for _, want := range []string{"\nnacre-init\n", "NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status lacks %q", want)
 		}

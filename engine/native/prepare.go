@@ -13,6 +13,7 @@ import (
 	"nacre/install"
 	"nacre/sandbox"
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/layer"
 	"nacre/seccomp"
 )
 
@@ -85,7 +86,7 @@ const scoping = 6
 
 // landlock says which ABI init must find.
 func (b *box) landlock(context.Context) error {
-	abi, err := sandbox.LandlockABI()
+	abi, err := layer.LandlockABI()
 	switch {
 	case err != nil && b.plan.Accepts(nacre.TierNoLandlock), b.spec.Nested: // there Landlock forbids every mount; the plan warns
 		return nil

@@ -82,7 +82,7 @@ func ParsePrices(name string, b []byte) (Prices, error) {
 		Dated  string  `yaml:"dated,required" match:"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$" about:"when these were the prices"`
 		Prices []Price `yaml:"prices,required" about:"the first that is for a model counts"`
 	}
-	if err := strict.Decode(name, b, &file); err != nil {
+	if _, err := strict.Decode(name, b, &file); err != nil {
 		return nil, err
 	}
 	for i := range file.Prices {

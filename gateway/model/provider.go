@@ -103,7 +103,7 @@ func parseProviders(name string, b []byte) (map[string]Provider, error) {
 	var file struct {
 		Providers map[string]Provider `yaml:"providers,required" about:"by name"`
 	}
-	err := strict.Decode(name, b, &file)
+	_, err := strict.Decode(name, b, &file)
 	return file.Providers, err
 }
 

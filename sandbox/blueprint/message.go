@@ -30,7 +30,6 @@ const (
 
 // From the supervisor to init.
 const (
-	Build  Kind = "build"  // identity is mapped, groups are joined: go on
 	Run    Kind = "run"    // start a job; carries its stdin, stdout, stderr
 	Signal Kind = "signal" // send Number to job
 )

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/layer"
 )
 
 // breakMounts adds the faults of what is mounted.
@@ -98,12 +99,11 @@ func (b *builder) breakFilters(list map[string]breach) {
 
 // withoutScopes makes the ruleset again, weaker.
 func (b *builder) withoutScopes() error {
-	attr := handled(5)
+	attr := layer.Handled(5)
 	attr.Handled_access_net = 0
-	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
-	if e != 0 {
-		return e
+	var err error
+	if b.ruleset, err = layer.Ruleset(attr); err != nil {
+		return err
 	}
-	b.ruleset = int(fd)
 	return b.landlockRules(attr.Handled_access_fs)
 }

@@ -14,8 +14,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
-	"unsafe"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +30,6 @@ func Main(stage2 []string) {
 	for _, layer := range []step{
 		{"descriptors", b.descriptors},
 		{"blueprint", b.read},
-		{"supervisor", b.await},
 		{"identity", b.identity},
 		{"namespaces", b.namespaces},
 		{"mounts", b.collect},
@@ -101,7 +99,9 @@ func (b *builder) descriptors() error {
 	return unix.CloseRange(blueprint.ControlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 }
 
-// read reads the spec.
+// read reads the spec. It comes, to its end, once the supervisor has mapped our
+// identity and put us into our control group: of one that died before there is half a
+// spec at most, and one that dies before PR_SET_PDEATHSIG could tell takes no message.
 func (b *builder) read() (err error) {
 	var text []byte
 	for n, part := 1, make([]byte, 64<<10); n > 0 && len(text) <= blueprint.MaxSpec; text = append(text, part[:n]...) {
@@ -110,17 +110,6 @@ func (b *builder) read() (err error) {
 		}
 	}
 	b.spec, err = blueprint.Decode(text)
-	return err
-}
-
-// await waits until the supervisor has mapped our identity and put us
-// into our control group. It also notices a supervisor that died before
-// PR_SET_PDEATHSIG could tell.
-func (b *builder) await() error {
-	m, _, err := blueprint.Receive(blueprint.ControlFD)
-	if err == nil && m.Kind != blueprint.Build {
-		err = fmt.Errorf("expected %q, got %q", blueprint.Build, m.Kind)
-	}
 	return err
 }
 
@@ -185,19 +174,12 @@ func newKeyring() error {
 }
 
 // become executes the reaper from the read-only mount of this very program:
-// the mount is attached nowhere, so nothing inside can name or change it.
+// the mount is attached nowhere, so nothing inside can name or change it. The way to
+// our descriptor of it leads through the sandbox's own /proc.
 func (b *builder) become() error {
 	if _, err := unix.FcntlInt(blueprint.ControlFD, unix.F_SETFD, 0); err != nil {
 		return err
 	}
-	argv, err := syscall.SlicePtrFromStrings(b.stage2)
-	if err != nil {
-		return err
-	}
-	envp := []*byte{&[]byte("GOMAXPROCS=1\x00")[0], nil} // few threads and lists, however large the machine
-	empty := []byte{0}
-	_, _, e := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(b.self),
-		uintptr(unsafe.Pointer(&empty[0])), uintptr(unsafe.Pointer(&argv[0])),
-		uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
-	return e
+	few := []string{"GOMAXPROCS=1"} // threads and lists, however large the machine
+	return unix.Exec("/proc/self/fd/"+strconv.Itoa(b.self), b.stage2, few)
 }

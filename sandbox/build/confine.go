@@ -6,11 +6,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"nacre/sandbox/blueprint"
+	"nacre/sandbox/layer"
 )
 
 // loopback switches the sandbox's own lo on.
@@ -31,7 +31,8 @@ func (b *builder) loopback() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
-// network opens sockets in the sandbox's namespace and passes them out.
+// network opens sockets in the sandbox's namespace and passes them out. Its own
+// end with the program.
 func (b *builder) network() error {
 	if len(b.spec.Sockets) == 0 {
 		return nil
@@ -44,9 +45,7 @@ func (b *builder) network() error {
 		}
 		fds = append(fds, fd)
 	}
-	err := blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Opened}, fds...)
-	blueprint.CloseAll(fds)
-	return err
+	return blueprint.Send(blueprint.ControlFD, blueprint.Message{Kind: blueprint.Opened}, fds...)
 }
 
 // bounds forbids further user namespaces, and leaves the owner most of the inotify
@@ -66,10 +65,8 @@ func (b *builder) bounds() error {
 			continue // a kernel without inotify
 		}
 		n, atoi := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err := errors.Join(err, atoi); err != nil {
-			return err
-		}
-		if err := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(strconv.Itoa(n/4)), 0); err != nil {
+		quarter := os.WriteFile("/proc/sys/user/max_inotify_"+kind, []byte(strconv.Itoa(n/4)), 0)
+		if err := errors.Join(err, atoi, quarter); err != nil {
 			return err
 		}
 	}
@@ -102,11 +99,10 @@ func (b *builder) dropCapabilities() error {
 
 func emptyBoundingSet() error {
 	for c := uintptr(0); ; c++ {
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
-		if errors.Is(err, unix.EINVAL) && c > unix.CAP_AUDIT_READ {
+		switch err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); {
+		case errors.Is(err, unix.EINVAL) && c > unix.CAP_AUDIT_READ:
 			return nil // past the last one that this kernel has
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("capability %d: %w", c, err)
 		}
 	}
@@ -116,40 +112,20 @@ func emptyBoundingSet() error {
 // What is loaded is told, beside what cannot be asked for under it.
 // Its listener goes to the supervisor and, being close-on-exec, no further.
 func (b *builder) enforceSeccomp() error {
-	m := blueprint.Message{Kind: blueprint.Listener}
+	m := blueprint.Message{Kind: blueprint.Listener, Filter: b.spec.Seccomp}
 	m.Keyring, _ = unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
-	for _, way := range []struct {
-		filter []byte
-		flags  uintptr
-	}{
-		// From Linux 5.19 only what kills its caller interrupts a call once received.
-		{b.spec.Seccomp, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
-		{b.spec.Seccomp, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER},
-		{b.spec.Silent, 0}, // an old kernel, or a filter around us has the one listener that there can be
-	} {
-		listener, err := load(way.filter, way.flags)
-		switch m.Filter = way.filter; {
-		case err != nil:
-			m.Error = err.Error()
-		case way.flags == 0:
-			return blueprint.Send(blueprint.ControlFD, m)
-		default:
-			m.Error = ""
-			return blueprint.Send(blueprint.ControlFD, m, listener)
-		}
+	// From Linux 5.19 only what kills its caller interrupts a call once received.
+	listener, err := layer.Filter(m.Filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+	if err != nil {
+		listener, err = layer.Filter(m.Filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	}
-	return errors.New(m.Error)
-}
-
-func load(code []byte, flags uintptr) (int, error) {
-	const instruction = 8 // sizeof(struct sock_filter)
-	if len(code) == 0 || len(code)%instruction != 0 {
-		return -1, fmt.Errorf("filter of %d bytes", len(code))
+	if err == nil {
+		return blueprint.Send(blueprint.ControlFD, m, listener)
 	}
-	prog := unix.SockFprog{Len: uint16(len(code) / instruction), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
-	fd, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
-	if e != 0 {
-		return -1, e
+	// An old kernel, or a filter around us has the one listener that there can be.
+	m.Filter, m.Error = b.spec.Silent, err.Error()
+	if _, err := layer.Filter(m.Filter, 0); err != nil {
+		return err
 	}
-	return int(fd), nil
+	return blueprint.Send(blueprint.ControlFD, m)
 }

@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strconv"
 
@@ -53,14 +54,10 @@ func attr(e blueprint.Entry) (attr int) {
 
 // detach makes the mount of a tree.
 func detach(e blueprint.Entry) (mount int, err error) {
-	recursive := uint(0)
-	if e.Dir {
-		recursive = unix.AT_RECURSIVE
-	}
 	if e.Detached {
-		return e.FD, setattr(e.FD, attr(e), e.Dir)
+		return e.FD, setattr(e.FD, attr(e), unix.AT_RECURSIVE)
 	}
-	fd, err := openBeneathRoot(e.Host)
+	fd, err := openBeneathRoot(e.Host, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -70,7 +67,7 @@ func detach(e blueprint.Entry) (mount int, err error) {
 			return -1, err
 		}
 	}
-	return clone(fd, "", unix.AT_EMPTY_PATH|recursive, attr(e))
+	return clone(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr(e))
 }
 
 // blank names what is laid over a file, and over a folder, that nobody may read:
@@ -101,7 +98,8 @@ func (b *builder) furnish() (err error) {
 		}
 	}
 	return inOrder(
-		step{"private places", func() error { return unhang(privatePlace) }},
+		step{"private places", func() error { return unix.Unmount(privatePlace, unix.MNT_DETACH) }},
+		step{"private places", func() error { return unix.Rmdir(privatePlace) }},
 		// Open by mode and mount, but by no Landlock rule: what the confined process
 		// finds here proves that Landlock is on. A read-only mount leaves pipes alone.
 		step{"probe", func() error { return unix.Mknod(blueprint.LandlockProbe, unix.S_IFIFO|0o600, 0) }},
@@ -147,7 +145,7 @@ func (b *builder) put(i int, e blueprint.Entry) error {
 // symbolic link in the way: none is followed, since what we make must be where we
 // say it is. By way of our own descriptors in /proc it could be the host's.
 func folder(name string) (int, error) {
-	if fd, err := openBeneathRoot(name); err != unix.ENOENT {
+	if fd, err := openBeneathRoot(name, 0); err != unix.ENOENT {
 		return fd, err
 	}
 	parent, err := folder(path.Dir(name))
@@ -158,21 +156,19 @@ func folder(name string) (int, error) {
 	if err := unix.Mkdirat(parent, path.Base(name), 0o755); err != nil {
 		return -1, err
 	}
-	return openBeneathRoot(name)
+	return openBeneathRoot(name, 0)
 }
 
 // spot opens what an entry is to be hung on, and makes it in its folder where it
 // is missing.
 func spot(dir int, e blueprint.Entry) (int, error) {
-	switch {
-	case e.Dir, e.Form == blueprint.Folder:
+	if e.Dir || e.Form != blueprint.Tree {
 		return folder(e.Path)
-	case e.Form == blueprint.Tree:
-		if err := unix.Mknodat(dir, path.Base(e.Path), unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
-			return -1, err
-		}
 	}
-	return openBeneathRoot(e.Path)
+	if err := unix.Mknodat(dir, path.Base(e.Path), unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
+		return -1, err
+	}
+	return openBeneathRoot(e.Path, 0)
 }
 
 // write makes a file in a folder; that of an image is replaced.
@@ -185,18 +181,14 @@ func write(dir int, e blueprint.Entry) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	n, err := unix.Write(fd, e.Text)
-	if err == nil && n < len(e.Text) {
-		err = unix.ENOSPC
-	}
-	return err
+	file := os.NewFile(uintptr(fd), name)
+	_, err = file.Write(e.Text)
+	return errors.Join(err, file.Close())
 }
 
 // lay lays an entry over what was found there before.
 func (b *builder) lay(e blueprint.Entry) error {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: closed}
-	at, err := unix.Openat2(unix.AT_FDCWD, "."+e.Path, &how)
+	at, err := openBeneathRoot(e.Path, unix.O_NOFOLLOW)
 	if e.Optional && errors.Is(err, unix.ENOENT) {
 		return nil // what a kernel or a system does not have
 	}

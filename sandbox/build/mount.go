@@ -20,9 +20,10 @@ const (
 // privatePlace is where scaffolding hangs while the sandbox is built.
 const privatePlace = "/.nacre-private"
 
-// openBeneathRoot relies on the root being the current folder, from collect on.
-func openBeneathRoot(path string) (int, error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: closed}
+// openBeneathRoot relies on the root being the current folder, from collect on. It
+// follows no link, and opens one only if it is told to with O_NOFOLLOW.
+func openBeneathRoot(path string, flags uint64) (int, error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: closed}
 	return unix.Openat2(unix.AT_FDCWD, "."+path, &how)
 }
 
@@ -31,23 +32,18 @@ func openBeneathRoot(path string) (int, error) {
 // given to another file.
 func sameInode(walked, checked int) error {
 	var a, b unix.Stat_t
-	if err := errors.Join(unix.Fstat(walked, &a), unix.Fstat(checked, &b)); err != nil {
-		return err
+	err := errors.Join(unix.Fstat(walked, &a), unix.Fstat(checked, &b))
+	if err == nil && (a.Dev != b.Dev || a.Ino != b.Ino) {
+		err = errors.New("was replaced by something else after it was checked")
 	}
-	if a.Dev != b.Dev || a.Ino != b.Ino {
-		return errors.New("was replaced by something else after it was checked")
-	}
-	return nil
+	return err
 }
 
 // setattr also takes a mount out of its peer group: under systemd the host's
 // mounts are shared, and what is laid over a shared one appears on the host.
-func setattr(fd, attr int, recursive bool) error {
-	flags := uint(unix.AT_EMPTY_PATH)
-	if recursive {
-		flags |= unix.AT_RECURSIVE
-	}
-	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: uint64(attr), Propagation: unix.MS_PRIVATE})
+// With AT_RECURSIVE it is of those below, too.
+func setattr(fd, attr int, flags uint) error {
+	return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags, &unix.MountAttr{Attr_set: uint64(attr), Propagation: unix.MS_PRIVATE})
 }
 
 // newFS makes a detached mount of a new file system. Options are separated by
@@ -82,26 +78,18 @@ func hang(mount int, place string) error {
 	)
 }
 
-// unhang takes scaffolding away.
-func unhang(place string) error {
-	if err := unix.Unmount(place, unix.MNT_DETACH); err != nil {
-		return err
-	}
-	return unix.Rmdir(place)
-}
-
 // attach hangs a mount on an open folder or file.
 func attach(mount, at int) error {
 	return unix.MoveMount(mount, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }
 
 // clone makes a detached mount of a mount, or of what name is in it. The flags
-// are those of open_tree(2). A clone has the attributes of what was cloned, and
-// no peers if that had none.
+// are those of open_tree(2). A clone has the attributes of what was cloned
+// too, and no peers.
 func clone(from int, name string, flags uint, attr int) (int, error) {
 	mount, err := unix.OpenTree(from, name, cloneTree|flags)
-	if recursive := flags&unix.AT_RECURSIVE != 0; err == nil && (recursive || attr != 0) {
-		err = setattr(mount, attr, recursive)
+	if err == nil {
+		err = setattr(mount, attr, flags&unix.AT_RECURSIVE)
 	}
 	return mount, err
 }
@@ -175,11 +163,11 @@ func (b *builder) seal() error {
 	steps := []step{}
 	for i, e := range b.spec.Entries {
 		if e.Form == blueprint.System && !e.Write {
-			steps = append(steps, step{e.Path + " read-only", func() error { return setattr(b.mounts[i], unix.MOUNT_ATTR_RDONLY, false) }})
+			steps = append(steps, step{e.Path + " read-only", func() error { return setattr(b.mounts[i], unix.MOUNT_ATTR_RDONLY, 0) }})
 		}
 	}
 	if !b.spec.Overlay {
-		steps = append(steps, step{"/ read-only", func() error { return setattr(b.base, unix.MOUNT_ATTR_RDONLY, false) }})
+		steps = append(steps, step{"/ read-only", func() error { return setattr(b.base, unix.MOUNT_ATTR_RDONLY, 0) }})
 	}
 	return inOrder(steps...)
 }

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"nacre/sandbox/layer"
 	"nacre/seccomp"
 )
 
@@ -36,23 +36,19 @@ func begun(noLandlock bool) error {
 		return errors.New("it was not started by lockdown.Start")
 	}
 	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(fd)
-		if !noLandlock {
-			return errors.New("files can be opened")
-		}
+	unix.Close(fd)
+	if err == nil && !noLandlock {
+		return errors.New("files can be opened")
 	}
 	return nil
 }
 
 // load puts the filter before every thread at once.
 func load(code []byte) error {
-	const instruction = 8 // sizeof(struct sock_filter)
-	prog := unix.SockFprog{Len: uint16(len(code) / instruction), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
-	stray, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	stray, err := layer.Filter(code, unix.SECCOMP_FILTER_FLAG_TSYNC)
 	switch {
-	case e != 0:
-		return fmt.Errorf("seccomp: %w", e)
+	case err != nil:
+		return fmt.Errorf("seccomp: %w", err)
 	case stray != 0:
 		return fmt.Errorf("thread %d has a filter of its own", stray)
 	}

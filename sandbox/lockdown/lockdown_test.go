@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nacre/sandbox/layer"
 	"nacre/sandbox/lockdown"
 	"nacre/sandbox/spawn"
 )
@@ -178,11 +179,11 @@ func try(t *testing.T, how string) map[string]string {
 // needsLandlock skips where the kernel has none; it returns the ABI.
 func needsLandlock(t *testing.T) int {
 	t.Helper()
-	abi, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		t.Skipf("needs Landlock: %v", e)
+	abi, err := layer.LandlockABI()
+	if err != nil {
+		t.Skipf("needs Landlock: %v", err)
 	}
-	return int(abi)
+	return abi
 }
 
 // TestAttacks: with the gateway's own filter a process that was taken over can do

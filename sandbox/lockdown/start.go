@@ -3,10 +3,10 @@ package lockdown
 import (
 	"errors"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"nacre/sandbox/layer"
 	"nacre/sandbox/spawn"
 )
 
@@ -57,9 +57,9 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 	p.Call("root", unix.SYS_CHROOT, ".") // there is nothing in it, and it is attached nowhere
 	p.Call("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	ruleset, err := itself(self)
+	defer unix.Close(ruleset)
 	switch {
 	case err == nil:
-		defer unix.Close(ruleset)
 		p.Call("landlock", unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0)
 	case !o.NoLandlock:
 		return nil, err
@@ -77,35 +77,15 @@ func Start(program string, args []string, files []*os.File, o Options) (*spawn.C
 // itself is a ruleset that leaves no file but the program, to execute, and no
 // port to listen at.
 func itself(program *os.File) (int, error) {
-	abi, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		return -1, e
+	abi, err := layer.LandlockABI()
+	if err != nil {
+		return -1, err
 	}
-	attr := unix.LandlockRulesetAttr{Handled_access_fs: 1<<13 - 1} // all of the first ABI
-	for _, newer := range []struct{ abi, fs, net, scope uint64 }{
-		{2, unix.LANDLOCK_ACCESS_FS_REFER, 0, 0},
-		{3, unix.LANDLOCK_ACCESS_FS_TRUNCATE, 0, 0},
-		{4, 0, unix.LANDLOCK_ACCESS_NET_BIND_TCP, 0},
-		{5, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0, 0},
-		{6, 0, 0, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL},
-	} {
-		if uint64(abi) >= newer.abi {
-			attr.Handled_access_fs |= newer.fs
-			attr.Handled_access_net |= newer.net
-			attr.Scoped |= newer.scope
-		}
+	attr := layer.Handled(abi)
+	attr.Handled_access_net &^= unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+	ruleset, err := layer.Ruleset(attr)
+	if err == nil {
+		err = layer.Allow(ruleset, int(program.Fd()), unix.LANDLOCK_ACCESS_FS_EXECUTE|unix.LANDLOCK_ACCESS_FS_READ_FILE)
 	}
-	// What an older kernel has no words for is zero, which it takes.
-	fd, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
-	if e != 0 {
-		return -1, e
-	}
-	unix.CloseOnExec(int(fd))
-	rule := unix.LandlockPathBeneathAttr{Allowed_access: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE, Parent_fd: int32(program.Fd())}
-	_, _, e = unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, fd, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
-	if e != 0 {
-		unix.Close(int(fd))
-		return -1, e
-	}
-	return int(fd), nil
+	return ruleset, err
 }

@@ -45,12 +45,6 @@ type answer struct {
 	flags uint32
 }
 
-// What x/sys/unix lacks.
-const (
-	notifIDValid  = 0x40082102 // SECCOMP_IOCTL_NOTIF_ID_VALID
-	notifSetFlags = 0x40082104 // SECCOMP_IOCTL_NOTIF_SET_FLAGS
-)
-
 // Serve answers, on a thread of its own, so that nobody inside waits for
 // anything else that the supervisor does. Once nothing is left that runs under
 // the filter it closes the listener and then the channel.
@@ -68,7 +62,7 @@ func Serve(listener int, d Denials) <-chan struct{} {
 
 func serve(listener int, d Denials) {
 	// From Linux 6.6 the processor is handed over and back, which is quicker.
-	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), notifSetFlags, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	for wait(listener) {
 		var n notice // the kernel wants it empty
 		if !control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) {
@@ -78,7 +72,7 @@ func serve(listener int, d Denials) {
 		if d.Look(c) {
 			c.Program = program(n.pid)
 			// Only while its caller waits is that process number the caller's.
-			if !control(listener, notifIDValid, unsafe.Pointer(&n.id)) {
+			if !control(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&n.id)) {
 				c.Program = ""
 			}
 		}

@@ -24,6 +24,8 @@ import (
 // nacre-init itself. The calling goroutine must be locked to the process's first
 // thread; see unhandle.
 func Main() int {
+	name := []byte("nacre-init\x00") // what was executed by its descriptor is called by that
+	_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0)
 	facts := ask()
 	// execve made us dumpable again; nothing of the agent's exists yet.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, dumpable(), 0, 0, 0); err != nil {

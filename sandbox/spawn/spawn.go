@@ -31,17 +31,18 @@ type Program struct {
 type call struct {
 	number uintptr
 	args   [6]uintptr
-	from   [6]*uintptr // where set, the argument is there instead
-	result uintptr
+	from   [6]Result // where set, the argument is there instead
+	result Result
 }
 
-// Result is what an earlier call of a program will have returned.
-type Result int
+// Result is where a call of a program will leave what it returns.
+type Result *uintptr
 
 // Call appends a system call. An argument is an int, a uintptr, a Result, a
 // string, or a slice of bytes, uint32 or strings.
 func (p *Program) Call(name string, number uintptr, args ...any) Result {
-	c := call{number: number}
+	c := call{number: number, result: new(uintptr)}
+	p.kept.Pin(c.result)
 	for i, a := range args {
 		switch a := a.(type) {
 		case int:
@@ -49,7 +50,7 @@ func (p *Program) Call(name string, number uintptr, args ...any) Result {
 		case uintptr:
 			c.args[i] = a
 		case Result:
-			c.from[i] = new(uintptr(a)) // until the list is complete
+			c.from[i] = a
 		case string:
 			c.args[i] = pin(p, append([]byte(a), 0))
 		case []byte:
@@ -65,7 +66,7 @@ func (p *Program) Call(name string, number uintptr, args ...any) Result {
 		}
 	}
 	p.calls, p.names = append(p.calls, c), append(p.names, name)
-	return Result(len(p.calls) - 1)
+	return c.result
 }
 
 func pin[T any](p *Program, s []T) uintptr {
@@ -105,13 +106,6 @@ func (p *Program) Hold(namespaces uint64) (*Child, error) { return p.run(namespa
 func (p *Program) Release() { p.kept.Unpin() }
 
 func (p *Program) run(flags uint64, group int) (*Child, error) {
-	for i := range p.calls {
-		for j, from := range p.calls[i].from {
-			if from != nil {
-				p.calls[i].from[j] = &p.calls[*from].result
-			}
-		}
-	}
 	left, handle := new(uintptr), new(int32)
 	p.kept.Pin(&p.calls[0])
 	p.kept.Pin(left)
@@ -127,10 +121,10 @@ func (p *Program) run(flags uint64, group int) (*Child, error) {
 	if pid < 0 {
 		return nil, syscall.Errno(-pid)
 	}
-	child := &Child{PID: pid, handle: int(*handle)}
+	child := &Child{PID: pid, handle: os.NewFile(uintptr(*handle), "pidfd")}
 	if flags&unix.CLONE_VFORK != 0 && *left > 0 {
 		i := len(p.calls) - int(*left)
-		return nil, errors.Join(fmt.Errorf("%s: %w", p.names[i], syscall.Errno(-p.calls[i].result)), child.Wait())
+		return nil, errors.Join(fmt.Errorf("%s: %w", p.names[i], syscall.Errno(-*p.calls[i].result)), child.Wait())
 	}
 	return child, nil
 }
@@ -176,40 +170,34 @@ func (p *Program) Execute(path string, argv, env []string) {
 type Child struct {
 	PID    int
 	Killed bool // what Wait found: it did not end by itself
-	handle int
-	mu     sync.Mutex
-	gone   bool
+	handle *os.File
 	once   sync.Once
 	err    error
 }
 
 // Kill ends it, if it is there.
-func (c *Child) Kill() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone {
-		return nil
-	}
-	return unix.PidfdSendSignal(c.handle, unix.SIGKILL, nil, 0)
+func (c *Child) Kill() (err error) {
+	handle, _ := c.handle.SyscallConn()
+	_ = handle.Control(func(fd uintptr) { err = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) }) // or Wait has closed it
+	return err
 }
 
 // Wait returns once it has ended.
 func (c *Child) Wait() error {
-	c.once.Do(func() { c.err = c.wait() })
+	const exited = 1 // CLD_EXITED, of waitid(2)
+	c.once.Do(func() {
+		var how unix.Siginfo
+		for c.err = unix.EINTR; c.err == unix.EINTR; {
+			c.err = unix.Waitid(unix.P_PIDFD, int(c.handle.Fd()), &how, unix.WEXITED, nil)
+		}
+		c.Killed = how.Code != exited
+		c.handle.Close()
+	})
 	return c.err
 }
 
-func (c *Child) wait() error {
-	const exited = 1 // CLD_EXITED, of waitid(2)
-	var how unix.Siginfo
-	err := error(unix.EINTR)
-	for errors.Is(err, unix.EINTR) {
-		err = unix.Waitid(unix.P_PIDFD, c.handle, &how, unix.WEXITED, nil)
-	}
-	c.Killed = how.Code != exited
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gone = true
-	unix.Close(c.handle)
-	return err
+// End kills it and returns once it has ended: what cannot be killed is waited for.
+func (c *Child) End() error {
+	_ = c.Kill()
+	return c.Wait()
 }

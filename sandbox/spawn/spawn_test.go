@@ -104,7 +104,7 @@ func TestFails(t *testing.T) {
 
 func TestNotExecutable(t *testing.T) {
 	var p Program
-	p.Execute("/nonexistent", []string{"x"}, nil)
+	p.Execute(t.TempDir()+"/missing", []string{"x"}, nil)
 	if _, err := p.Start(unix.CLONE_NEWUSER, -1); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("%v", err)
 	}
@@ -200,5 +200,43 @@ func TestKilled(t *testing.T) {
 		if err != nil || child.Killed != killed {
 			t.Errorf("killed %v: %+v, %v", killed, child, err)
 		}
+	}
+}
+
+// TestEnd: whoever ends a process or waits for it is told the same, at whatever time,
+// and nothing of it stays open.
+func TestEnd(t *testing.T) {
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := open()
+	for range 50 {
+		var p Program
+		p.Call("pause", unix.SYS_PPOLL, 0, 0, 0, 0, 0)
+		held, err := p.Hold(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		for _, f := range []func() error{held.End, held.Wait, held.Wait, held.End} {
+			go func() { done <- f() }()
+		}
+		for range 4 {
+			err = errors.Join(err, <-done)
+		}
+		if err = errors.Join(err, held.Kill(), held.End()); err != nil || !held.Killed {
+			t.Errorf("killed %v: %v", held.Killed, err)
+		}
+		if err := unix.Kill(held.PID, 0); err != unix.ESRCH {
+			t.Errorf("there still: %v", err)
+		}
+		p.Release()
+	}
+	if after := open(); after > before {
+		t.Errorf("%d descriptors are open, %d were", after, before)
 	}
 }

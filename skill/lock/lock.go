@@ -42,8 +42,8 @@ type Entry struct {
 
 // Parse reads a lock. The file's name is only for messages.
 func Parse(file string, data []byte) (*File, error) {
-	f := &File{}
-	if err := strict.Decode(file, data, f); err != nil {
+	f, err := strict.Decode(file, data, &File{})
+	if err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}

@@ -2,6 +2,7 @@ package boundary
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -126,13 +127,14 @@ func TestNetworkLost(t *testing.T) {
 	programs.Needs(t, "curl")
 	o, port := newOwner(t), server(t)
 	entry := "network: [{host: 127.0.0.1, as: api.test, scheme: http, ports: [" + port + "]}]\n"
-	manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [sh, -c, 'curl -sSN http://api.test:"+port+"/stream; echo it goes on; exit 7']\n"+entry)
+	manifest := o.write("a/agent.yaml", "version: 1\nname: a\ncommand: [sh, -c, 'curl -sSN http://api.test:"+port+"/stream; echo it goes on; cat; exit 7']\n"+entry)
 	policy := o.write("p/policy.yaml", "version: 1\n"+entry)
 	cmd := exec.Command(filepath.Join(bin, "nacre"), append(append([]string{"run", "-q"}, programs.Tiers()...), "--policy", policy, "--agent", manifest)...)
 	cmd.Env = []string{"HOME=" + o.home, "PATH=" + os.Getenv("PATH")}
 	out := &collected{}
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
+	goOn, err := cmd.StdinPipe()
+	if err := errors.Join(err, cmd.Start()); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "still there", out.String)
@@ -140,6 +142,8 @@ func TestNetworkLost(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "the sandbox has no network any more", out.String) // a run that ends first has lost nothing
+	goOn.Close()
 	_ = cmd.Wait()
 	if text := out.String(); cmd.ProcessState.ExitCode() != 7 || !strings.Contains(text, "it goes on") || !strings.Contains(text, "the sandbox has no network any more") {
 		t.Errorf("ended with %d:\n%s", cmd.ProcessState.ExitCode(), text)

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nacre/sandbox"
+	"nacre/sandbox/layer"
 	"nacre/test/programs"
 )
 
@@ -92,7 +92,7 @@ func TestBrokenLayerIsRefused(t *testing.T) {
 			if b.fault == "namespace time" && !o.hasTime() {
 				t.Skip("needs time namespaces of Linux 6.3")
 			}
-			if abi, err := sandbox.LandlockABI(); strings.HasPrefix(b.fault, "landlock") && (err != nil || b.fault == "landlock without scopes" && abi < 6) {
+			if abi, err := layer.LandlockABI(); strings.HasPrefix(b.fault, "landlock") && (err != nil || b.fault == "landlock without scopes" && abi < 6) {
 				t.Skipf("needs Landlock, and for scopes its ABI 6: here it is %d, %v", abi, err)
 			}
 			o.refused(t, b)

@@ -11,19 +11,15 @@ import (
 // unsafeFiles are the files with unsafe pointers or raw system calls: what the
 // compiler cannot check, a reader must.
 var unsafeFiles = map[string]string{
-	"sandbox/build/build.go":       "execveat and the raw credential calls, for this thread alone",
-	"sandbox/build/confine.go":     "loads the seccomp filter",
-	"sandbox/build/landlock.go":    "Landlock has no wrapper in x/sys",
-	"sandbox/reap/start.go":        "TIOCGPTPEER has no wrapper that returns a descriptor",
-	"sandbox/cgroup/threads.go":    "has each thread write for itself",
-	"sandbox/spawn/spawn.go":       "prepares system calls for a process that runs no Go code",
-	"sandbox/notify/notify.go":     "the ioctls of a filter's listener have no wrapper in x/sys",
-	"sandbox/mounts.go":            "asks the kernel for its Landlock ABI",
-	"test/window/main.go":          "a page that inside and outside share",
-	"attack/ipc.go":                "System V shared memory and queues have no wrapper",
-	"sandbox/lockdown/lockdown.go": "loads a seccomp filter into every thread",
-	"sandbox/lockdown/start.go":    "Landlock has no wrapper in x/sys",
-	"sandbox/reap/reap.go":         "takes the Go runtime's handlers off signals",
+	"sandbox/build/build.go":    "the raw credential calls, for this thread alone",
+	"sandbox/layer/layer.go":    "Landlock and loading a filter have no wrapper in x/sys",
+	"sandbox/reap/start.go":     "TIOCGPTPEER has no wrapper that returns a descriptor",
+	"sandbox/cgroup/threads.go": "has each thread write for itself",
+	"sandbox/spawn/spawn.go":    "prepares system calls for a process that runs no Go code",
+	"sandbox/notify/notify.go":  "the ioctls of a filter's listener have no wrapper in x/sys",
+	"test/window/main.go":       "a page that inside and outside share",
+	"attack/ipc.go":             "System V shared memory and queues have no wrapper",
+	"sandbox/reap/reap.go":      "takes the Go runtime's handlers off signals; names the process",
 }
 
 // TestDangerIsNamed: unsafe and raw system calls only in the files above, and
