@@ -62,8 +62,7 @@ func (b *box) identify(context.Context) (err error) {
 		if len(b.plan.Files) > 0 || b.plan.Image.Kind != nacre.ImageHost {
 			return nil // its files are the owner's
 		}
-		first, count, err = install.Subordinate()
-		b.mapping.Helper = err == nil
+		first, count, b.mapping.Helper, err = install.Subordinate()
 	}
 	if err != nil && b.plan.Accepts(nacre.TierOwnerUID) {
 		return nil

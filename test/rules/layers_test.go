@@ -40,14 +40,14 @@ var places = map[string]place{
 	"policy":            {layer: core, ceiling: 505},
 	"compile":           {layer: core, ceiling: 371},
 	"seccomp":           {layer: core, ceiling: 252},
-	"sandbox":           {layer: core, ceiling: 463},
+	"sandbox":           {layer: core, ceiling: 453},
 	"sandbox/blueprint": {layer: core, ceiling: 221},
 	"sandbox/build":     {layer: core, ceiling: 657},
 	"sandbox/reap":      {layer: core, ceiling: 262},
 	"sandbox/limits":    {layer: core, ceiling: 92},
 	"sandbox/layer":     {layer: core, ceiling: 51},
 	"sandbox/spawn":     {layer: core, ceiling: 147},
-	"sandbox/notify":    {layer: core, ceiling: 82},
+	"sandbox/notify":    {layer: core, ceiling: 72},
 	"sandbox/lockdown":  {layer: core, ceiling: 113, library: true},
 	"posture":           {layer: core, ceiling: 148},
 	"audit":             {layer: core, ceiling: 332},
@@ -269,7 +269,7 @@ var untrusted = map[string][]string{
 		"jobs",             // copies streams, and hears how commands ended and why; the pipes are made, and what is written is counted, in engine/native
 		"runs",             // remembers what to take away after a crash; a fault there leaves something behind, it opens nothing
 		"denials",          // has what was denied answered, and counts it; a fault there miscounts or leaves it waiting, since sandbox/notify can answer nothing but an error
-		"install",          // reads which ids the owner may map, which newuidmap then looks up by itself
+		"install",          // reads which ids the owner may map, and has newuidmap, which looks that up by itself, map them; posture reads the maps back
 		"guise",            // makes up texts for files inside, which only the agent reads
 		"watch",            // adds masks to a running sandbox, or ends it, and guards to those that go by name; a fault there leaves the masks and guards of a scan
 	},
