@@ -12,7 +12,7 @@ import (
 )
 
 // fixed are the variables that every sandbox has.
-var fixed = map[string]string{"HOME": Home, "USER": User, "LOGNAME": User, "LANG": "C.UTF-8",
+var fixed = map[string]string{"HOME": Home, "USER": User, "LOGNAME": User, "LANG": "C.UTF-8", "TERM": "xterm",
 	"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 // offered are the owner's variables that are passed in unasked, where the
