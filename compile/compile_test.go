@@ -328,6 +328,12 @@ func TestInvalid(t *testing.T) {
 			t.Errorf("workdir %q: %v", dir, err)
 		}
 	}
+	for _, name := range []string{"", "A_b", "-a", "a-", "a.b", "a\n", strings.Repeat("a", 64)} {
+		in := compile.Input{Manifest: &manifest.Manifest{Name: name, Command: []string{"x"}}, Owner: owner()}
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "at most 63") {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
 	for _, image := range []string{"alpine", "vm:/x", "directory:", "layout:~bob/x"} {
 		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Image: strict.Text{Value: image}}, Owner: owner()}
 		in.Policy = rules(t, "images: [\"*\"]")
