@@ -6,7 +6,9 @@ package denials
 
 import (
 	"cmp"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 const (
 	maxPairs    = 64          // of call and program that are recorded and told apart
 	maxPrograms = 8           // named for one call
+	maxProgram  = 256         // bytes of a program's name
 	looks       = 200         // programs looked up in a second, beside those of calls not seen before
 	interval    = time.Minute // between two records of sums
 )
@@ -77,8 +80,19 @@ func (t *Tally) Errno(c notify.Call) unix.Errno {
 // number is a call's number; those of the x32 ABI count as one.
 func number(c notify.Call) uint32 { return min(c.Number, explain.X32) }
 
-// Look tells whether the program is worth the time: in a flood, seldom.
-func (t *Tally) Look(c notify.Call) bool {
+// Program is what the process that called executes, as the kernel names it: hostile
+// text. Its command line would be what it says itself, and reading that waits for its
+// memory.
+func (t *Tally) Program(c notify.Call, pid uint32) string {
+	if !t.look(c) {
+		return ""
+	}
+	name, _ := os.Readlink("/proc/" + strconv.Itoa(int(pid)) + "/exe") // gone, or nobody's to see
+	return name[:min(len(name), maxProgram)]
+}
+
+// look tells whether the program is worth the time: in a flood, seldom.
+func (t *Tally) look(c notify.Call) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n := number(c); !t.seen[n] {

@@ -99,7 +99,7 @@ func TestBounds(t *testing.T) {
 	const calls = 20_000
 	for i := range uint32(calls) {
 		c := call([]uint32{mount, bpf, ptrace, 0x40000000 + i, ^i, i % 600}[i%6], strings.Repeat("x", 200)+strconv.Itoa(int(i)))
-		tl.Look(c)
+		tl.look(c)
 		tl.Errno(c)
 		tl.Denied(c)
 	}
@@ -146,14 +146,14 @@ func TestLooks(t *testing.T) {
 	tl := tally(t, &recorder{})
 	looked := 0
 	for range 10 * looks {
-		if tl.Look(call(bpf, "")) {
+		if tl.look(call(bpf, "")) {
 			looked++
 		}
 	}
 	if looked < looks || looked >= 10*looks { // a second may pass meanwhile
 		t.Errorf("looked %d times", looked)
 	}
-	if !tl.Look(call(mount, "")) {
+	if !tl.look(call(mount, "")) {
 		t.Error("a call not seen before is not looked at")
 	}
 }

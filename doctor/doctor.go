@@ -136,7 +136,7 @@ func identityCheck() Check {
 	if os.Geteuid() == 0 {
 		return c
 	}
-	first, count, err := install.Subordinate()
+	first, count, _, err := install.Subordinate()
 	if err != nil {
 		c.OK, c.Found, c.Tier = false, err.Error(), nacre.TierOwnerUID
 		c.Remedy = "install uidmap and give the user a range in /etc/subuid and /etc/subgid"

@@ -58,8 +58,8 @@ func TestParseVariable(t *testing.T) {
 }
 
 func TestParseLimit(t *testing.T) {
-	for s, want := range map[string]int64{"memory=1GiB": 1 << 30, "memory=1.5KiB": 1536, "memory=2000": 2000, "disk=1 MB": 1e6, "cpus=0.5": 500, "cpus=2": 2000,
-		"processes=7": 7, "open-files=9": 9, "output=1KB": 1000, "time=1h30m": 5400e9} {
+	for s, want := range map[string]int64{"memory=1GiB": 1 << 30, "disk=1.5KiB": 1536, "disk=2000": 2000, "disk=1 MB": 1e6, "cpus=0.5": 500, "cpus=2": 2000,
+		"processes=7": 7, "open-files=64": 64, "output=1KB": 1000, "time=1h30m": 5400e9} {
 		var l manifest.Limits
 		if err := ParseLimit(&l, s); err != nil {
 			t.Errorf("%s: %v", s, err)
@@ -76,7 +76,7 @@ func TestParseLimit(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []string{"", "memory", "memory=", "=1", "memry=1", "memory=-1", "memory=0", "memory=1XB", "memory=1e9", "memory=inf", "memory=999999999999TiB",
+	for _, s := range []string{"", "memory", "memory=", "=1", "memry=1", "memory=-1", "memory=1MiB", "open-files=63", "cpus=0.009", "memory=0", "memory=1XB", "memory=1e9", "memory=inf", "memory=999999999999TiB",
 		"cpus=0", "cpus=-1", "cpus=NaN", "cpus=1e3", "cpus=0.0001", "processes=1.5", "processes=99999999999", "time=5", "time=-1h", "time=99999999h", "disk=1GiB extra"} {
 		var l manifest.Limits
 		if err := ParseLimit(&l, s); err == nil {

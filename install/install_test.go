@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"nacre/fault"
@@ -83,5 +84,32 @@ func TestFirstRange(t *testing.T) {
 		if first, count := firstRange(file); first != c.first || count != c.count {
 			t.Errorf("%s: %d from %d, want %d from %d", name, count, first, c.count, c.first)
 		}
+	}
+}
+
+// TestMap: both programs are asked, for one id each; what one of them says is told.
+func TestMap(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for _, name := range []string{"newuidmap", "newgidmap"} {
+		text := "#!/bin/sh\necho \"${0##*/} $*\" >> " + dir + "/asked\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Map(42, 1000, 100007, 100008); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "asked"))
+	asked := strings.Split(strings.TrimSpace(string(text)), "\n")
+	slices.Sort(asked)
+	if want := []string{"newgidmap 42 1000 100008 1", "newuidmap 42 1000 100007 1"}; err != nil || !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q: %v", asked, want, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "newgidmap"), []byte("#!/bin/sh\necho not yours >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Map(42, 1000, 100007, 100008); err == nil || !strings.Contains(err.Error(), "newgidmap: exit status 1: not yours") {
+		t.Errorf("refused: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,20 +13,32 @@ import (
 )
 
 // Subordinate is the range of ids that an administrator gave to the owner, for
-// users and groups alike (subuid(5), subgid(5)).
-func Subordinate() (first, count int, err error) {
+// users and groups alike (subuid(5), subgid(5)), and what maps some of them: Map.
+func Subordinate() (first, count int, mapping func(pid, inside, uid, gid int) error, err error) {
 	for _, program := range []string{"newuidmap", "newgidmap"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return 0, 0, noSubordinates(program + " is not installed")
+			return 0, 0, nil, noSubordinates(program + " is not installed")
 		}
 	}
 	uid, uids := firstRange("/etc/subuid")
 	gid, gids := firstRange("/etc/subgid")
 	first, count = max(uid, gid), min(uid+uids, gid+gids)-max(uid, gid)
 	if count <= 0 {
-		return 0, 0, noSubordinates("/etc/subuid and /etc/subgid have no range in common for you")
+		return 0, 0, nil, noSubordinates("/etc/subuid and /etc/subgid have no range in common for you")
 	}
-	return first, count, nil
+	return first, count, Map, nil
+}
+
+// Map has newuidmap and newgidmap, which know what is whose, map one id in a process's
+// user namespace to a user and a group outside.
+func Map(pid, inside, uid, gid int) error {
+	for program, id := range map[string]int{"newuidmap": uid, "newgidmap": gid} {
+		cmd := exec.Command(program, strconv.Itoa(pid), strconv.Itoa(inside), strconv.Itoa(id), "1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %.200s", program, err, out)
+		}
+	}
+	return nil
 }
 
 func noSubordinates(reason string) error {

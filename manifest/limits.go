@@ -14,13 +14,13 @@ import (
 // Limits are asked for in a manifest, and are the most in a policy. What is
 // not stated is left to the defaults.
 type Limits struct {
-	Memory    Amount `yaml:"memory" about:"such as 2GiB"`
-	CPUs      Amount `yaml:"cpus" about:"such as 1.5"`
+	Memory    Amount `yaml:"memory" about:"such as 2GiB, at least 16MiB"`
+	CPUs      Amount `yaml:"cpus" about:"such as 1.5, at least 0.01"`
 	Processes Amount `yaml:"processes" about:"processes and threads"`
-	OpenFiles Amount `yaml:"open-files" about:"descriptors of one process"`
+	OpenFiles Amount `yaml:"open-files" about:"descriptors of one process, at least 64"`
 	Disk      Amount `yaml:"disk" about:"all private places together, such as 1GiB"`
 	Output    Amount `yaml:"output" about:"what it may print, such as 64MiB"`
-	Time      Amount `yaml:"time" about:"wall clock, such as 30m or 1h30m"`
+	Time      Amount `yaml:"time" about:"wall clock, such as 30m or 1h30m, at least 1ms"`
 }
 
 // Amount is one limit. Zero is not stated.
@@ -39,10 +39,11 @@ func (q *Quantity) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Limit is one limit with its name and what it is measured in.
+// Limit is one limit with its name and what it is measured in. With less than the
+// least no sandbox can be built, or nothing can run in it.
 type Limit struct {
-	Name    string
-	Default int64
+	Name           string
+	Least, Default int64
 	measure
 	*Amount
 }
@@ -66,20 +67,20 @@ var (
 // is allowed where a policy states nothing.
 func (l *Limits) Each() []Limit {
 	return []Limit{
-		{"memory", 2 << 30, size, &l.Memory},
-		{"cpus", 2000, processors, &l.CPUs},
-		{"processes", 512, count, &l.Processes},
-		{"open-files", 4096, count, &l.OpenFiles},
-		{"disk", 1 << 30, size, &l.Disk},
-		{"output", 256 << 20, size, &l.Output},
-		{"time", int64(time.Hour), duration, &l.Time},
+		{"memory", 16 << 20, 2 << 30, size, &l.Memory},
+		{"cpus", 10, 2000, processors, &l.CPUs},
+		{"processes", 1, 512, count, &l.Processes},
+		{"open-files", 64, 4096, count, &l.OpenFiles},
+		{"disk", 1, 1 << 30, size, &l.Disk},
+		{"output", 1, 256 << 20, size, &l.Output},
+		{"time", int64(time.Millisecond), int64(time.Hour), duration, &l.Time},
 	}
 }
 
 var number = regexp.MustCompile(`^([0-9]+(?:\.[0-9]{1,3})?)(?: ?([A-Za-z]+))?$`)
 
-// Parse reads an amount as people write it: more than nothing.
-func (m measure) Parse(s string) (int64, error) {
+// Parse reads an amount as people write it: no less than the least.
+func (m Limit) Parse(s string) (int64, error) {
 	var n float64
 	if m.units == nil {
 		d, _ := time.ParseDuration(s) // 0 where it is none
@@ -90,8 +91,8 @@ func (m measure) Parse(s string) (int64, error) {
 			n = math.Round(n)
 		}
 	}
-	if n <= 0 || n > float64(m.most) || n != math.Trunc(n) {
-		return 0, fmt.Errorf("expected %s, and more than nothing; found %q", m.about, s)
+	if n < float64(m.Least) || n > float64(m.most) || n != math.Trunc(n) {
+		return 0, fmt.Errorf("expected %s, and at least %s; found %q", m.about, m.Format(m.Least), s)
 	}
 	return int64(n), nil
 }

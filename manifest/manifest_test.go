@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -109,7 +110,12 @@ func TestParseRefuses(t *testing.T) {
 		"hosts empty":       {"secrets: [{name: s, hosts: []}]", "hosts is empty"},
 		"syscalls empty":    {"syscalls: [\"\"]", "expected groups of system calls"},
 		"limit word":        {"limits: {memory: much}", "expected a size"},
-		"limit nothing":     {"limits: {cpus: 0}", "more than nothing"},
+		"limit nothing":     {"limits: {cpus: 0}", "at least 0.01"},
+		"limit of memory":   {"limits: {memory: 15MiB}", `limits: memory: expected a size such as 512MiB or 2GiB, at most 1024TiB, and at least 16MiB; found "15MiB"`},
+		"limit of cpus":     {"limits: {cpus: 0.009}", "at least 0.01;"},
+		"limit of files":    {"limits: {open-files: 63}", "at least 64;"},
+		"limit of disk":     {"limits: {disk: 0}", "at least 1;"},
+		"limit of time":     {"limits: {time: 999us}", "at least 1ms;"},
 		"limit unknown":     {"limits: {openfiles: 3}", `unknown key: "openfiles"`},
 		"capability unkown": {"filez: []", `unknown key: "filez"`},
 	} {
@@ -161,7 +167,7 @@ func TestFormat(t *testing.T) {
 	var l Limits
 	for _, c := range []struct{ name, text, want string }{
 		{"memory", "4GB", "4GB"}, {"memory", "4GiB", "4GiB"}, {"memory", "1536MiB", "1536MiB"}, {"memory", "1.5GiB", "1536MiB"}, {"memory", "500MB", "500MB"},
-		{"memory", "2000MB", "2GB"}, {"memory", "1TB", "1TB"}, {"memory", "3KiB", "3KiB"}, {"memory", "5kB", "5kB"}, {"memory", "1025", "1025"},
+		{"memory", "2000MB", "2GB"}, {"memory", "1TB", "1TB"}, {"disk", "3KiB", "3KiB"}, {"disk", "5kB", "5kB"}, {"disk", "1025", "1025"},
 		{"time", "90s", "1m30s"}, {"cpus", "1.5", "1.5"}, {"processes", "1024", "1024"},
 	} {
 		for _, limit := range l.Each() {
@@ -173,6 +179,23 @@ func TestFormat(t *testing.T) {
 			if got := limit.Format(n); err != nil || err2 != nil || got != c.want || again != n {
 				t.Errorf("%s: %s, want %s (%d, %d, %v, %v)", c.text, got, c.want, n, again, err, err2)
 			}
+		}
+	}
+}
+
+// TestLeast: the least of each limit is taken, is what its text says, and less is refused.
+func TestLeast(t *testing.T) {
+	var l Limits
+	for i, limit := range l.Each() {
+		if n, err := limit.Parse(limit.Format(limit.Least)); n != limit.Least || err != nil {
+			t.Errorf("%s: %d, %v, want %d", limit.Name, n, err, limit.Least)
+		}
+		if n, err := limit.Parse(limit.Format(limit.Least - 1)); err == nil {
+			t.Errorf("%s: less than the least is %d", limit.Name, n)
+		}
+		about, want := reflect.TypeFor[Limits]().Field(i).Tag.Get("about"), "at least "+limit.Format(limit.Least)
+		if limit.Least > 1 && !strings.HasSuffix(about, want) {
+			t.Errorf("%s: %q does not say %s", limit.Name, about, want)
 		}
 	}
 }

@@ -32,7 +32,8 @@ func TestParseRefuses(t *testing.T) {
 		"model, no budget":   {"version: 1\nmodels: [{provider: p, models: [m]}]", "expected a budget"},
 		"deny upper case":    {"version: 1\ndeny: {network: [Example.COM]}", "lower-case host name"},
 		"deny in an agent":   {"version: 1\nagents: [{lock: a, deny: {network: [A]}}]", "lower-case host name"},
-		"limit of nothing":   {"version: 1\nlimits: {memory: 0}", "more than nothing"},
+		"limit of nothing":   {"version: 1\nlimits: {memory: 0}", "at least 16MiB"},
+		"limit too low":      {"version: 1\nlimits: {open-files: 44}", "limits: open-files: expected a whole number of at most 4194304, and at least 64"},
 	} {
 		_, err := Parse("policy.yaml", []byte(c.text))
 		if err == nil || fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "policy.yaml:") {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -16,9 +15,11 @@ import (
 // Mapping is how the agent's identity inside becomes one outside.
 type Mapping struct {
 	Inside int
-	UID    int  // outside
-	GID    int  // outside
-	Helper bool // through newuidmap and newgidmap: the ids are subordinate
+	UID    int // outside
+	GID    int // outside
+	// Helper maps ids that are not the caller's own, where that is not root. What it
+	// did package posture reads back.
+	Helper func(pid, inside, uid, gid int) error
 }
 
 // Order is all that a launch needs.
@@ -155,8 +156,8 @@ func (p *Process) admit(o Order, pipe *os.File) error {
 // apply writes the id maps of a process (user_namespaces(7)).
 func (m Mapping) apply(pid int, regroup bool) (err error) {
 	switch {
-	case m.Helper:
-		return m.help(pid)
+	case m.Helper != nil:
+		return m.Helper(pid, m.Inside, m.UID, m.GID)
 	case !regroup:
 		err = os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0)
 	}
@@ -165,16 +166,6 @@ func (m Mapping) apply(pid int, regroup bool) (err error) {
 
 func mapID(pid int, file string, inside, outside int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), fmt.Appendf(nil, "%d %d 1", inside, outside), 0)
-}
-
-func (m Mapping) help(pid int) error {
-	for program, id := range map[string]int{"newuidmap": m.UID, "newgidmap": m.GID} {
-		cmd := exec.Command(program, strconv.Itoa(pid), strconv.Itoa(m.Inside), strconv.Itoa(id), "1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %.200s", program, err, out)
-		}
-	}
-	return nil
 }
 
 func mapFault(err error) error {

@@ -92,7 +92,7 @@ func TestExamples(t *testing.T) {
 		{"agent", Agent, agent, map[string]bool{
 			file(t, "agent.yaml"): true, "version: 1\nname: a": true, "name: a": false, "version: 1\nname: a\nimage: host": true, "version: 1\nname: a\nimage: other": false,
 			"version: 1\nname: a\nfiles: [x, {path: y}]": true, "version: 1\nname: a\nfiles: [{pth: y}]": false, "version: 1\nname: a\nfiles: y": false,
-			"version: 1\nname: a\nlimits: {memory: 5, cpus: 1.5, time: 3s}": true, "version: 1\nname: a\nlimits: {memory: [5]}": false,
+			"version: 1\nname: a\nlimits: {memory: 50000000, cpus: 1.5, time: 3s}": true, "version: 1\nname: a\nlimits: {memory: [5]}": false,
 			"version: 1\nname: a\nenvironment: {A: b, C: {from: owner}}": true, "version: 1\nname: a\nenvironment: {A: {from: me}}": false,
 			"version: 1\nname: a\nnetwork: [{host: a.io, methods: [get]}]": false, "version: 1\nname: a\ntools: [{server: s}]": false}},
 		{"policy", Policy, rules, map[string]bool{file(t, "policy.yaml"): true, "version: 1": true, "{}": false, "version: 1\nagents: [{name: a}]": false,

@@ -49,10 +49,7 @@ func (b *box) survey(ctx context.Context) (err error) {
 // As root every running sandbox has a user id of its own from this range,
 // which lies above those of people, systemd and container managers
 // (systemd's UIDS-GIDS.md), and below 2^31.
-const (
-	firstUID = 0x7ACE0000
-	uidCount = 0x10000
-)
+const firstUID, uidCount = 0x7ACE0000, 0x10000
 
 // identify chooses who the agent is outside.
 func (b *box) identify(context.Context) (err error) {
@@ -62,8 +59,7 @@ func (b *box) identify(context.Context) (err error) {
 		if len(b.plan.Files) > 0 || b.plan.Image.Kind != nacre.ImageHost {
 			return nil // its files are the owner's
 		}
-		first, count, err = install.Subordinate()
-		b.mapping.Helper = err == nil
+		first, count, b.mapping.Helper, err = install.Subordinate()
 	}
 	if err != nil && b.plan.Accepts(nacre.TierOwnerUID) {
 		return nil

@@ -21,6 +21,9 @@ func Of(err error, command string) string {
 		return ""
 	}
 	hint, number := fault.HintOf(err), byNumber(err)
+	if strings.HasPrefix(err.Error(), "the sandbox cannot be built: ") && strings.HasSuffix(err.Error(), unix.EMFILE.Error()) {
+		return "so many folders need more descriptors while the sandbox is built: --limit open-files=1024, or limits: {open-files: 1024} in the manifest"
+	}
 	if number.usedUp && (hint == "" || strings.Contains(hint, "nacre doctor")) { // which would not find it
 		return number.hint
 	}

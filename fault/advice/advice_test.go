@@ -81,6 +81,7 @@ func TestOf(t *testing.T) {
 		{fault.Wrap(fault.Exhausted, unix.EROFS, "cannot write"), "read-only"},
 		{fault.Wrap(fault.Conflict, unix.EAGAIN, "another has it").WithHint("wait for it"), "wait for it"},
 		{fault.New(fault.Usage, "no such flag"), "nacre ps --help"},
+		{fault.New(fault.Unsupported, "the sandbox cannot be built: landlock: /dev/full: too many open files"), "--limit open-files=1024"},
 		{errors.Join(fault.New(fault.Usage, "a"), fault.New(fault.Denied, "b")), "nacre ps --help"},
 	} {
 		if got := Of(c.err, "nacre ps"); !strings.Contains(got, c.hint) {

@@ -5,9 +5,7 @@
 package notify
 
 import (
-	"os"
 	"runtime"
-	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,14 +15,14 @@ import (
 type Call struct {
 	Number  uint32
 	Args    [6]uint64
-	Program string // the caller's executable, as the kernel names it: hostile text; empty if it was not looked up
+	Program string // the caller's, as Denials found it; empty if it was not looked up
 }
 
 // Denials says what refused calls are answered, and is told of them.
 type Denials interface {
 	Errno(Call) unix.Errno
-	Look(Call) bool // is the caller's program worth the time?
-	Denied(Call)    // once the caller has its answer
+	Program(c Call, pid uint32) string // the caller's; empty where it is not worth the time
+	Denied(Call)                       // once the caller has its answer
 }
 
 // notice is the kernel's struct seccomp_notif.
@@ -69,12 +67,9 @@ func serve(listener int, d Denials) {
 			continue // the caller died meanwhile
 		}
 		c := Call{Number: n.number, Args: n.args}
-		if d.Look(c) {
-			c.Program = program(n.pid)
-			// Only while its caller waits is that process number the caller's.
-			if !control(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&n.id)) {
-				c.Program = ""
-			}
+		// Only while its caller waits is that process number the caller's.
+		if c.Program = d.Program(c, n.pid); c.Program != "" && !control(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&n.id)) {
+			c.Program = ""
 		}
 		a := answer{id: n.id, errno: -int32(unix.EPERM)}
 		if e := d.Errno(c); e > 0 && e < 4096 {
@@ -99,14 +94,4 @@ func wait(listener int) bool {
 func control(listener int, request uintptr, of unsafe.Pointer) bool {
 	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), request, uintptr(of))
 	return e == 0
-}
-
-// maxProgram bounds the name of a program, in bytes.
-const maxProgram = 256
-
-// program is what a process executes. Its command line would be what it says
-// itself, and reading that waits for its memory.
-func program(pid uint32) string {
-	name, _ := os.Readlink("/proc/" + strconv.Itoa(int(pid)) + "/exe") // gone, or nobody's to see
-	return name[:min(len(name), maxProgram)]
 }
