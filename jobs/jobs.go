@@ -24,8 +24,8 @@ import (
 
 // Table is the commands of one sandbox.
 type Table struct {
-	alive  context.Context
-	capped func(io.Writer) io.Writer
+	alive context.Context
+	write func(out io.Writer, p []byte) (int, error)
 
 	mu      sync.Mutex
 	list    []*Job            // by number
@@ -33,10 +33,10 @@ type Table struct {
 	outputs map[*os.File]bool // pipes being read
 }
 
-// New makes an empty table. All that comes out goes through what capped makes of
-// its writer; alive is done a moment after the sandbox is gone.
-func New(alive context.Context, capped func(io.Writer) io.Writer) *Table {
-	return &Table{alive: alive, capped: capped, outputs: map[*os.File]bool{}}
+// New makes an empty table. All that comes out is passed on by write; alive is done a
+// moment after the sandbox is gone.
+func New(alive context.Context, write func(out io.Writer, p []byte) (int, error)) *Table {
+	return &Table{alive: alive, write: write, outputs: map[*os.File]bool{}}
 }
 
 // Job is one command.

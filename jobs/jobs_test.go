@@ -16,7 +16,7 @@ import (
 )
 
 func table() *Table {
-	return New(context.Background(), func(w io.Writer) io.Writer { return w })
+	return New(context.Background(), func(w io.Writer, p []byte) (int, error) { return w.Write(p) })
 }
 
 // TestOutputHandedOn: an agent can pass its end of an output pipe to somebody

@@ -108,3 +108,13 @@ func (j *Job) terminal(fd int) {
 		_, _ = io.Copy(t.capped(cmp.Or(j.streams.Out, io.Discard)), j.master)
 	})
 }
+
+// capped is a writer's place for what is counted on its way.
+func (t *Table) capped(out io.Writer) io.Writer { return counted{t, out} }
+
+type counted struct {
+	table *Table
+	out   io.Writer
+}
+
+func (c counted) Write(p []byte) (int, error) { return c.table.write(c.out, p) }

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -74,9 +76,35 @@ type inode struct{ dev, ino uint64 }
 // Hidden are the masked files of all folders of a sandbox.
 type Hidden map[inode]bool
 
+// Beneath adds the files at a path, and beneath it, that have other names too: none of
+// these may be seen either. What is not there, or cannot be looked into, has none that
+// the owner could have made.
+func (h Hidden) Beneath(top string) {
+	_ = filepath.WalkDir(top, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			if id, several := of(info); several {
+				h[id] = true
+			}
+		}
+		return nil
+	})
+}
+
+// of is the inode of something, and whether it has several names.
+func of(info fs.FileInfo) (id inode, several bool) {
+	st := info.Sys().(*syscall.Stat_t)
+	return inode{st.Dev, st.Ino}, st.Nlink > 1
+}
+
 // Scan scans the whole folder.
 func (s *Scanner) Scan(ctx context.Context) (Findings, error) {
-	if !s.Pin.Dir {
+	if s.linked = map[string]inode{}; !s.Pin.Dir {
+		if id, several := of(s.Pin.Info); several {
+			s.linked["."] = id
+		}
 		return Findings{}, nil
 	}
 	return s.find(ctx, ".", func(top *os.File) error { return s.folder(top, "") })
@@ -117,6 +145,9 @@ func (s *Scanner) find(ctx context.Context, rel string, scan func(*os.File) erro
 	slices.Sort(s.Masks)
 	return s.Findings, nil
 }
+
+// Several tells whether the last scan found files that have other names, maybe elsewhere.
+func (s *Scanner) Several() bool { return len(s.linked) > 0 }
 
 // Further are further names of masked files that the last scan found, and those that it
 // would have found after later ones of other folders.

@@ -50,9 +50,9 @@ type box struct {
 	denied    *denials.Tally
 	silent    string // why denied calls are not reported, if so
 
-	jobs   *jobs.Table
-	mu     sync.Mutex
-	output int64 // bytes written so far
+	jobs    *jobs.Table
+	mu      sync.Mutex
+	written int64 // bytes so far
 
 	heard chan struct{} // closed once nothing more is to be heard
 
@@ -184,6 +184,6 @@ func (b *box) Usage() (u nacre.Usage, err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u.Started, u.Output, u.Scan = b.started, b.output, b.watcher.Took
+	u.Started, u.Output, u.Scan = b.started, b.written, b.watcher.Took
 	return u, err
 }

@@ -54,7 +54,7 @@ func (e *Engine) box(p nacre.Plan) *box {
 	b.like = nacre.Event{Sandbox: b.id, Plan: p.Digest, Subject: p.Subject.String(), Caller: e.Caller, Rule: "plan"}
 	b.watcher = watch.New(p.Accepts(nacre.TierMasksAtStart))
 	b.alive, b.leave = context.WithCancel(context.Background())
-	b.jobs = jobs.New(b.alive, func(w io.Writer) io.Writer { return capped{b, w} })
+	b.jobs = jobs.New(b.alive, b.output)
 	return b
 }
 
@@ -136,8 +136,7 @@ func (b *box) announce(ctx context.Context) error {
 // admitted waits for the audit.
 func (b *box) admitted(context.Context) error {
 	if err := b.recorded(); err != nil {
-		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started").
-			WithHint("make room, or make the state folder writable")
+		return fault.Wrap(fault.Exhausted, err, "the audit cannot record the start, so nothing is started")
 	}
 	return nil
 }

@@ -49,10 +49,7 @@ func (b *box) survey(ctx context.Context) (err error) {
 // As root every running sandbox has a user id of its own from this range,
 // which lies above those of people, systemd and container managers
 // (systemd's UIDS-GIDS.md), and below 2^31.
-const (
-	firstUID = 0x7ACE0000
-	uidCount = 0x10000
-)
+const firstUID, uidCount = 0x7ACE0000, 0x10000
 
 // identify chooses who the agent is outside.
 func (b *box) identify(context.Context) (err error) {

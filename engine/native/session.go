@@ -49,8 +49,8 @@ const graceAtTimeout = 2 * time.Second
 // run starts one command.
 func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 	j := b.jobs.Add(s)
-	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, TTY: s.TTY, Rows: s.Size.Rows, Columns: s.Size.Columns, Workdir: b.plan.Workdir, Env: b.environ()}
-	m.Places = jobs.Places(command, m.Workdir, m.Env)
+	m := blueprint.Message{Kind: blueprint.Run, Job: j.Number, Command: command, Workdir: b.plan.Workdir, Env: b.environ(), TTY: s.TTY}
+	m.Size, m.Places = unix.Winsize{Row: s.Size.Rows, Col: s.Size.Columns}, jobs.Places(command, m.Workdir, m.Env)
 	var fds []int
 	var err error
 	if !s.TTY {
@@ -92,25 +92,20 @@ func (b *box) listen() {
 	b.jobs.Lost()
 }
 
-// capped passes output on until the plan's limit over all jobs is reached;
+// output passes on what jobs write until the plan's limit over all of them is reached;
 // then the sandbox is ended.
-type capped struct {
-	b   *box
-	out io.Writer
-}
-
-func (c capped) Write(p []byte) (int, error) {
-	c.b.mu.Lock()
-	n := min(int64(len(p)), max(c.b.plan.Limits.Output-c.b.output, 0))
-	c.b.output += n
-	c.b.mu.Unlock()
+func (b *box) output(out io.Writer, p []byte) (int, error) {
+	b.mu.Lock()
+	n := min(int64(len(p)), max(b.plan.Limits.Output-b.written, 0))
+	b.written += n
+	b.mu.Unlock()
 	if n > 0 {
-		if _, err := c.out.Write(p[:n]); err != nil {
+		if _, err := out.Write(p[:n]); err != nil {
 			return 0, err
 		}
 	}
 	if n < int64(len(p)) {
-		c.b.end("output-limit")
+		b.end("output-limit")
 	}
 	return len(p), nil // swallow the rest, so that nothing blocks while it dies
 }

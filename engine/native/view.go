@@ -5,9 +5,11 @@ import (
 	_ "embed"
 	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"nacre"
 	"nacre/fault"
@@ -46,6 +48,7 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		return v, err
 	}
 	hidden := sandbox.Hidden{}
+	elsewhere := sync.OnceFunc(func() { b.hide(hidden) })
 	for _, g := range b.plan.Files {
 		pin, err := b.pin(g.Host)
 		if g.Optional && fault.KindOf(err) == fault.NotFound {
@@ -63,6 +66,9 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		if err != nil {
 			return v, err
 		}
+		if s.Several() {
+			elsewhere()
+		}
 		v = append(v, sight{t, pin.Info, pin})
 		for _, g := range found.Guards {
 			v.over(blueprint.Entry{Form: blueprint.Guard, Path: path.Join(t.Path, g.Path), Write: !g.ReadOnly})
@@ -76,6 +82,21 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 		defer func() { mask(s.Further()) }() // what a later folder hides has names in those before
 	}
 	return v, nil
+}
+
+// hide adds what no folder may show by another name: what is blocked by its path, such as
+// Nacre's own files and the policy, and the manifest. That takes a walk through all of it,
+// so only those pay for it whose folders hold files with several names.
+func (b *box) hide(hidden sandbox.Hidden) {
+	for _, pattern := range append(slices.Clone(b.plan.Blocked), b.plan.Subject.Path) {
+		if !path.IsAbs(pattern) {
+			continue // a name, wherever it is
+		}
+		places, _ := filepath.Glob(strings.TrimSuffix(pattern, "/-")) // what is only not to be written has a name in it blocked
+		for _, place := range places {
+			hidden.Beneath(place)
+		}
+	}
 }
 
 // pin holds a granted folder or file. It refuses one on or under which something

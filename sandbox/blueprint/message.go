@@ -37,19 +37,18 @@ const (
 // Message is one packet on the control socket.
 type Message struct {
 	Kind    Kind
-	Job     int      `json:",omitempty"` // 0 is the plan's command
-	Layer   string   `json:",omitempty"`
-	Error   string   `json:",omitempty"`
-	Number  int      `json:",omitempty"` // what it is, the kind says
-	TTY     bool     `json:",omitempty"`
-	Rows    uint16   `json:",omitempty"` // of the terminal
-	Columns uint16   `json:",omitempty"`
-	Command []string `json:",omitempty"`
-	Places  []string `json:",omitempty"` // where to look for a command whose name is no path
-	Env     []string `json:",omitempty"`
-	Workdir string   `json:",omitempty"`
-	Filter  []byte   `json:",omitempty"` // as it was loaded
-	Keyring int      `json:",omitempty"` // of the session
+	Job     int          `json:",omitempty"` // 0 is the plan's command
+	Layer   string       `json:",omitempty"`
+	Error   string       `json:",omitempty"`
+	Number  int          `json:",omitempty"` // what it is, the kind says
+	TTY     bool         `json:",omitempty"`
+	Size    unix.Winsize `json:",omitzero"` // of the terminal
+	Command []string     `json:",omitempty"`
+	Places  []string     `json:",omitempty"` // where to look for a command whose name is no path
+	Env     []string     `json:",omitempty"`
+	Workdir string       `json:",omitempty"`
+	Filter  []byte       `json:",omitempty"` // as it was loaded
+	Keyring int          `json:",omitempty"` // of the session
 	// Facts are what init found out by asking or trying.
 	Facts map[string]string `json:",omitempty"`
 }

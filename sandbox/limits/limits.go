@@ -23,10 +23,7 @@ import (
 // What a sandbox's supervisor and gateway may use together on top of the
 // agent's own limits: an agent that uses up all it has must not be able to
 // hold up the process that is to stop it.
-const (
-	memoryHeadroom = 256 << 20
-	cpuHeadroom    = 0.1
-)
+const memoryHeadroom, cpuHeadroom = 256 << 20, 0.1
 
 // maxTCP bounds what TCP may hold in buffers on v1, which counts it apart from
 // the memory and bounds it not at all. On v2 it is part of the memory.

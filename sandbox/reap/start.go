@@ -48,8 +48,7 @@ func terminal(run blueprint.Message) (slave int, err error) {
 		return -1, err
 	}
 	defer unix.Close(master)
-	size := unix.Winsize{Row: run.Rows, Col: run.Columns}
-	if err := errors.Join(unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0), unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size)); err != nil {
+	if err := errors.Join(unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0), unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &run.Size)); err != nil {
 		return -1, err
 	}
 	flags := uintptr(unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC)
