@@ -28,7 +28,7 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 265},
+	".":     {layer: vocabulary, ceiling: 266},
 	"fault": {layer: vocabulary, ceiling: 57},
 
 	"strict":            {layer: core, ceiling: 269},
