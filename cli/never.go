@@ -7,9 +7,10 @@ import (
 	"strings"
 
 	"nacre"
+	"nacre/compile"
+	"nacre/explain"
 	"nacre/fault"
 	"nacre/policy"
-	"nacre/remedy"
 )
 
 // futile is a root of a policy that grants nothing as it stands, and why.
@@ -21,17 +22,17 @@ type futile struct {
 // futile finds, by the evaluator that a run asks, the roots that can never be granted
 // themselves, among those given of a policy.
 func (app *App) futile(who owner, path string, p *policy.Policy, roots []policy.Root) (list []futile, err error) {
-	facts := policy.Owner{Home: who.home, Policies: spellings(path, who.ceilingPath()),
-		Own: spellings(who.own(app.Program, app.getenv("XDG_RUNTIME_DIR"))...)}
-	auth, err := policy.New(facts, nacre.Subject{}, p, nil, policy.Rules{})
-	if err != nil {
-		return nil, err
-	}
+	in := compile.Input{Policy: p, Owner: policy.Owner{Home: who.home, Policies: spellings(path, who.ceilingPath()),
+		Own: spellings(who.own(app.Program, app.getenv("XDG_RUNTIME_DIR"))...)}}
 	for _, r := range roots {
 		if r.Path, err = policy.Resolve(r.Path, "", who.home, r.Origin); err != nil {
 			return nil, err
 		}
-		if d, refused := auth.Refused(nacre.Decision{Capability: nacre.CapFiles, Subject: r.Path}, r.Path, r.Access); refused {
+		d, err := explain.Would(in, explain.Query{Capability: nacre.CapFiles, Subject: r.Path, Access: r.Access})
+		if err != nil {
+			return nil, err
+		}
+		if d.Rule == "reserved" || strings.HasPrefix(d.Rule, "blocked.") {
 			list = append(list, futile{r, d})
 		}
 	}
@@ -41,7 +42,7 @@ func (app *App) futile(who owner, path string, p *policy.Policy, roots []policy.
 // fault refuses such a root.
 func (f futile) fault() error {
 	err := fault.New(fault.Denied, "%s can never be granted to %s: %s", f.Path, f.Access, f.Decision.Reason).WithHint("name a folder below it, or beside it")
-	if line := remedy.Line(f.Decision, nil); line != "" {
+	if line := f.Remedy; line != "" {
 		err.What = fmt.Sprintf("%s would not be granted: %s", f.Path, f.Decision.Reason)
 		return err.WithHint("with its name unblocked it can be: nacre policy allow '%s', and then this", line)
 	}
