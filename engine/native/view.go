@@ -36,6 +36,24 @@ func (v view) same(other view) bool {
 	})
 }
 
+// Contents lists what is in the root of a plan's sandbox, in the order in which it is
+// made; nothing is.
+func Contents(ctx context.Context, p nacre.Plan) (list []blueprint.Entry, err error) {
+	b := &box{plan: p}
+	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
+		return nil, err
+	}
+	v, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Look(ctx) })
+	for _, pinned := range b.held {
+		pinned.Close()
+	}
+	list = ownEntries(p, "", hasGroup(p, "nested-sandbox"))
+	for _, s := range v {
+		list = append(list, s.entry)
+	}
+	return list, err
+}
+
 // look finds what the sandbox is to show: of the host's system, and of what is
 // granted, in which scan finds what to mask and to guard.
 func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) (sandbox.Findings, error)) (v view, err error) {
