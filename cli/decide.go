@@ -9,8 +9,8 @@ import (
 	"nacre/explain"
 	"nacre/fault"
 	"nacre/grant"
-	"nacre/policy"
 	"nacre/seccomp"
+	"nacre/terminal"
 )
 
 // lookup asks the filter's own table about one system call.
@@ -45,10 +45,6 @@ func decide(c grant.Input, q explain.Query) (nacre.Decision, error) {
 	}
 	would, err := explain.Would(whole, q)
 	if err != nil || would.Effect != nacre.Allow {
-		// A name alone is no rule where one says more: hosts, a budget.
-		if _, bad := policy.Parse("remedy", []byte("version: 1\n"+would.Remedy)); bad != nil {
-			would.Remedy = "declare it in a manifest: nacre plan --agent then shows the policy's line"
-		}
 		return would, err
 	}
 	would.Effect = nacre.Deny
@@ -65,7 +61,7 @@ func (app *App) printDecision(d nacre.Decision) error {
 	t.add("reason", d.Reason)
 	t.add("origin", d.Origin)
 	if d.Remedy != "" {
-		t.add("remedy", d.Remedy)
+		t.rows = append(t.rows, []string{"remedy", terminal.Escaped(d.Remedy)})
 	}
 	return t.print(app)
 }

@@ -15,6 +15,7 @@ import (
 	"nacre/load"
 	"nacre/policy"
 	"nacre/remedy"
+	"nacre/terminal"
 )
 
 type allowOptions struct {
@@ -135,9 +136,9 @@ func (o *allowOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if !changed {
-		_, err = fmt.Fprintf(o.app.Out, "%s: says so already\n", path)
+		_, err = fmt.Fprintf(o.app.Out, "%s: says so already\n", oneLine(path))
 		return err
 	}
-	_, err = fmt.Fprintf(o.app.Out, "%s: added %s\n", path, oneLine(line))
+	_, err = fmt.Fprintf(o.app.Out, "%s: added %s\n", oneLine(path), terminal.Escaped(line))
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"nacre/compile"
 	"nacre/fault"
 	"nacre/fault/advice"
+	"nacre/remedy"
 	"nacre/terminal"
 )
 
@@ -92,14 +93,40 @@ func (app *App) refusal(err error, denied []nacre.Decision) {
 	}
 	if len(denied) == 1 {
 		d := denied[0]
-		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), oneLine(remedyOf(d)))
+		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), terminal.Escaped(remedyOf(d)))
 		return
 	}
 	fmt.Fprintf(app.Err, "error: %s %d things:\n", oneLine(what), len(denied))
 	for _, d := range denied {
-		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), oneLine(remedyOf(d)))
+		fmt.Fprintf(app.Err, "  %s\n    %s\n", oneLine(refused(d)), terminal.Escaped(remedyOf(d)))
 	}
-	fmt.Fprintln(app.Err, "hint: nacre policy allow writes such lines into your policy; nacre explain says more about each")
+	fmt.Fprintln(app.Err, "hint: "+app.altogether(denied))
+}
+
+// altogether is what to do about several denials: whose policy their lines belong into.
+func (app *App) altogether(denied []nacre.Decision) string {
+	lines, above := 0, 0
+	for _, d := range denied {
+		if remedy.IsLine(d.Remedy) {
+			lines++
+		}
+		if remedy.Above(d.Remedy) {
+			above++
+		}
+	}
+	ceiling := "the administrator's policy"
+	if who, err := app.owner(); err == nil {
+		ceiling += ", " + oneLine(who.ceilingPath())
+	}
+	switch {
+	case lines == 0:
+		return "no line of a policy allows any of this; do what is said of each, or ask for less"
+	case above == 0:
+		return "nacre policy allow writes such lines into your policy; nacre explain says more about each"
+	case above == lines:
+		return "your own policy does not decide this alone: " + ceiling + ", has to change first; ask whoever keeps it, or ask for less"
+	}
+	return "nacre policy allow writes such lines into your policy; what is said of the ceiling has to change in " + ceiling
 }
 
 func refused(d nacre.Decision) string {
@@ -113,6 +140,9 @@ func refused(d nacre.Decision) string {
 func remedyOf(d nacre.Decision) string {
 	if d.Remedy == "" {
 		return "no policy can allow this; ask for less"
+	}
+	if !remedy.IsLine(d.Remedy) {
+		return d.Remedy
 	}
 	return "the policy would allow it with: " + d.Remedy
 }

@@ -261,7 +261,7 @@ func remedied(t *testing.T, in compile.Input, err error) {
 		t.Fatal("a denial without decisions")
 	}
 	for _, d := range refusal.Decisions {
-		if d.Remedy == "" || strings.Contains(d.Reason, "at most") {
+		if !remedy.IsLine(d.Remedy) || strings.Contains(d.Reason, "at most") {
 			continue // nothing would allow it, or a present line must change
 		}
 		if !strings.Contains(fault.HintOf(err), d.Remedy) {
@@ -326,6 +326,12 @@ func TestInvalid(t *testing.T) {
 		in := compile.Input{Manifest: &manifest.Manifest{Name: "a", Command: []string{"x"}, Workdir: dir}, Owner: owner()}
 		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil {
 			t.Errorf("workdir %q: %v", dir, err)
+		}
+	}
+	for _, name := range []string{"", "A_b", "-a", "a-", "a.b", "a\n", strings.Repeat("a", 64)} {
+		in := compile.Input{Manifest: &manifest.Manifest{Name: name, Command: []string{"x"}}, Owner: owner()}
+		if _, err := compile.Compile(in); fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "at most 63") {
+			t.Errorf("name %q: %v", name, err)
 		}
 	}
 	for _, image := range []string{"alpine", "vm:/x", "directory:", "layout:~bob/x"} {

@@ -48,9 +48,6 @@ func (c *compiler) environment() {
 	}
 }
 
-// nestedSandbox is the group of system calls that Landlock cannot go with.
-const nestedSandbox = "nested-sandbox"
-
 // named compiles everything that is a list.
 func (c *compiler) named() {
 	for _, asked := range manifest.Entries(c.Manifest.Capabilities) {
@@ -84,7 +81,7 @@ func (c *compiler) add(g nacre.NamedGrant, granted manifest.Named) {
 	case nacre.CapSyscalls:
 		c.plan.Syscalls = append(c.plan.Syscalls, g)
 		c.warn("syscalls-"+g.Name, from, "%s", c.Owner.Groups[g.Name])
-		if g.Name == nestedSandbox {
+		if g.Name == "nested-sandbox" {
 			c.warn("landlock-off", from, "a nested sandbox mounts, which Landlock forbids: that layer is left out")
 		}
 	default:

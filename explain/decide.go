@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"nacre"
@@ -16,6 +15,7 @@ import (
 	"nacre/egress/intent"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/remedy"
 	"nacre/tools"
 )
 
@@ -125,7 +125,7 @@ func decideFile(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 			return no
 		}
 		if !q.Inside {
-			no.Remedy = "--files " + strconv.Quote(place+":"+access.String())
+			no.Remedy = "--files " + remedy.Shell(place+":"+access.String())
 		}
 		return no
 	}
@@ -139,7 +139,7 @@ func decideFile(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 	}
 	if best.Access < access {
 		no.Rule, no.Reason, no.Origin = best.ID, "it is granted to "+best.Access.String()+" only", best.Declared
-		no.Remedy = "--files " + strconv.Quote(best.Host+":"+access.String())
+		no.Remedy = "--files " + remedy.Shell(best.Host+":"+access.String())
 		return no
 	}
 	return yes(no, best.Grant)

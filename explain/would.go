@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"cmp"
+
 	"nacre"
 	"nacre/compile"
 	"nacre/grant"
@@ -13,13 +15,21 @@ import (
 // Would answers whether the policy would allow something if it were declared,
 // by the check that Compile itself makes; the remedy is the policy's line.
 func Would(in compile.Input, q Query) (nacre.Decision, error) {
-	auth, err := compile.Authority(in)
-	if err != nil {
-		return nacre.Decision{}, err
-	}
-	d, asked, err := would(auth, in.Owner, q)
-	if err == nil {
-		d.Remedy = remedy.Line(d, asked)
+	var d nacre.Decision
+	denied, err := remedy.Try(in, func(in compile.Input) (denied []nacre.Decision, asked []any, err error) {
+		auth, err := compile.Authority(in)
+		if err != nil {
+			return nil, nil, err
+		}
+		now, entry, err := would(auth, in.Owner, q)
+		d = cmp.Or(d, now)
+		if now.Effect == nacre.Deny && err == nil {
+			denied, asked = []nacre.Decision{now}, []any{entry}
+		}
+		return denied, asked, err
+	})
+	if len(denied) > 0 {
+		d = denied[0]
 	}
 	return d, err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,18 +14,14 @@ import (
 	"nacre/strict"
 )
 
-var (
-	name     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// maxValue bounds one variable's value.
-const maxValue = 32 << 10
-
-// Check refuses a name that could not be a host's, and a bad environment.
+// Check refuses a name that could not be a host's, also of a manifest that nobody
+// wrote, and a bad environment.
 func (m *Manifest) Check() error {
-	if !name.MatchString(m.Name) {
-		return strict.Invalid(m.Origin, "name: expected lower-case letters, digits and hyphens, at most 63, found %q", m.Name)
+	name, _ := reflect.TypeFor[Manifest]().FieldByName("Name")
+	if !regexp.MustCompile(name.Tag.Get("match")).MatchString(m.Name) {
+		return strict.Invalid(m.Origin, "name: expected %s; found %.60q", name.Tag.Get("about"), m.Name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Environment)) {
 		if err := CheckVariable(n, m.Environment[n]); err != nil {
@@ -41,7 +38,7 @@ func CheckVariable(name string, v Variable) error {
 		return strict.Invalid(v.Origin, "environment: %q is not a variable's name", name)
 	case name == "HOME" || name == "USER" || name == "LOGNAME":
 		return strict.Invalid(v.Origin, "environment: %s is always the sandbox's own", name)
-	case len(v.Value) > maxValue || strings.ContainsRune(v.Value, 0):
+	case len(v.Value) > 32<<10 || strings.ContainsRune(v.Value, 0):
 		return strict.Invalid(v.Origin, "environment: the value of %s is over 32 KiB or holds a NUL", name)
 	}
 	return nil

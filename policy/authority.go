@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -61,8 +60,7 @@ func New(owner Owner, subject nacre.Subject, policy, ceiling *Policy, granted Ru
 // besides, with every path resolved.
 func (a *Authority) add(name string, p *Policy, granted Rules) error {
 	l := layer{name: name}
-	all := reflect.ValueOf(&l.rules).Elem()
-	merge(all, reflect.ValueOf(p.Rules))
+	l.rules.Add(p.Rules)
 	for _, agent := range p.Agents {
 		bound := agent.Digest != "" && agent.Digest == a.subject.Digest || agent.Lock != "" && agent.Lock == a.subject.Lock
 		if agent.Manifest != "" && a.subject.Path != "" {
@@ -74,10 +72,10 @@ func (a *Authority) add(name string, p *Policy, granted Rules) error {
 			a.PathBound = a.PathBound || bound
 		}
 		if bound {
-			merge(all, reflect.ValueOf(agent.Rules))
+			l.rules.Add(agent.Rules)
 		}
 	}
-	merge(all, reflect.ValueOf(granted))
+	l.rules.Add(granted)
 	for i, r := range l.rules.Files.Roots {
 		path, err := Resolve(r.Path, "", a.owner.Home, r.Origin)
 		if err != nil {

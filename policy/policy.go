@@ -142,6 +142,9 @@ func (r *Rules) Check() error {
 	return nil
 }
 
+// Add adds more rules: lists grow, and what else is stated replaces what was.
+func (r *Rules) Add(more Rules) { merge(reflect.ValueOf(r).Elem(), reflect.ValueOf(more)) }
+
 // merge appends the lists of src to those of dst; what else src states
 // replaces what dst has.
 func merge(dst, src reflect.Value) {

@@ -11,6 +11,7 @@ import (
 
 	"nacre/pattern"
 	"nacre/strict"
+	"nacre/unseen"
 )
 
 // plain is text that YAML reads as text without quotes, in flow style too.
@@ -74,8 +75,9 @@ func flowStruct(v reflect.Value) string {
 	return "{" + strings.Join(items, ", ") + "}"
 }
 
-// Quote writes text as YAML, in double quotes where they are needed. What is
-// not UTF-8 stays so, and is refused when read: an escape would mean another text.
+// Quote writes text as YAML, in double quotes where they are needed; what does not show
+// on a terminal is an escape then. What is not UTF-8 stays so, and is refused when
+// read: an escape would mean another text.
 func Quote(s string) string {
 	if !utf8.ValidString(s) {
 		return `"` + s + `"`
@@ -83,5 +85,40 @@ func Quote(s string) string {
 	if plain().MatchString(s) && !words().MatchString(s) {
 		return s
 	}
-	return strconv.Quote(s)
+	var b strings.Builder
+	for _, r := range s {
+		q := strconv.Quote(string(r))
+		if !unseen.Shown(r) {
+			q = strconv.QuoteToASCII(string(r))
+		}
+		b.WriteString(q[1 : len(q)-1])
+	}
+	return `"` + b.String() + `"`
+}
+
+// Shell writes text as one word of a shell: in double quotes, or where it holds what
+// means something to a shell there, or what does not show, as $'…'.
+func Shell(s string) string {
+	var b strings.Builder
+	bare := true
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !utf8.ValidString(s), !unseen.Shown(r):
+			bare = false
+			_, size := utf8.DecodeRuneInString(s[i:])
+			for _, c := range []byte(s[i : i+size]) {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			}
+		case strings.ContainsRune("'\\", r):
+			bare = bare && r == '\''
+			b.WriteString(`\` + string(r))
+		default:
+			bare = bare && !strings.ContainsRune("\"$`!", r)
+			b.WriteRune(r)
+		}
+	}
+	if bare {
+		return `"` + s + `"`
+	}
+	return "$'" + b.String() + "'"
 }

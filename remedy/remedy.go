@@ -25,19 +25,41 @@ func Compile(in compile.Input) (nacre.Plan, error) {
 	if !errors.As(err, &refusal) || !errors.As(err, &f) {
 		return p, err
 	}
-	var lines []string
-	for i := range refusal.Decisions {
-		d := &refusal.Decisions[i]
-		d.Remedy = Line(*d, refusal.Asked[i])
-		if d.Remedy != "" && !slices.Contains(lines, d.Remedy) {
-			lines = append(lines, d.Remedy)
+	denied, err := Try(in, refusals)
+	if err != nil {
+		return p, err
+	}
+	refusal.Decisions = denied
+	var lines, others []string
+	for _, d := range denied {
+		list := &others
+		if IsLine(d.Remedy) {
+			list = &lines
+		}
+		if d.Remedy != "" && !slices.Contains(*list, d.Remedy) {
+			*list = append(*list, d.Remedy)
 		}
 	}
-	if len(lines) == 0 {
-		return p, f.WithHint("no policy can allow this; ask for less")
+	if len(lines) > 0 {
+		lines[0] = "the policy would allow it with: " + lines[0]
 	}
-	return p, f.WithHint("the policy would allow it with: %s", strings.Join(lines, "\n"))
+	if lines = append(lines, others...); len(lines) == 0 {
+		lines = []string{"no policy can allow this; ask for less"}
+	}
+	return p, f.WithHint("%s", strings.Join(lines, "\n"))
 }
+
+// refusals are all that Compile refuses.
+func refusals(in compile.Input) ([]nacre.Decision, []any, error) {
+	_, err := compile.Compile(in)
+	if r, ok := errors.AsType[*compile.Refusal](err); ok {
+		return slices.Clone(r.Decisions), r.Asked, nil
+	}
+	return nil, nil, err
+}
+
+// ceiling is a line's comment that says which policy it belongs into.
+const ceiling = " # in the administrator's ceiling"
 
 // Line is the policy's line that would allow what was denied, given the entry
 // that was asked for, as written, or nil where it is only a name. It is empty
@@ -70,7 +92,7 @@ func Line(d nacre.Decision, asked any) string {
 		}
 	}
 	if strings.HasPrefix(d.Rule, "ceiling.") {
-		line += " # in the administrator's ceiling"
+		line += ceiling
 	}
 	return line
 }

@@ -5,6 +5,7 @@ package unseen
 
 import (
 	"iter"
+	"strconv"
 	"unicode"
 	"unicode/utf8"
 )
@@ -41,6 +42,13 @@ func what(r rune) string {
 		}
 	}
 	return ""
+}
+
+// Shown tells whether a character shows on a terminal, as itself alone: no control, no
+// line break, nothing without width, nothing that turns the direction of text.
+func Shown(r rune) bool {
+	return strconv.IsPrint(r) && r != '\u2800' &&
+		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Bidi_Control)
 }
 
 // In are those of a text, by where they are.
