@@ -359,6 +359,8 @@ type Exit struct {
 	Code   int    `json:"code"`   // exit code, or 128+signal
 	Signal int    `json:"signal"` // 0 where it exited by itself
 	Reason string `json:"reason"` // "exited", "signalled", "killed", "timeout", "output-limit", "memory-limit", "stopped", "blocked-name-appeared", or what the watchdog found
+	// OOMKills is how many processes of the sandbox were killed for want of memory until then.
+	OOMKills int64 `json:"oom_kills,omitempty"`
 }
 
 // Usage is what a sandbox uses now.

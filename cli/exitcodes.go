@@ -12,7 +12,9 @@ func newExitCodes(*App) *cobra.Command {
   the program's own code    where it ended by itself
   128 + N                   where signal N ended it: 130 is Ctrl-C, 137 a kill,
                             143 a stop. A run that is over its time, its output
-                            or its memory ends so too, and says why
+                            or its memory ends so too, and says why; but control
+                            groups v1 kill one process for want of memory, and
+                            the run goes on and says at its end how many
   125                       nacre itself failed, or refused to run it
   2, 137, 139               also: nacre itself could not be loaded or was killed,
                             because not even it had a process or memory left; what

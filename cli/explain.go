@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -43,7 +44,7 @@ the one that a run is decided by. Ends with 0 if it is allowed, 1 if not.`,
   nacre explain --files . files .git/config write
   nacre explain environment TZ`,
 		Args: takes(2, 4, "[agent.yaml] CAPABILITY SUBJECT [read|write]"), ValidArgsFunction: cobra.FixedCompletions(texts(explained), cobra.ShellCompDirectiveDefault),
-		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.flags(app, cmd)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the decision as JSON")
@@ -51,7 +52,7 @@ the one that a run is decided by. Ends with 0 if it is allowed, 1 if not.`,
 	return cmd
 }
 
-func (o *explainOptions) run(args []string) error {
+func (o *explainOptions) run(ctx context.Context, args []string) error {
 	if !slices.Contains(explained, nacre.Capability(args[0])) && o.agent == "" {
 		if err := noCapability(args); err != nil {
 			return err
@@ -73,7 +74,7 @@ func (o *explainOptions) run(args []string) error {
 	if c.Manifest == nil || len(c.Manifest.Command) == 0 {
 		c.Command = []string{"true"} // what runs is of no concern here
 	}
-	d, err := decide(c, q)
+	d, err := decide(ctx, c, q)
 	if err != nil {
 		return err
 	}

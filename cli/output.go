@@ -100,6 +100,15 @@ func whyEnded(e nacre.Exit, l nacre.Limits) string {
 	return "ended: " + e.Reason
 }
 
+// starved says that processes were killed for want of memory in a run that went on.
+func starved(kills int64, l nacre.Limits) string {
+	what := "1 process was"
+	if kills != 1 {
+		what = fmt.Sprintf("%d processes were", kills)
+	}
+	return fmt.Sprintf("%s killed for want of memory: the limit for all together is %s", what, formatSize(l.Memory))
+}
+
 var _ io.Writer = (*runLog)(nil)
 
 // bareTTY refuses "--tty never", which would run a program never on a terminal: the

@@ -84,7 +84,16 @@ func (o *policyOptions) check(args []string) error {
 	if err := providersOf(who, p); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(o.app.Out, "%s: fine, %s\n", path, counted(len(rulesOf("policy", p)), "rule"))
+	void, err := o.app.grantable(who, path, p)
+	if err != nil {
+		return err
+	}
+	rules := counted(len(rulesOf("policy", p)), "rule")
+	if void > 0 {
+		_, err = fmt.Fprintf(o.app.Out, "%s: can be read, %s; what is never granted itself: %s\n", path, rules, counted(void, "folder"))
+		return err
+	}
+	_, err = fmt.Fprintf(o.app.Out, "%s: fine, %s\n", path, rules)
 	return err
 }
 

@@ -30,7 +30,8 @@ func newPolicyAllow(p *policyOptions) *cobra.Command {
 		Short: "Add a rule to the policy; its comments stay",
 		Long: `Add a rule to the policy file, which is made where there is none. The rule is for
 every agent, or with --agent for one manifest, by its path. What is added is
-checked before the file is replaced, and recorded before it counts.
+checked before the file is replaced, and recorded before it counts; a folder that
+can never be granted is refused.
 
 CAPABILITY is files, network, accept, environment, syscalls, devices, images,
 skills or limits. In place of both, LINE is the policy line that a refusal has shown.
@@ -130,7 +131,7 @@ func (o *allowOptions) run(ctx context.Context, args []string) error {
 		}
 		manifest = source.Path
 	}
-	edit := policyEdit{path: path, owner: who, line: line, manifest: manifest}
+	edit := policyEdit{path: path, owner: who, line: line, manifest: manifest, show: o.useful(who, path, line)}
 	changed, err := edit.apply(ctx)
 	if err != nil {
 		return err

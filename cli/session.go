@@ -209,6 +209,9 @@ func (s *session) wait() (nacre.Exit, error) {
 	if why := whyEnded(exit, s.plan.Limits); why != "" {
 		s.app.note("%s", why)
 	}
+	if exit.OOMKills > 0 && exit.Reason != "memory-limit" {
+		s.app.note("%s", starved(exit.OOMKills, s.plan.Limits))
+	}
 	return exit, err
 }
 

@@ -14,8 +14,7 @@ import (
 	"nacre/egress"
 	"nacre/egress/intent"
 	"nacre/manifest"
-	"nacre/policy"
-	"nacre/remedy"
+	"nacre/sandbox/blueprint"
 	"nacre/tools"
 )
 
@@ -29,8 +28,11 @@ type Query struct {
 	Access  nacre.Access // of a file; none asks for read
 	Value   string       // the amount of a limit; one item of a named capability
 	Inside  bool         // a path is inside the sandbox, not the host's
-	// Syscall tells whether a single system call is let through; nil knows only groups.
-	Syscall func(name string, groups []string) (ok bool, reason string)
+	// Laid is what the sandbox is to have in its root, in the order in which it is made,
+	// with what of the plan's folders is masked and guarded. None: not known.
+	Laid []blueprint.Entry
+	// Syscall decides about a single system call; nil knows only groups.
+	Syscall func(name string, groups []string) nacre.Decision
 }
 
 // Decide answers from the plan alone: what the sandbox enforces.
@@ -100,51 +102,6 @@ func yes(d nacre.Decision, g nacre.Grant) nacre.Decision {
 	return d
 }
 
-// private are the sandbox's own writable places.
-var private = []string{compile.Home, "/tmp"}
-
-func decideFile(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
-	access := max(q.Access, nacre.Read)
-	no.Subject += " " + access.String()
-	blocked, err := policy.NewBlocked(p.Blocked)
-	place, badPath := policy.Resolve(q.Subject, "", "", nacre.Origin{})
-	if err != nil || badPath != nil {
-		no.Reason = "not an absolute path, or not a plan of ours"
-		return no
-	}
-	var best nacre.FileGrant // inside there is one at most; on the host the widest counts
-	for _, g := range p.Files {
-		root := map[bool]string{true: g.Inside, false: g.Host}[q.Inside]
-		if policy.Within(root, place) && (best.ID == "" || g.Access > best.Access) {
-			best = g
-		}
-	}
-	if best.ID == "" {
-		if q.Inside && slices.ContainsFunc(private, func(dir string) bool { return policy.Within(dir, place) }) {
-			no.Effect, no.Rule, no.Reason = nacre.Allow, "private", "a private place of the sandbox"
-			return no
-		}
-		if !q.Inside {
-			no.Remedy = "--files " + remedy.Shell(place+":"+access.String())
-		}
-		return no
-	}
-	host := place
-	if q.Inside {
-		host = best.Host + strings.TrimPrefix(place, best.Inside)
-	}
-	if pattern, ok := blocked.Match(host); ok {
-		no.Rule, no.Reason = "blocked."+pattern, "the name is masked wherever it is"
-		return no
-	}
-	if best.Access < access {
-		no.Rule, no.Reason, no.Origin = best.ID, "it is granted to "+best.Access.String()+" only", best.Declared
-		no.Remedy = "--files " + remedy.Shell(best.Host+":"+access.String())
-		return no
-	}
-	return yes(no, best.Grant)
-}
-
 func decideSyscall(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 	var groups []string
 	for _, g := range p.Syscalls {
@@ -153,14 +110,16 @@ func decideSyscall(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {
 		}
 		groups = append(groups, g.Name)
 	}
-	if q.Syscall != nil {
-		if ok, reason := q.Syscall(q.Subject, groups); ok {
-			no.Effect, no.Rule, no.Reason = nacre.Allow, "syscalls", reason
-		} else if reason != "" {
-			no.Reason = reason
+	if q.Syscall == nil {
+		return no
+	}
+	d := q.Syscall(q.Subject, groups)
+	for _, g := range p.Syscalls {
+		if d.Effect == nacre.Allow && strings.HasPrefix(d.Rule, "syscalls."+g.Name+".") {
+			d.Rule, d.Origin = g.ID, g.Allowed
 		}
 	}
-	return no
+	return d
 }
 
 func decideLimit(p nacre.Plan, q Query, no nacre.Decision) nacre.Decision {

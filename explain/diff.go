@@ -39,6 +39,7 @@ func Diff(old, new nacre.Plan) []Change {
 	}
 	compare(before, after, true)
 	compare(after, before, false)
+	changes = append(changes, files(old, new)...)
 	masked := func(p, other nacre.Plan, added bool) {
 		for _, pattern := range p.Blocked {
 			if !slices.Contains(other.Blocked, pattern) && reaches(other, pattern) {
@@ -76,7 +77,9 @@ func powers(p nacre.Plan) map[Change]bool {
 	set := map[Change]bool{}
 	add := func(c nacre.Capability, summary string) { set[Change{Capability: c, Summary: summary}] = true }
 	for _, g := range p.Files {
-		add(nacre.CapFiles, g.Summary)
+		if g.Capability == nacre.CapSkills {
+			add(nacre.CapFiles, g.Summary)
+		}
 	}
 	for _, g := range p.Network {
 		add(nacre.CapNetwork, g.Summary)
@@ -101,6 +104,30 @@ func powers(p nacre.Plan) map[Change]bool {
 		}
 	}
 	return set
+}
+
+// files compares what may be done with each place of the host: where access is less, or
+// the folder a narrower one, nothing is new. Where it appears inside is no authority.
+func files(old, new nacre.Plan) (changes []Change) {
+	compare := func(from, to nacre.Plan, added bool) {
+		for _, g := range to.Files {
+			if g.Capability == nacre.CapSkills {
+				continue // told by name: its folder is another with each version
+			}
+			had := nacre.NoAccess
+			for _, f := range from.Files {
+				if policy.Within(f.Host, g.Host) {
+					had = max(had, f.Access)
+				}
+			}
+			if c := (Change{added, nacre.CapFiles, g.Summary}); g.Access > had && !slices.Contains(changes, c) {
+				changes = append(changes, c)
+			}
+		}
+	}
+	compare(old, new, true)
+	compare(new, old, false)
+	return changes
 }
 
 func limits(old, new nacre.Plan) []Change {

@@ -12,6 +12,7 @@ import (
 	"nacre/compile"
 	"nacre/manifest"
 	"nacre/policy"
+	"nacre/seccomp"
 )
 
 func input(t testing.TB) compile.Input {
@@ -48,8 +49,12 @@ func plan(t testing.TB, in compile.Input) nacre.Plan {
 func TestDecide(t *testing.T) {
 	in := input(t)
 	p := plan(t, in)
-	syscall := func(name string, groups []string) (bool, string) {
-		return name == "read" || name == "ptrace" && slices.Contains(groups, "debug"), "asked for " + name
+	syscall := func(name string, groups []string) nacre.Decision {
+		d, err := Syscall(seccomp.Options{Arch: "amd64", Groups: groups}, name)
+		if err != nil {
+			t.Error(err)
+		}
+		return d
 	}
 	for _, c := range []struct {
 		q    Query
@@ -70,7 +75,6 @@ func TestDecide(t *testing.T) {
 		{Query{Capability: "files", Subject: "/work/site/a.pem", Inside: true}, false, "blocked.*.pem"},
 		{Query{Capability: "files", Subject: "/home/u/agents/shared docs/x"}, true, "files.2"},
 		{Query{Capability: "files", Subject: "/home/u/agents/shared docs/x", Access: nacre.Write}, false, "files.2"},
-		{Query{Capability: "files", Subject: "/tmp/x", Access: nacre.Write, Inside: true}, true, "private"},
 		{Query{Capability: "files", Subject: "/tmp/x", Access: nacre.Write}, false, "default"},
 		{Query{Capability: "files", Subject: "/etc/passwd", Access: nacre.Write, Inside: true}, false, "default"},
 		{Query{Capability: "network", Subject: "GET https://api.example.com/x"}, true, "network.1"},
@@ -92,8 +96,10 @@ func TestDecide(t *testing.T) {
 		{Query{Capability: "network", Subject: "nonsense"}, false, "default"},
 		{Query{Capability: "syscalls", Subject: "debug"}, true, "syscalls.1"},
 		{Query{Capability: "syscalls", Subject: "gpu"}, false, "default"},
-		{Query{Capability: "syscalls", Subject: "ptrace", Syscall: syscall}, true, "syscalls"},
-		{Query{Capability: "syscalls", Subject: "bpf", Syscall: syscall}, false, "default"},
+		{Query{Capability: "syscalls", Subject: "ptrace", Syscall: syscall}, true, "syscalls.1"},
+		{Query{Capability: "syscalls", Subject: "read", Syscall: syscall}, true, "syscalls.base"},
+		{Query{Capability: "syscalls", Subject: "bpf", Syscall: syscall}, false, "syscalls."},
+		{Query{Capability: "syscalls", Subject: "bpf"}, false, "default"},
 		{Query{Capability: "limits", Subject: "memory", Value: "4GiB"}, true, "limits.1"},
 		{Query{Capability: "limits", Subject: "memory", Value: "4097MiB"}, false, "limits.1"},
 		{Query{Capability: "limits", Subject: "memory", Value: "lots"}, false, "default"},
@@ -235,7 +241,7 @@ func TestDiff(t *testing.T) {
 	in.Manifest.Loopback = false
 	in.Policy.Files.Unblocked[0].Value = ".ssh"
 	want := []string{
-		"+ files read /home/u/projects/b at /work/b", "+ files read /home/u/projects/site at /work/site", "+ files see what is named .ssh",
+		"+ files read /home/u/projects/b at /work/b", "+ files see what is named .ssh",
 		"− files see what is named .env", "− files write /home/u/projects/site at /work/site",
 		"+ limits memory 5GiB (was 4GiB)", "− limits cpus 1 (was 1.5)", "− network the sandbox's own loopback", "− syscalls nested-sandbox", "− tools github tools=search",
 	}
@@ -251,6 +257,36 @@ func TestDiff(t *testing.T) {
 	for i, c := range back {
 		if len(back) != len(want) || c.Capability != nacre.CapLimits && !slices.Contains(want, map[bool]string{true: "− ", false: "+ "}[c.Added]+string(c.Capability)+" "+c.Summary) {
 			t.Errorf("back %d: %v", i, c)
+		}
+	}
+}
+
+// TestDiffOfFiles: less access, a narrower folder and another place inside add nothing;
+// what is wider does.
+func TestDiffOfFiles(t *testing.T) {
+	of := func(grants ...nacre.FileGrant) nacre.Plan {
+		for i, g := range grants {
+			grants[i].Summary = g.Access.String() + " " + g.Host
+		}
+		return nacre.Plan{Files: grants}
+	}
+	one := func(host, inside string, a nacre.Access) nacre.FileGrant {
+		return nacre.FileGrant{Host: host, Inside: inside, Access: a}
+	}
+	for _, c := range []struct {
+		old, new nacre.Plan
+		want     string
+	}{
+		{of(one("/a", "/work/a", nacre.Write)), of(one("/a", "/work/a", nacre.Read)), "[− files write /a]"},
+		{of(one("/a", "/work/a", nacre.Read)), of(one("/a", "/work/a", nacre.Write)), "[+ files write /a]"},
+		{of(one("/a", "/work/a", nacre.Write)), of(one("/a/b", "/work/b", nacre.Write)), "[− files write /a]"},
+		{of(one("/a/b", "/work/b", nacre.Write)), of(one("/a", "/work/a", nacre.Write)), "[+ files write /a]"},
+		{of(one("/a", "/work/a", nacre.Read)), of(one("/a", "/work/x", nacre.Read)), "[]"},
+		{of(one("/a", "/work/a", nacre.Write)), of(one("/a", "/work/a", nacre.Read), one("/a/b", "/work/b", nacre.Write)), "[− files write /a]"},
+		{of(one("/a", "/work/a", nacre.Read)), of(one("/ab", "/work/ab", nacre.Read)), "[+ files read /ab − files read /a]"},
+	} {
+		if got := fmt.Sprint(Diff(c.old, c.new)); got != c.want {
+			t.Errorf("%v to %v: %s, want %s", c.old.Files, c.new.Files, got, c.want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -163,10 +164,11 @@ func Exit(status syscall.WaitStatus, known bool) nacre.Exit {
 }
 
 // Because completes how a command ended with what it does not know itself: why the
-// sandbox was ended, or that one of its processes was killed for want of memory.
+// sandbox was ended, and that processes were killed for want of memory, itself perhaps.
 func (t *Table) Because(e nacre.Exit, usage func() (nacre.Usage, error)) nacre.Exit {
-	if e.Signal == int(unix.SIGKILL) {
-		if u, err := usage(); err == nil && u.OOMKills > 0 {
+	if u, err := usage(); err == nil && u.OOMKills > 0 {
+		e.OOMKills = u.OOMKills
+		if e.Signal == int(unix.SIGKILL) {
 			e.Reason = "memory-limit"
 		}
 	}
@@ -174,6 +176,15 @@ func (t *Table) Because(e nacre.Exit, usage func() (nacre.Usage, error)) nacre.E
 	defer t.mu.Unlock()
 	e.Reason = cmp.Or(t.reason, e.Reason)
 	return e
+}
+
+// Details are what the record of an end says of it.
+func Details(e nacre.Exit) map[string]string {
+	details := map[string]string{"code": strconv.Itoa(e.Code), "reason": e.Reason}
+	if e.OOMKills > 0 {
+		details["oom_kills"] = strconv.FormatInt(e.OOMKills, 10)
+	}
+	return details
 }
 
 // refusal explains why a command could not be started.

@@ -111,8 +111,15 @@ func TestBecause(t *testing.T) {
 		for _, reason := range c.reasons {
 			jobs.Blame(reason)
 		}
-		if got := jobs.Because(c.exit, c.usage); got.Reason != c.want || got.Signal != c.exit.Signal {
+		got, kills := jobs.Because(c.exit, c.usage), int64(0)
+		if _, err := c.usage(); err == nil {
+			kills = 1
+		}
+		if got.Reason != c.want || got.Signal != c.exit.Signal || got.OOMKills != kills {
 			t.Errorf("%+v: %+v", c, got)
+		}
+		if _, said := Details(got)["oom_kills"]; said != (kills > 0) {
+			t.Errorf("%+v: recorded as %v", got, Details(got))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strconv"
 	"sync"
 	"time"
 
@@ -144,7 +143,7 @@ func (b *box) finish(j *jobs.Job) {
 	b.exit = b.jobs.Because(exit, b.group.Usage)
 	var unrecorded error
 	b.err = b.release(func() {
-		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, map[string]string{"code": strconv.Itoa(b.exit.Code), "reason": b.exit.Reason})
+		unrecorded = b.record(context.Background(), "sandbox.end", nacre.Allow, b.exit.Reason, jobs.Details(b.exit))
 	})
 	if b.err != nil {
 		b.err = errors.Join(b.err, b.deny("sandbox.leftover", "not torn down completely", map[string]string{"leftover": b.err.Error()}))

@@ -36,6 +36,24 @@ func (v view) same(other view) bool {
 	})
 }
 
+// Contents lists what is in the root of a plan's sandbox, in the order in which it is
+// made; nothing is.
+func Contents(ctx context.Context, p nacre.Plan) (list []blueprint.Entry, err error) {
+	b := &box{plan: p}
+	if b.host, err = sandbox.Mounts("/proc/self/mountinfo"); err != nil {
+		return nil, err
+	}
+	v, err := b.look(ctx, func(ctx context.Context, t *watch.Tree) (sandbox.Findings, error) { return t.Look(ctx) })
+	for _, pinned := range b.held {
+		pinned.Close()
+	}
+	list = ownEntries(p, "", hasGroup(p, "nested-sandbox"))
+	for _, s := range v {
+		list = append(list, s.entry)
+	}
+	return list, err
+}
+
 // look finds what the sandbox is to show: of the host's system, and of what is
 // granted, in which scan finds what to mask and to guard.
 func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) (sandbox.Findings, error)) (v view, err error) {
@@ -88,7 +106,8 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 // Nacre's own files and the policy, and the manifest. That takes a walk through all of it,
 // so only those pay for it whose folders hold files with several names.
 func (b *box) hide(hidden sandbox.Hidden) {
-	for _, pattern := range append(slices.Clone(b.plan.Blocked), b.plan.Subject.Path) {
+	hidden.Beneath(b.plan.Subject.Path) // a path, no pattern; without one nothing
+	for _, pattern := range b.plan.Blocked {
 		if !path.IsAbs(pattern) {
 			continue // a name, wherever it is
 		}

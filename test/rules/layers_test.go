@@ -28,7 +28,7 @@ type place struct {
 
 // places lists every package. A new one gets a line here, and with it a layer.
 var places = map[string]place{
-	".":     {layer: vocabulary, ceiling: 265},
+	".":     {layer: vocabulary, ceiling: 266},
 	"fault": {layer: vocabulary, ceiling: 57},
 
 	"strict":            {layer: core, ceiling: 269},
@@ -50,7 +50,7 @@ var places = map[string]place{
 	"vault":             {layer: core, ceiling: 31},
 	"posture":           {layer: core, ceiling: 142},
 	"audit":             {layer: core, ceiling: 332},
-	"engine/native":     {layer: engines, ceiling: 1016},
+	"engine/native":     {layer: engines, ceiling: 1031},
 	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	"gateway":           {layer: engines},
