@@ -114,16 +114,17 @@ func (app *App) altogether(denied []nacre.Decision) string {
 			above++
 		}
 	}
-	ceiling := "the administrator's policy"
-	if who, err := app.owner(); err == nil {
-		ceiling += ", " + oneLine(who.ceilingPath())
-	}
 	switch {
 	case lines == 0:
 		return "no line of a policy allows any of this; do what is said of each, or ask for less"
 	case above == 0:
 		return "nacre policy allow writes such lines into your policy; nacre explain says more about each"
-	case above == lines:
+	}
+	ceiling := "the administrator's policy"
+	if who, err := app.owner(); err == nil {
+		ceiling += ", " + oneLine(who.ceilingPath())
+	}
+	if above == lines {
 		return "your own policy does not decide this alone: " + ceiling + ", has to change first; ask whoever keeps it, or ask for less"
 	}
 	return "nacre policy allow writes such lines into your policy; what is said of the ceiling has to change in " + ceiling

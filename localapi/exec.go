@@ -19,7 +19,7 @@ import (
 // and a new terminal. A command on streams ends with its caller.
 func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (nacre.Exit, error) {
 	if r.TTY {
-		return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
+		return s.Box.Exec(ctx, r.Words(), nacre.Streams{TTY: true, Size: r.Size,
 			Terminal: func(ctx context.Context, master *os.File, capped func(io.Writer) io.Writer) {
 				_ = relay(ctx, c, master, capped) // the caller hears how the command ended
 			}})
@@ -39,7 +39,7 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 	defer over()
 	told, also := terminal.Guarded(errs)
 	defer also()
-	return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: shown, Err: told})
+	return s.Box.Exec(ctx, r.Words(), nacre.Streams{In: in, Out: shown, Err: told})
 }
 
 // open takes a copy of a descriptor; the caller closes the original.
