@@ -32,8 +32,12 @@ func (w *world) plantOutside() error {
 	if !w.options.Safe {
 		w.config.WritePlace = append(w.config.WritePlace, "/etc", "/usr/local")
 	}
+	w.left.Places = places
+	if err := w.remember(); err != nil {
+		return err
+	}
 	for i, place := range places {
-		dir := filepath.Join(place, ".nacre-attack-"+w.config.Run)
+		dir := hiddenIn(place, w.config.Run)
 		if os.Mkdir(dir, 0o755) != nil {
 			continue // not a place of this user's
 		}

@@ -49,14 +49,7 @@ func (w *world) startVictim() error {
 
 // startSibling starts a second sandbox of the same kind, which keeps a secret.
 func (w *world) startSibling(context.Context) error {
-	base, err := os.MkdirTemp("", "nacre-sibling-")
-	if err != nil {
-		return err
-	}
-	w.closers = append(w.closers, func() { os.RemoveAll(base) })
-	if err := os.Chmod(base, 0o755); err != nil {
-		return err
-	}
+	base := w.base + "/sibling"
 	folder := base + "/granted"
 	if err := copyProgram(w.options.Program, filepath.Join(folder, deliveryFolder)); err != nil {
 		return err

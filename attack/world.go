@@ -32,6 +32,7 @@ type world struct {
 	values      map[string][]string
 	missing     map[string]error // canaries that could not be planted
 	leftovers   []string
+	left        remains // what there would be if this process were killed
 	closers     []func()
 	runs        int
 
@@ -56,7 +57,8 @@ func plant(ctx context.Context, o Options) (*world, error) {
 	if w.config.Folder == "" {
 		w.config.Folder = w.folder
 	}
-	steps := []func() error{w.plantOutside, w.plantFolder, w.deliver, w.plantInherited, w.listen}
+	w.left = remains{Run: w.config.Run, PID: os.Getpid()}
+	steps := []func() error{w.hold, w.plantOutside, w.plantFolder, w.deliver, w.plantInherited, w.listen}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			w.close()

@@ -93,6 +93,7 @@ func (o *attackOptions) run(ctx context.Context, app *App) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer stop()
+	app.sweepAttacks()
 	report, err := attack.Run(ctx, target)
 	if ctx.Err() != nil {
 		app.note("interrupted: there is no score")
@@ -113,6 +114,17 @@ func (o *attackOptions) run(ctx context.Context, app *App) error {
 		return err
 	}
 	return statusOf(report.Held())
+}
+
+// sweepAttacks takes away what killed attacks left, and says so.
+func (app *App) sweepAttacks() {
+	gone, err := attack.Sweep()
+	for _, what := range gone {
+		app.note("an earlier attack was killed; what it left is removed: %s", what)
+	}
+	if err != nil {
+		app.note("%v", err)
+	}
 }
 
 // target says what is attacked: another sandbox, or Nacre's own, which is

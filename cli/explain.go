@@ -42,7 +42,7 @@ the one that a run is decided by. Ends with 0 if it is allowed, 1 if not.`,
   nacre explain agent.yaml network 'GET https://example.com/'
   nacre explain agent.yaml tools 'github/create_issue repo=acme/site'
   nacre explain --files . files .git/config write
-  nacre explain environment TERM`,
+  nacre explain environment TZ`,
 		Args: takes(2, 4, "[agent.yaml] CAPABILITY SUBJECT [read|write]"), ValidArgsFunction: cobra.FixedCompletions(texts(explained), cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}

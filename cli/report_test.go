@@ -35,7 +35,7 @@ func TestReport(t *testing.T) {
 		{fault.New(fault.Invalid, "%s: path: no", nacre.OriginCommandLine), 125, []string{"error: command line: path", "hint: nacre ps --help"}},
 		{errors.Join(fault.New(fault.Command, "a"), fault.New(fault.Leftover, "b")), 126, []string{"error: a", "hint: ", "error: b", "hint: the next run"}},
 		{refusal(1), 125, []string{"error: agent.yaml", "hint: no policy"}},
-		{refusal(2), 125, []string{"error: agent.yaml", "", "no policy", "", "no policy", "hint: nacre policy allow"}},
+		{refusal(2), 125, []string{"error: agent.yaml", "", "no policy", "", "no policy", "hint: no line of a policy"}},
 	} {
 		file, err := os.Create(filepath.Join(t.TempDir(), "said"))
 		if err != nil {

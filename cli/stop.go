@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"nacre"
+	"nacre/audit"
 	"nacre/client"
 	"nacre/fault"
 	"nacre/runs"
@@ -89,9 +93,14 @@ func answers(box client.Client) bool {
 	}
 }
 
-// kill ends a supervisor that does not answer, and takes away what it leaves.
+// kill ends a supervisor that does not answer, takes away what it leaves, and says so in
+// the record, which nobody else can any more. It comes after: that one may hold its lock.
 func (app *App) kill(r runs.Record) error {
-	store, err := app.store()
+	who, err := app.owner()
+	if err != nil {
+		return err
+	}
+	store, err := app.runs(who)
 	if err != nil {
 		return err
 	}
@@ -99,6 +108,15 @@ func (app *App) kill(r runs.Record) error {
 	if err := store.Kill(r, silence); err != nil {
 		return err
 	}
-	_, err = store.Sweep()
-	return err
+	_, swept := store.Sweep()
+	log, err := audit.Open(who.auditDir(), who.uid)
+	if err != nil {
+		return errors.Join(swept, err)
+	}
+	defer log.Close()
+	return errors.Join(swept, log.Record(context.Background(), nacre.Event{
+		Kind: "sandbox.end", Sandbox: r.ID, Plan: r.Plan, Subject: r.Subject, Caller: nacre.Caller{UID: who.uid, PID: os.Getpid(), Name: "cli"},
+		Decision: nacre.Allow, Rule: "owner", Reason: "killed: its supervisor did not answer",
+		Detail: map[string]string{"code": "137", "reason": "killed"},
+	}))
 }

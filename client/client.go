@@ -110,7 +110,7 @@ func (c Client) Exec(command []string, in, out, errs *os.File) (nacre.Exit, erro
 		return nacre.Exit{}, err
 	}
 	defer conn.Close()
-	r := api.Request{Op: api.Exec, Command: command}
+	r := api.Request{Op: api.Exec, Command: api.Words(command)}
 	if err := wire.Send(conn, r, int(in.Fd()), int(out.Fd()), int(errs.Fd())); err != nil {
 		return nacre.Exit{}, err
 	}
@@ -126,7 +126,7 @@ func (c Client) ExecTTY(command []string, size nacre.Window, attach func(socket 
 		return nacre.Exit{}, err
 	}
 	defer conn.Close()
-	if err := wire.Send(conn, api.Request{Op: api.Exec, Command: command, TTY: true, Size: size}); err != nil {
+	if err := wire.Send(conn, api.Request{Op: api.Exec, Command: api.Words(command), TTY: true, Size: size}); err != nil {
 		return nacre.Exit{}, err
 	}
 	var first api.Reply

@@ -4,6 +4,7 @@
 package compile
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
@@ -131,6 +132,9 @@ func Digest(p nacre.Plan) string {
 	b, err := json.Marshal(p)
 	if err != nil { // a plan holds nothing that JSON cannot
 		panic(err)
+	}
+	if bytes.Contains(b, []byte(`\ufffd`)) { // to JSON all that is no UTF-8 is the same
+		b = fmt.Appendf(b, "%#v", p)
 	}
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }

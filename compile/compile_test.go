@@ -444,3 +444,16 @@ func TestConditionsOfAllSides(t *testing.T) {
 		t.Errorf("%v %v", p.Tools, err)
 	}
 }
+
+// TestDigestOfBytes: plans that differ only in what is no UTF-8 have digests of their own,
+// though they are the same as JSON.
+func TestDigestOfBytes(t *testing.T) {
+	seen := map[string]string{}
+	for _, word := range []string{"a\xff", "a\xfe", "a\ufffd", "a"} {
+		digest := compile.Digest(nacre.Plan{Command: []string{word}})
+		if other, twice := seen[digest]; twice {
+			t.Errorf("%q and %q have the same digest", word, other)
+		}
+		seen[digest] = word
+	}
+}

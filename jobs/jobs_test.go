@@ -3,12 +3,17 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/fault"
@@ -36,7 +41,12 @@ func TestOutputHandedOn(t *testing.T) {
 	}
 	jobs.Hurry()
 	done := make(chan struct{})
-	go func() { j.Copied(); close(done) }()
+	go func() {
+		if err := j.Copied(); err != nil {
+			t.Error(err)
+		}
+		close(done)
+	}()
 	select {
 	case <-done:
 	case <-time.After(20 * time.Second):
@@ -44,6 +54,43 @@ func TestOutputHandedOn(t *testing.T) {
 	}
 	if out.String() != "last words" || len(jobs.outputs) != 0 {
 		t.Errorf("output %q, %d pipes left", out.String(), len(jobs.outputs))
+	}
+}
+
+// failing is a writer with this error.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestLostOutput: what cannot be written is told, once for each stream; that nobody reads
+// any more is not.
+func TestLostOutput(t *testing.T) {
+	for _, c := range []struct {
+		out, err error
+		want     int
+	}{
+		{unix.ENOSPC, nil, 1}, {&fs.PathError{Op: "write", Path: "/dev/stdout", Err: unix.EIO}, nil, 1}, {unix.ENOSPC, unix.EFBIG, 2},
+		{unix.EPIPE, unix.ECONNRESET, 0}, {&fs.PathError{Op: "write", Path: "x", Err: unix.EPIPE}, io.ErrClosedPipe, 0}, {unix.EPIPE, unix.EDQUOT, 1},
+	} {
+		j := table().Add(nacre.Streams{Out: failing{c.out}, Err: failing{c.err}})
+		for descriptor, fails := range map[int]error{1: c.out, 2: c.err} {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fails != nil {
+				_, _ = io.WriteString(w, "last words")
+			}
+			w.Close()
+			j.Drain(descriptor, r)
+		}
+		err := j.Copied()
+		if n := strings.Count(fmt.Sprint(err), "not all of what the program wrote"); n != c.want || (err != nil) != (n > 0) {
+			t.Errorf("%v, %v: %d: %v", c.out, c.err, n, err)
+		}
+		if err != nil && fault.KindOf(err) != fault.Exhausted {
+			t.Errorf("%v: of kind %q", err, fault.KindOf(err))
+		}
 	}
 }
 
@@ -120,6 +167,23 @@ func TestBecause(t *testing.T) {
 		}
 		if _, said := Details(got)["oom_kills"]; said != (kills > 0) {
 			t.Errorf("%+v: recorded as %v", got, Details(got))
+		}
+	}
+}
+
+// TestUnsent: what is too long is said to be that; anything else is what it is.
+func TestUnsent(t *testing.T) {
+	long := blueprint.Message{Kind: blueprint.Run, Command: []string{"/bin/echo", strings.Repeat("x", 100_000)}, Env: []string{"A=" + strings.Repeat("y", 40_000)}}
+	for _, c := range []struct {
+		m    blueprint.Message
+		want string
+	}{
+		{long, "cannot start /bin/echo: the command and its environment are too long: 140"},
+		{blueprint.Message{Kind: blueprint.Run, Command: []string{"true"}}, "cannot start true: EOF"},
+	} {
+		err := Unsent(c.m, io.EOF)
+		if fault.KindOf(err) != fault.Command || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "EOF") != errors.Is(err, io.EOF) {
+			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 // and a new terminal. A command on streams ends with its caller.
 func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds []int) (nacre.Exit, error) {
 	if r.TTY {
-		return s.Box.Exec(ctx, r.Command, nacre.Streams{TTY: true, Size: r.Size,
+		return s.Box.Exec(ctx, r.Words(), nacre.Streams{TTY: true, Size: r.Size,
 			Terminal: func(ctx context.Context, master *os.File, capped func(io.Writer) io.Writer) {
 				_ = relay(ctx, c, master, capped) // the caller hears how the command ended
 			}})
@@ -27,7 +27,7 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 	if len(fds) != 3 {
 		return nacre.Exit{}, fault.New(fault.Usage, "exec takes stdin, stdout and stderr")
 	}
-	in, out, errs := open(fds[0]), open(fds[1]), open(fds[2])
+	in, out, errs := open(fds[0], "/dev/stdin"), open(fds[1], "/dev/stdout"), open(fds[2], "/dev/stderr")
 	defer func() { in.Close(); out.Close(); errs.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -39,16 +39,16 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 	defer over()
 	told, also := terminal.Guarded(errs)
 	defer also()
-	return s.Box.Exec(ctx, r.Command, nacre.Streams{In: in, Out: shown, Err: told})
+	return s.Box.Exec(ctx, r.Words(), nacre.Streams{In: in, Out: shown, Err: told})
 }
 
 // open takes a copy of a descriptor; the caller closes the original.
-func open(fd int) *os.File {
+func open(fd int, name string) *os.File {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil
 	}
-	return os.NewFile(uintptr(dup), "stream")
+	return os.NewFile(uintptr(dup), name)
 }
 
 // listen hears the caller's terminal change its size, until the caller is gone.

@@ -106,7 +106,8 @@ func (b *box) look(ctx context.Context, scan func(context.Context, *watch.Tree) 
 // Nacre's own files and the policy, and the manifest. That takes a walk through all of it,
 // so only those pay for it whose folders hold files with several names.
 func (b *box) hide(hidden sandbox.Hidden) {
-	for _, pattern := range append(slices.Clone(b.plan.Blocked), b.plan.Subject.Path) {
+	hidden.Beneath(b.plan.Subject.Path) // a path, no pattern; without one nothing
+	for _, pattern := range b.plan.Blocked {
 		if !path.IsAbs(pattern) {
 			continue // a name, wherever it is
 		}

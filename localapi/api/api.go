@@ -7,6 +7,7 @@ import (
 
 	"nacre"
 	"nacre/fault"
+	"nacre/sandbox/blueprint"
 )
 
 // Op is what is asked for.
@@ -28,12 +29,40 @@ const (
 // Request is one request; a connection carries one, and what belongs to it.
 type Request struct {
 	Op      Op            `json:"op"`
-	Command []string      `json:"command,omitempty"`
+	Command []Word        `json:"command,omitempty"`
 	TTY     bool          `json:"tty,omitempty"`
 	Size    nacre.Window  `json:"size"`
 	Number  int           `json:"number,omitempty"`
 	Allow   bool          `json:"allow,omitempty"`
 	Grace   time.Duration `json:"grace,omitempty"`
+}
+
+// Word is one of a command, which may be no UTF-8.
+type Word string
+
+// MarshalText writes it so that JSON keeps it.
+func (w Word) MarshalText() ([]byte, error) { return []byte(blueprint.Pack(string(w))), nil }
+
+// UnmarshalText reads it.
+func (w *Word) UnmarshalText(b []byte) error {
+	*w = Word(blueprint.Unpack(string(b)))
+	return nil
+}
+
+// Words are a command to be sent.
+func Words(command []string) (list []Word) {
+	for _, word := range command {
+		list = append(list, Word(word))
+	}
+	return list
+}
+
+// Words are the command that was sent.
+func (r Request) Words() (command []string) {
+	for _, word := range r.Command {
+		command = append(command, string(word))
+	}
+	return command
 }
 
 // Reply is one answer. With Terminal set it carries a socket that stands for the

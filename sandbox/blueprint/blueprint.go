@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // Version of this protocol. A supervisor and an init of different versions
@@ -119,7 +121,7 @@ type Socket struct{ Domain, Type, Protocol int }
 
 // Encode renders the spec for init.
 func (s Spec) Encode() ([]byte, error) {
-	s.Version, s.Entries = Version, carried(s.Entries, strconv.QuoteToASCII)
+	s.Version, s.Entries = Version, carried(s.Entries, Pack)
 	b, err := json.Marshal(s)
 	if err == nil && len(b) > MaxSpec {
 		err = fmt.Errorf("the sandbox takes %d bytes to describe, over %d", len(b), MaxSpec)
@@ -136,16 +138,32 @@ func Decode(b []byte) (Spec, error) {
 	if s.Version != Version {
 		return Spec{}, fmt.Errorf("nacre-init speaks version %d of the blueprint, not %d: reinstall Nacre", Version, s.Version)
 	}
-	s.Entries = carried(s.Entries, func(quoted string) string { s, _ := strconv.Unquote(quoted); return s })
+	s.Entries = carried(s.Entries, Unpack)
 	return s, nil
 }
 
-// carried are entries with their paths in other letters. What a stranger has called a
-// folder may be no UTF-8, which JSON cannot hold: it goes quoted.
+// carried are entries with their paths in other letters.
 func carried(list []Entry, as func(string) string) []Entry {
 	list = slices.Clone(list)
 	for i, e := range list {
 		list[i].Path, list[i].Host = as(e.Path), as(e.Host)
 	}
 	return list
+}
+
+// Pack quotes what JSON would change: what a stranger has called a folder, or a command
+// is given, may be no UTF-8.
+func Pack(s string) string {
+	if utf8.ValidString(s) && !strings.HasPrefix(s, `"`) {
+		return s
+	}
+	return strconv.QuoteToASCII(s)
+}
+
+// Unpack undoes it.
+func Unpack(s string) string {
+	if text, err := strconv.Unquote(s); err == nil && s[0] == '"' {
+		return text
+	}
+	return s
 }

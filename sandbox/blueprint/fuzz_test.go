@@ -13,7 +13,7 @@ import (
 // message says the same when it is written again.
 func FuzzMessage(f *testing.F) {
 	for _, text := range []string{`{"Kind":"ended","Job":-1,"Number":137}`, `{"Kind":"confined","Facts":{"reading":"refused"}}`,
-		`{"Kind":"run","Kind":"build"}`, `{"kind":"x"} {"Kind":"y"}`, "null", "[]", "", `{"Job":1e400}`, `{"Filter":"AAAA","Unknown":1}`} {
+		`{"Kind":"run","Kind":"build"}`, `{"kind":"x"} {"Kind":"y"}`, "null", "[]", "", `{"Job":1e400}`, `{"Kind":"run","Command":["\"a\\xff\"","\"","x"],"Env":["A=\"b"]}`, `{"Filter":"AAAA","Unknown":1}`} {
 		f.Add([]byte(text), 0)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, flags int) {
@@ -24,7 +24,7 @@ func FuzzMessage(f *testing.F) {
 		if len(b) == 0 || len(b) > MaxMessage || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 			t.Fatalf("%d bytes, flags %#x were taken", len(b), flags)
 		}
-		again, err := json.Marshal(m)
+		again, err := json.Marshal(m.carried(Pack))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func FuzzMessage(f *testing.F) {
 
 // normal makes what is empty and what is missing the same.
 func normal(m Message) string {
-	b, _ := json.Marshal(m)
+	b, _ := json.Marshal(m.carried(Pack))
 	return string(b)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,7 +59,7 @@ var ErrClosed = errors.New("the other end is gone")
 
 // Send writes one message with descriptors.
 func Send(fd int, m Message, fds ...int) error {
-	b, err := json.Marshal(m)
+	b, err := json.Marshal(m.carried(Pack))
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,20 @@ func parse(b []byte, flags int) (Message, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	return m, d.Decode(&m)
+	err := d.Decode(&m)
+	return m.carried(Unpack), err
+}
+
+// carried is the message with what a job is given in other letters.
+func (m Message) carried(as func(string) string) Message {
+	m.Workdir = as(m.Workdir)
+	for _, list := range []*[]string{&m.Command, &m.Places, &m.Env} {
+		*list = slices.Clone(*list)
+		for i, text := range *list {
+			(*list)[i] = as(text)
+		}
+	}
+	return m
 }
 
 // rights are the descriptors that came along; of other things none.

@@ -42,6 +42,10 @@ func (w *Watchdog) Usage() nacre.Usage { return *cmp.Or(w.latest.Load(), &nacre.
 func (w *Watchdog) Run(ctx context.Context) error {
 	held, err := w.prepare()
 	if err != nil {
+		time.Sleep(w.Every) // it may be about to end
+		if !w.gone() {      // then nothing bounds it
+			w.Kill("it cannot be watched: " + err.Error())
+		}
 		return fmt.Errorf("the sandbox cannot be watched: %w", err)
 	}
 	defer held.Close()
@@ -101,6 +105,12 @@ func (w *Watchdog) prepare() (held *os.File, err error) {
 	}
 	w.device = fmt.Sprintf("%02x:%02x", unix.Major(st.Dev), unix.Minor(st.Dev))
 	return held, nil
+}
+
+// gone tells whether init has ended: then it has no namespaces any more.
+func (w *Watchdog) gone() bool {
+	_, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", w.Init))
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
 // sample looks at every process of the sandbox, those in namespaces within and
