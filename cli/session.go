@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,17 +147,41 @@ func (s *session) recorder(engine *native.Engine) func(nacre.Event) error {
 	}
 }
 
-// notStarted says which command was not found, and that its folder may be what is
-// lacking: the kernel's answer is the same.
+// notStarted names the command that was not started, and tells a command that is not
+// there from a folder that is not: the kernel's answer is the same. With an image of its
+// own that cannot be told from outside, and both are named.
 func notStarted(err error, p nacre.Plan) error {
-	if fault.KindOf(err) != fault.Missing {
+	kind, hint := fault.KindOf(err), fault.HintOf(err)
+	switch {
+	case kind == fault.Command && strings.HasPrefix(err.Error(), "the command"):
+	case kind != fault.Missing:
 		return err
-	}
-	hint := fault.HintOf(err)
-	if p.Workdir != compile.Home {
+	case p.Workdir != compile.Home && ofHost(p) && !granted(p, p.Workdir):
+		return fault.New(fault.Missing, "%s: there is no folder %s in the sandbox to start in", p.Command[0], p.Workdir).
+			WithHint("--workdir, or workdir in the manifest, names a folder as it is called inside: nacre plan shows them")
+	case p.Workdir != compile.Home:
 		hint += "; or there is no folder " + p.Workdir + " to start in"
 	}
-	return fault.New(fault.Missing, "%s: %s", p.Command[0], err).WithHint("%s", hint)
+	named := fault.New(kind, "%s: %s", p.Command[0], err)
+	named.Hint = hint
+	return named
+}
+
+// granted tells whether a folder is one of those that a plan grants, or below one.
+func granted(p nacre.Plan, folder string) bool {
+	return slices.ContainsFunc(p.Files, func(f nacre.FileGrant) bool { return folder == f.Inside || strings.HasPrefix(folder, f.Inside+"/") })
+}
+
+// ofHost tells whether a command is one of the host's programs that every sandbox without
+// an image sees.
+func ofHost(p nacre.Plan) bool {
+	if p.Image.Kind != nacre.ImageHost || strings.Contains(p.Command[0], "/") {
+		return false
+	}
+	return slices.ContainsFunc([]string{"/usr/local/bin", "/usr/bin", "/usr/sbin"}, func(folder string) bool {
+		st, err := os.Stat(filepath.Join(folder, p.Command[0]))
+		return err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0
+	})
 }
 
 // settling is how long a run takes to be one that stays: from then on it is to

@@ -7,6 +7,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path"
@@ -186,6 +187,17 @@ func Details(e nacre.Exit) map[string]string {
 		details["oom_kills"] = strconv.FormatInt(e.OOMKills, 10)
 	}
 	return details
+}
+
+// Unsent explains why init could not be told to start a command: mostly because all of it
+// is too long.
+func Unsent(m blueprint.Message, err error) error {
+	if b, bad := json.Marshal(m); bad == nil && len(b) > blueprint.MaxMessage {
+		return fault.New(fault.Command, "cannot start %s: the command and its environment are too long: %d bytes together, as they are passed on; %d are the most",
+			m.Command[0], len(b), blueprint.MaxMessage).
+			WithHint("put what is long into a file and grant that with --files, or give it on standard input")
+	}
+	return fault.Wrap(fault.Command, err, "cannot start %s", m.Command[0])
 }
 
 // refusal explains why a command could not be started.

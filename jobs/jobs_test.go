@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -166,6 +167,23 @@ func TestBecause(t *testing.T) {
 		}
 		if _, said := Details(got)["oom_kills"]; said != (kills > 0) {
 			t.Errorf("%+v: recorded as %v", got, Details(got))
+		}
+	}
+}
+
+// TestUnsent: what is too long is said to be that; anything else is what it is.
+func TestUnsent(t *testing.T) {
+	long := blueprint.Message{Kind: blueprint.Run, Command: []string{"/bin/echo", strings.Repeat("x", 100_000)}, Env: []string{"A=" + strings.Repeat("y", 40_000)}}
+	for _, c := range []struct {
+		m    blueprint.Message
+		want string
+	}{
+		{long, "cannot start /bin/echo: the command and its environment are too long: 140"},
+		{blueprint.Message{Kind: blueprint.Run, Command: []string{"true"}}, "cannot start true: EOF"},
+	} {
+		err := Unsent(c.m, io.EOF)
+		if fault.KindOf(err) != fault.Command || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "EOF") != errors.Is(err, io.EOF) {
+			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
 }

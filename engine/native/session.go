@@ -60,7 +60,7 @@ func (b *box) run(command []string, s nacre.Streams) (*jobs.Job, error) {
 		err = b.send(m, fds...)
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Command, err, "cannot start %s", command[0])
+		return nil, jobs.Unsent(m, err)
 	}
 	return j, j.Started()
 }
