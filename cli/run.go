@@ -37,7 +37,7 @@ one, on your terminal; nacre run --with lists them.
 Without --files and without a manifest it asks, on a terminal, whether to grant
 the current folder; where there is no terminal, nothing is granted.
 
-On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it.`,
+On a terminal, Ctrl-C goes to the program; Ctrl-] three times within a second ends it.`,
 		Example: `  nacre run --files . -- make test          read the current folder
   nacre run --files .:write -- claude       let an agent work in it
   nacre run --agent agent.yaml              run what a manifest declares
