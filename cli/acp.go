@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nacre"
 	"nacre/fault"
 	"nacre/grant"
 	"nacre/harness"
@@ -49,23 +50,12 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	}
 	o.with.mode = harness.ACP
 	now := o.begin(o.app, who)
-	c, err := o.gather(o.app, who, words)
-	if err != nil {
-		return err
-	}
-	folders, err := o.samePaths(who, c)
-	if err != nil {
-		return err
-	}
-	if err := o.declare(o.app, who, &c); err != nil {
-		return err
-	}
-	p, err := grant.Compile(c)
+	p, c, folders, err := o.planned(who, words)
 	if err != nil {
 		return err
 	}
 	held, err := o.with.ready(ctx, o.app, who, c, false)
-	if err != nil {
+	if err = o.app.refused(who, c, err); err != nil {
 		return err
 	}
 	defer held.Close()
@@ -73,6 +63,23 @@ func (o *acpOptions) run(ctx context.Context, words []string) error {
 	s := &session{app: o.app, owner: who, plan: p, name: o.name, live: now, quiet: true, keeping: o.with.kept != ""}
 	now.start(c, p)
 	return converse(ctx, s, folders)
+}
+
+// planned compiles the plan, and returns what it was made of and which folders the editor
+// may mean. What refuses it is recorded.
+func (o *acpOptions) planned(who owner, words []string) (p nacre.Plan, c grant.Input, folders []string, err error) {
+	defer func() { err = o.app.refused(who, c, err) }()
+	if c, err = o.gather(o.app, who, words); err != nil {
+		return p, c, nil, err
+	}
+	if folders, err = o.samePaths(who, c); err != nil {
+		return p, c, nil, err
+	}
+	if err = o.declare(o.app, who, &c); err != nil {
+		return p, c, nil, err
+	}
+	p, err = grant.Compile(c)
+	return p, c, folders, err
 }
 
 // samePaths has what the owner grants appear where it is on the host, so that the

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"nacre/denials"
 	"nacre/fault"
 	"nacre/fault/advice"
+	"nacre/jobs"
 	"nacre/terminal"
 )
 
@@ -38,8 +41,9 @@ type event struct {
 
 // events writes them; a nil one writes nothing.
 type events struct {
-	mu sync.Mutex
-	f  *os.File
+	mu   sync.Mutex
+	f    *os.File
+	lost error // why one could not be written
 }
 
 // openEvents opens the value of --json-events.
@@ -53,7 +57,7 @@ func openEvents(target string) (*events, error) {
 				WithHint("open it in the shell: nacre run --json-events 3 … 3>events.jsonl; for a file of that name write ./%d", fd)
 		}
 		unix.CloseOnExec(fd)
-		return &events{f: os.NewFile(uintptr(fd), "events")}, nil
+		return &events{f: os.NewFile(uintptr(fd), "descriptor "+target)}, nil
 	}
 	f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
@@ -69,15 +73,33 @@ func (e *events) emit(v event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	v.Time = time.Now().UTC()
-	if line, err := json.Marshal(v); err == nil {
-		_, _ = io.WriteString(e.f, string(line)+"\n") // a reader that is gone must not end the run
+	line, err := json.Marshal(v)
+	if err == nil {
+		_, err = io.WriteString(e.f, string(line)+"\n")
 	}
+	e.lost = cmp.Or(e.lost, jobs.Lost(err)) // a reader that is gone must not end the run
 }
 
-func (e *events) close() {
-	if e != nil && e.f.Fd() > 2 {
-		_ = e.f.Close()
+// close ends the events. Where some could not be written, that is an error beside what
+// the command failed with, and in place of how the program ended.
+func (e *events) close(failed error) error {
+	if e == nil {
+		return failed
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.f.Fd() > 2 {
+		e.lost = cmp.Or(e.lost, jobs.Lost(e.f.Close()))
+	}
+	if e.lost == nil {
+		return failed
+	}
+	var ended status
+	if errors.As(failed, &ended) {
+		failed = nil
+	}
+	return errors.Join(failed, fault.Wrap(fault.Exhausted, e.lost, "--json-events: not all that happened could be written").
+		WithHint("make room where it goes, or name another place"))
 }
 
 func (e *events) planned(p nacre.Plan) {

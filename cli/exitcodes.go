@@ -15,7 +15,8 @@ func newExitCodes(*App) *cobra.Command {
                             or its memory ends so too, and says why; but control
                             groups v1 kill one process for want of memory, and
                             the run goes on and says at its end how many
-  125                       nacre itself failed, or refused to run it
+  125                       nacre itself failed, or refused to run it; or not all that
+                            the program wrote could be written where it goes
   2, 137, 139               also: nacre itself could not be loaded or was killed,
                             because not even it had a process or memory left; what
                             it had begun is taken away by the next start

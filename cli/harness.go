@@ -52,13 +52,13 @@ func newHarnessInstall(app *App) *cobra.Command {
 			}
 			in.with.skill, in.with.mode = args[0], harness.Headless
 			c, err := in.gather(app, who, []string{"install"})
-			if err != nil {
-				return err
+			if err == nil {
+				err = in.declare(app, who, &c)
 			}
-			if err := in.declare(app, who, &c); err != nil {
-				return err
+			if err == nil {
+				err = in.with.install(cmd.Context(), app, who, c)
 			}
-			return in.with.install(cmd.Context(), app, who, c)
+			return app.refused(who, c, err)
 		}}
 	f := cmd.Flags()
 	f.StringVar(&in.policy, "policy", "", "the owner's policy, in place of ~/.config/nacre/policy.yaml")

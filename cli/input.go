@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"regexp"
@@ -157,10 +158,10 @@ func (in *input) manifest(app *App, o owner, c *grant.Input) error {
 	}
 	if in.agent != "" {
 		source, err := load.Manifest(in.agent)
+		c.Manifest, c.Subject.Path, c.Subject.Digest = source.Manifest, cmp.Or(source.Path, in.agent), source.Digest
 		if err != nil {
 			return err
 		}
-		c.Manifest, c.Subject.Path, c.Subject.Digest = source.Manifest, source.Path, source.Digest
 	}
 	if in.image == "" && in.workdir == "" {
 		return nil

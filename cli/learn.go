@@ -87,19 +87,20 @@ func (o *learnOptions) run(ctx context.Context, command []string) error {
 	p := &learn.Proposal{Name: nameOf(command[0]), Command: command}
 	now := o.begin(o.app, who)
 	c, err := o.gather(o.app, who, command)
-	if err != nil {
+	if err = o.app.refused(who, c, err); err != nil {
 		return err
 	}
 	for _, f := range c.Files {
 		p.Granted = append(p.Granted, remedy.Flow(f))
 	}
 	scratch, remove, err := o.scratch(who, &c)
-	if err != nil {
+	if err = o.app.refused(who, c, err); err != nil {
 		return err
 	}
 	defer remove()
 	s := &session{app: o.app, owner: who, tty: tty, quiet: true, live: now, apart: o.output == ""}
-	if s.plan, err = alone(c); err != nil {
+	s.plan, err = alone(c)
+	if err = o.app.refused(who, c, err); err != nil {
 		return err
 	}
 	now.asked, now.plan = c, s.plan

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,14 +22,15 @@ type logsOptions struct {
 func newLogs(app *App) *cobra.Command {
 	o := &logsOptions{app: app}
 	cmd := &cobra.Command{
-		Use:   "logs [flags] ID",
+		Use:   "logs [flags] ID|NAME",
 		Short: "Print what a run has written, also after its end",
 		Long: `Print what a run has written to its output and its errors, as it came: of the
-newest 50 runs, at most 4 MiB each. On a terminal, what could attack the
+newest 50 runs, at most 4 MiB each. Of several runs of one name it is the newest,
+and which one that is is said. On a terminal, what could attack the
 terminal is left out; elsewhere every byte is as it was written.`,
 		Example: `  nacre logs k3x9a2bc
   nacre logs -f my-agent`,
-		Args:              takes(1, 1, "one ID"),
+		Args:              takes(1, 1, "one ID or NAME"),
 		ValidArgsFunction: onlyFirst(o.complete),
 		RunE:              func(cmd *cobra.Command, ids []string) error { return o.run(cmd.Context(), ids[0]) },
 	}
@@ -38,34 +38,38 @@ terminal is left out; elsewhere every byte is as it was written.`,
 	return cmd
 }
 
-// find returns the id and the log of a run, by its id, the beginning of one, or
-// the name of a running one.
-func (o *logsOptions) find(dir, name string) (id string, err error) {
+// find returns the log of a run: by its id, by its name the newest, by the beginning of
+// an id. A running one comes first.
+func (o *logsOptions) find(dir, name string) (keptLog, error) {
 	if r, _, err := o.app.reach(name); err == nil {
-		return r.ID, nil
+		return keptLog{id: r.ID, path: logPath(dir, r.ID, r.Name)}, nil
 	}
-	var found []string
-	for _, id := range logged(dir) {
-		if strings.HasPrefix(id, name) && name != "" {
-			found = append(found, id)
+	var named, begun []keptLog
+	for _, l := range logsIn(dir) {
+		switch {
+		case name == "": // which is no run's
+		case l.id == name:
+			return l, nil
+		case l.name == name:
+			named = append(named, l)
+		case strings.HasPrefix(l.id, name):
+			begun = append(begun, l)
 		}
 	}
-	if len(found) == 1 {
-		return found[0], nil
+	switch {
+	case len(named) > 1:
+		o.app.note("%d runs called %q are kept: this is the newest, %s", len(named), name, named[0].id)
+		return named[0], nil
+	case len(named) == 1:
+		return named[0], nil
+	case len(begun) == 1:
+		return begun[0], nil
+	case len(begun) > 1:
+		return keptLog{}, fault.New(fault.NotFound, "%d runs have ids that begin with %q", len(begun), name).
+			WithHint("write more of the id; the logs are in %s", dir)
 	}
-	return "", fault.New(fault.NotFound, "%d runs with a log are called %q", len(found), name).
-		WithHint("nacre ps lists what runs; the logs are in %s", dir)
-}
-
-// logged are the ids of all runs that have a log.
-func logged(dir string) (ids []string) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".log"); ok {
-			ids = append(ids, id)
-		}
-	}
-	return ids
+	return keptLog{}, fault.New(fault.NotFound, "no run that is kept is called %q", name).
+		WithHint("nacre ps lists what runs; the logs of the newest %d runs are in %s", logRuns, dir)
 }
 
 func (o *logsOptions) complete(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -73,7 +77,11 @@ func (o *logsOptions) complete(*cobra.Command, []string, string) ([]string, cobr
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	return logged(who.logDir()), cobra.ShellCompDirectiveNoFileComp
+	var words []string
+	for _, l := range logsIn(who.logDir()) {
+		words = append(words, l.id+"\t"+l.name)
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (o *logsOptions) run(ctx context.Context, name string) error {
@@ -81,11 +89,11 @@ func (o *logsOptions) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	id, err := o.find(who.logDir(), name)
+	l, err := o.find(who.logDir(), name)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(logPath(who.logDir(), filepath.Base(id)), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(l.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fault.Wrap(fault.NotFound, err, "cannot read the log")
 	}
@@ -93,7 +101,7 @@ func (o *logsOptions) run(ctx context.Context, name string) error {
 	out, done := terminal.Guarded(o.app.Out)
 	defer done()
 	for {
-		_, _, gone := o.app.reach(id) // asked before the rest is read, so that nothing is missed
+		_, _, gone := o.app.reach(l.id) // asked before the rest is read, so that nothing is missed
 		if _, err := io.Copy(out, f); err != nil || !o.follow || gone != nil {
 			return err
 		}

@@ -17,14 +17,22 @@ type heard struct {
 	app    *App
 	events *events
 
-	mu   sync.Mutex
-	lost int // records
+	mu     sync.Mutex
+	lost   int  // records
+	unsaid bool // the start cannot be recorded, which its refusal says
 }
 
 // Record records, then tells. Who has a start, an end or a command recorded tells itself
-// that it failed.
+// that it failed; a refusal has no one else who would.
 func (h *heard) Record(ctx context.Context, e nacre.Event) error {
 	err := h.Recorder.Record(ctx, e)
+	switch {
+	case err == nil:
+	case e.Kind == "sandbox.start":
+		h.unsaid = true // the refusal comes after it
+	case e.Kind == "sandbox.refused" && !h.unsaid:
+		h.app.note("the refusal could not be recorded: %v", err)
+	}
 	if e.Kind == "gateway.lost" {
 		h.app.note("%s", e.Reason)
 	}

@@ -86,11 +86,7 @@ func exitCode(err error) int {
 
 // refusal prints everything that was denied, each with what would allow it.
 func (app *App) refusal(err error, denied []nacre.Decision) {
-	var f *fault.Fault
-	what := err.Error()
-	if errors.As(err, &f) {
-		what = f.What // the file, and that the policy does not allow
-	}
+	what := whatOf(err) // the file, and that the policy does not allow
 	if len(denied) == 1 {
 		d := denied[0]
 		fmt.Fprintf(app.Err, "error: %s %s\nhint: %s\n", oneLine(what), oneLine(refused(d)), terminal.Escaped(remedyOf(d)))
@@ -131,11 +127,15 @@ func (app *App) altogether(denied []nacre.Decision) string {
 }
 
 func refused(d nacre.Decision) string {
-	s := fmt.Sprintf("%s %s: %s", d.Capability, d.Subject, d.Reason)
-	if d.Origin.Line > 0 {
-		s += " (" + d.Origin.String() + ")"
+	return fmt.Sprintf("%s %s: %s", d.Capability, d.Subject, reasonOf(d))
+}
+
+// reasonOf is why, and where that is written.
+func reasonOf(d nacre.Decision) string {
+	if d.Origin.Line == 0 {
+		return d.Reason
 	}
-	return s
+	return d.Reason + " (" + d.Origin.String() + ")"
 }
 
 func remedyOf(d nacre.Decision) string {

@@ -37,7 +37,11 @@ one, on your terminal; nacre run --with lists them.
 Without --files and without a manifest it asks, on a terminal, whether to grant
 the current folder; where there is no terminal, nothing is granted.
 
-On a terminal, Ctrl-C goes to the program; Ctrl-] three times within a second ends it.`,
+On a terminal, Ctrl-C goes to the program; Ctrl-] three times within a second ends
+it. A signal that is sent to nacre run goes to the program: HUP, INT, QUIT and
+TERM, USR1, USR2, ALRM, VTALRM, CONT, IO, PWR, ABRT, TRAP and the real-time
+ones. After HUP and TERM it has 10 seconds to end, after a second INT within 2 seconds none.
+TSTP, TTIN and TTOU stop neither.`,
 		Example: `  nacre run --files . -- make test          read the current folder
   nacre run --files .:write -- claude       let an agent work in it
   nacre run --agent agent.yaml              run what a manifest declares
@@ -68,12 +72,12 @@ On a terminal, Ctrl-C goes to the program; Ctrl-] three times within a second en
 	return roomy(cmd)
 }
 
-func (o *runOptions) run(ctx context.Context, command []string) error {
+func (o *runOptions) run(ctx context.Context, command []string) (err error) {
 	events, err := openEvents(o.events)
 	if err != nil {
 		return err
 	}
-	defer events.close()
+	defer func() { err = events.close(err) }()
 	tty, err := o.app.useTTY(o.tty)
 	if err != nil {
 		return err
@@ -93,7 +97,7 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 		return err
 	}
 	held, err := o.with.ready(ctx, o.app, who, asked, o.quiet)
-	if err != nil {
+	if err = o.app.refused(who, asked, err); err != nil {
 		events.failed(err)
 		return err
 	}
@@ -118,8 +122,9 @@ func (o *runOptions) run(ctx context.Context, command []string) error {
 }
 
 // planned compiles the plan, after asking what has to be asked, and returns what
-// it was made of.
+// it was made of. What refuses it is recorded.
 func (o *runOptions) planned(who owner, command []string) (p nacre.Plan, c grant.Input, err error) {
+	defer func() { err = o.app.refused(who, c, err) }()
 	if o.agent+o.with.skill+o.tool == "" && len(command) == 0 {
 		return p, c, fault.New(fault.Usage, "there is no command to run").
 			WithHint("nacre run [flags] -- COMMAND, or nacre run --agent agent.yaml")

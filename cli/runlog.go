@@ -29,17 +29,45 @@ type runLog struct {
 
 func newRunLog(dir string) *runLog { return &runLog{dir: dir} }
 
-func logPath(dir, id string) string { return filepath.Join(dir, id+".log") }
+// keptLog is the log of a run, which may have ended: its file is called ID.log, or
+// ID.NAME.log where the owner has named the run.
+type keptLog struct {
+	id, name, path string
+	written        time.Time // the last of it
+}
+
+func logPath(dir, id, name string) string {
+	if name != "" {
+		id += "." + name
+	}
+	return filepath.Join(dir, id+".log")
+}
+
+// logsIn are all logs that are kept, the newest first.
+func logsIn(dir string) (list []keptLog) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		file, ok := strings.CutSuffix(e.Name(), ".log")
+		info, err := e.Info()
+		if !ok || err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		id, name, _ := strings.Cut(file, ".")
+		list = append(list, keptLog{id, name, filepath.Join(dir, e.Name()), info.ModTime()})
+	}
+	slices.SortStableFunc(list, func(a, b keptLog) int { return b.written.Compare(a.written) })
+	return list
+}
 
 // open begins the file of a run.
-func (l *runLog) open(id string) {
+func (l *runLog) open(id, name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err = os.MkdirAll(l.dir, 0o700); l.err != nil {
 		return
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL | unix.O_NOFOLLOW
-	if f, err := os.OpenFile(logPath(l.dir, id), flags, 0o600); err == nil {
+	if f, err := os.OpenFile(logPath(l.dir, id, name), flags, 0o600); err == nil {
 		l.f = f
 	} else {
 		l.err = err
@@ -92,20 +120,8 @@ func (l *runLog) close() error {
 
 // prune keeps the newest runs only.
 func prune(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) <= logRuns {
-		return
-	}
-	age := map[string]time.Time{}
-	var names []string
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".log") && info.Mode().IsRegular() {
-			age[e.Name()] = info.ModTime()
-			names = append(names, e.Name())
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int { return age[b].Compare(age[a]) })
-	for _, name := range names[min(len(names), logRuns):] {
-		_ = os.Remove(filepath.Join(dir, name))
+	list := logsIn(dir)
+	for _, l := range list[min(len(list), logRuns):] {
+		_ = os.Remove(l.path)
 	}
 }

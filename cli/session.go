@@ -63,7 +63,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	defer audit.Close()
 	defer s.app.keepAudit(context.WithoutCancel(ctx), s.owner)
 	if err := s.app.upstream(s.owner, engine, s.live.asked.Ceiling, s.live.asked.Policy); err != nil {
-		return nacre.Exit{}, err
+		return nacre.Exit{}, s.app.refused(s.owner, s.live.asked, err)
 	}
 	engine.Alias = s.name
 	s.live.serve(engine)
@@ -84,7 +84,7 @@ func (s *session) run(ctx context.Context) (nacre.Exit, error) {
 	signals := watchSignals(cancel)
 	defer signals.close()
 	engine.Registered = func(r runs.Record) (err error) {
-		s.log.open(r.ID)
+		s.log.open(r.ID, r.Name)
 		s.asking.begin(s, r.ID)
 		s.listener, err = localapi.Listen(engine.Runs.Socket(r))
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -29,13 +30,32 @@ type signals struct {
 	first    syscall.Signal // what came before there was a sandbox
 }
 
-// watchSignals begins: a signal that comes before the sandbox runs cancels its
-// start, and another Ctrl-C ends a start that does not listen.
+// passed are the signals that are the program's affair alone, as docker run passes them
+// on. Not among them: what ends a run, what a shell stops its jobs with, what tells a
+// process of its own children, pipes, window and limits, and what the Go runtime needs.
+func passed() []os.Signal {
+	list := []os.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGCONT, unix.SIGIO, unix.SIGPWR,
+		unix.SIGSTKFLT, unix.SIGABRT, unix.SIGTRAP}
+	for n := firstRealTime; n <= lastRealTime; n++ {
+		list = append(list, n)
+	}
+	return list
+}
+
+// maxHeld bounds the signals that wait for a program to start: the last ones count.
+const maxHeld = 64
+
+// The real-time signals, but for those that C libraries keep for themselves: signal(7).
+const firstRealTime, lastRealTime = syscall.Signal(35), syscall.Signal(64)
+
+// watchSignals begins: a signal that would end the program and comes before the sandbox
+// runs cancels its start, and another Ctrl-C ends a start that does not listen.
 func watchSignals(cancel context.CancelFunc) *signals {
-	s := &signals{received: make(chan os.Signal, 8), boxes: make(chan nacre.Sandbox, 1), cancel: cancel,
+	s := &signals{received: make(chan os.Signal, 64), boxes: make(chan nacre.Sandbox, 1), cancel: cancel,
 		pipe: make(chan os.Signal, 1)}
 	signal.Notify(s.pipe, unix.SIGPIPE) // a reader that is gone is then the program's affair, not our death
 	signal.Notify(s.received, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	signal.Notify(s.received, passed()...)
 	go s.watch()
 	return s
 }
@@ -51,7 +71,8 @@ func (s *signals) forward(box nacre.Sandbox) { s.boxes <- box }
 
 func (s *signals) watch() {
 	var box nacre.Sandbox
-	var last time.Time // the last Ctrl-C
+	var last time.Time        // the last Ctrl-C
+	var held []syscall.Signal // for the program, until it is there
 	for {
 		select {
 		case box = <-s.boxes:
@@ -59,11 +80,18 @@ func (s *signals) watch() {
 			if early := s.early(0); early != 0 {
 				_ = box.Signal(int(early))
 			}
+			for _, number := range held {
+				_ = box.Signal(int(number))
+			}
 		case got, ok := <-s.received:
 			number, _ := got.(syscall.Signal)
 			switch {
 			case !ok:
 				return
+			case box == nil && slices.Contains(passed(), got):
+				held = append(held, number)[max(0, len(held)+1-maxHeld):]
+			case slices.Contains(passed(), got):
+				_ = box.Signal(int(number))
 			case box == nil:
 				s.early(number)
 				last = time.Now()

@@ -75,3 +75,28 @@ func TestSecondInterrupt(t *testing.T) {
 		}
 	}
 }
+
+// sentBox hands on the signals that it is sent.
+type sentBox struct {
+	nacre.Sandbox
+	sent chan int
+}
+
+func (b sentBox) Signal(number int) error {
+	b.sent <- number
+	return nil
+}
+
+// TestSignalBeforeItRuns: what is the program's affair waits for it, and cancels nothing.
+func TestSignalBeforeItRuns(t *testing.T) {
+	s := watchSignals(func() { t.Error("the start was cancelled") })
+	defer s.close()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	b := sentBox{sent: make(chan int)}
+	s.forward(b)
+	if got := <-b.sent; syscall.Signal(got) != syscall.SIGUSR1 {
+		t.Errorf("signal %d", got)
+	}
+}

@@ -76,11 +76,11 @@ func (g gitSource) fetch(ctx context.Context, app *App, accept []string, st *sto
 		return err
 	}
 	c, err := g.input(app, who, accept)
-	if err != nil {
+	if err = app.refused(who, c, err); err != nil {
 		return err
 	}
 	p, err := grant.Compile(c)
-	if err != nil {
+	if err = app.refused(who, c, err); err != nil {
 		return err
 	}
 	out, err := st.Spool()

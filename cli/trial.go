@@ -41,7 +41,7 @@ func (app *App) trial(ctx context.Context, who owner, checks []doctor.Check, nam
 		return found(name, "", err)
 	}
 	p, err := compiled(c)
-	if err != nil {
+	if err = app.refused(who, c, err); err != nil {
 		return found(name, "", err)
 	}
 	engine, log, err := app.engine(who)

@@ -49,6 +49,7 @@ type Job struct {
 	ended   chan syscall.WaitStatus
 	streams nacre.Streams
 	copying sync.WaitGroup // its output
+	lost    []error        // why some of it is
 	master  *os.File       // of its terminal
 }
 

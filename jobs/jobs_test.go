@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"nacre"
 	"nacre/fault"
@@ -38,7 +41,12 @@ func TestOutputHandedOn(t *testing.T) {
 	}
 	jobs.Hurry()
 	done := make(chan struct{})
-	go func() { j.Copied(); close(done) }()
+	go func() {
+		if err := j.Copied(); err != nil {
+			t.Error(err)
+		}
+		close(done)
+	}()
 	select {
 	case <-done:
 	case <-time.After(20 * time.Second):
@@ -46,6 +54,43 @@ func TestOutputHandedOn(t *testing.T) {
 	}
 	if out.String() != "last words" || len(jobs.outputs) != 0 {
 		t.Errorf("output %q, %d pipes left", out.String(), len(jobs.outputs))
+	}
+}
+
+// failing is a writer with this error.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestLostOutput: what cannot be written is told, once for each stream; that nobody reads
+// any more is not.
+func TestLostOutput(t *testing.T) {
+	for _, c := range []struct {
+		out, err error
+		want     int
+	}{
+		{unix.ENOSPC, nil, 1}, {&fs.PathError{Op: "write", Path: "/dev/stdout", Err: unix.EIO}, nil, 1}, {unix.ENOSPC, unix.EFBIG, 2},
+		{unix.EPIPE, unix.ECONNRESET, 0}, {&fs.PathError{Op: "write", Path: "x", Err: unix.EPIPE}, io.ErrClosedPipe, 0}, {unix.EPIPE, unix.EDQUOT, 1},
+	} {
+		j := table().Add(nacre.Streams{Out: failing{c.out}, Err: failing{c.err}})
+		for descriptor, fails := range map[int]error{1: c.out, 2: c.err} {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fails != nil {
+				_, _ = io.WriteString(w, "last words")
+			}
+			w.Close()
+			j.Drain(descriptor, r)
+		}
+		err := j.Copied()
+		if n := strings.Count(fmt.Sprint(err), "not all of what the program wrote"); n != c.want || (err != nil) != (n > 0) {
+			t.Errorf("%v, %v: %d: %v", c.out, c.err, n, err)
+		}
+		if err != nil && fault.KindOf(err) != fault.Exhausted {
+			t.Errorf("%v: of kind %q", err, fault.KindOf(err))
+		}
 	}
 }
 

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nacre/fault"
 )
 
 // Connect copies what goes in or comes out at one of the job's descriptors, through our
@@ -35,24 +38,41 @@ func (j *Job) Feed(w *os.File) {
 
 // Drain copies what comes out of the pipe of descriptor 1 or 2 to where it goes.
 func (j *Job) Drain(descriptor int, r *os.File) {
-	t, out := j.table, j.streams.Out
+	t, out, what := j.table, j.streams.Out, "output"
 	if descriptor == 2 {
-		out = j.streams.Err
+		out, what = j.streams.Err, "errors"
 	}
 	t.mu.Lock()
 	t.outputs[r] = true
 	t.mu.Unlock()
 	j.copying.Go(func() {
-		_, _ = io.Copy(t.capped(cmp.Or(out, io.Discard)), &untilGone{r: r, rest: maxPipe})
+		_, err := io.Copy(t.capped(cmp.Or(out, io.Discard)), &untilGone{r: r, rest: maxPipe})
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		if err = Lost(err); err != nil {
+			j.lost = append(j.lost, fault.Wrap(fault.Exhausted, err, "not all of what the program wrote to its %s could be written", what).
+				WithHint("make room where it goes, or send it elsewhere, and run it again"))
+		}
 		delete(t.outputs, r)
 		r.Close()
 	})
 }
 
-// Copied returns once all of the job's output has been.
-func (j *Job) Copied() { j.copying.Wait() }
+// Copied returns once all of the job's output has been, and why where not all could be.
+func (j *Job) Copied() error {
+	j.copying.Wait()
+	return errors.Join(j.lost...)
+}
+
+// Lost is an error of a write, unless it is that whoever reads has gone away: nobody is
+// without what they wanted then.
+func Lost(err error) error {
+	number, ofSystem := errors.AsType[unix.Errno](err)
+	if !ofSystem || slices.Contains([]unix.Errno{unix.EPIPE, unix.ECONNRESET}, number) {
+		return nil
+	}
+	return err
+}
 
 // Hurry lets no reader wait for more than what has been written.
 func (t *Table) Hurry() {

@@ -27,7 +27,7 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 	if len(fds) != 3 {
 		return nacre.Exit{}, fault.New(fault.Usage, "exec takes stdin, stdout and stderr")
 	}
-	in, out, errs := open(fds[0]), open(fds[1]), open(fds[2])
+	in, out, errs := open(fds[0], "/dev/stdin"), open(fds[1], "/dev/stdout"), open(fds[2], "/dev/stderr")
 	defer func() { in.Close(); out.Close(); errs.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -43,12 +43,12 @@ func (s *Server) exec(ctx context.Context, c *net.UnixConn, r api.Request, fds [
 }
 
 // open takes a copy of a descriptor; the caller closes the original.
-func open(fd int) *os.File {
+func open(fd int, name string) *os.File {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil
 	}
-	return os.NewFile(uintptr(dup), "stream")
+	return os.NewFile(uintptr(dup), name)
 }
 
 // listen hears the caller's terminal change its size, until the caller is gone.

@@ -7,6 +7,7 @@
 package terminal
 
 import (
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -130,8 +132,19 @@ func Guarded(to *os.File) (w io.Writer, done func()) {
 	if !is {
 		return to, func() {}
 	}
-	f := NewFilter(to)
+	f := NewFilter(hung{to})
 	return f, func() { _ = f.Reset() }
+}
+
+// hung is a terminal that may have gone: to write there is then to write to nobody.
+type hung struct{ io.Writer }
+
+func (h hung) Write(p []byte) (int, error) {
+	n, err := h.Writer.Write(p)
+	if errors.Is(err, unix.EIO) {
+		err = unix.EPIPE
+	}
+	return n, err
 }
 
 // plain counts the printable ASCII that data begins with, outside sequences.

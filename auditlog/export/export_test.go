@@ -93,7 +93,12 @@ func TestOCSFOfProcesses(t *testing.T) {
 	if find(e, "exit_code") != "137" {
 		t.Errorf("%v", e)
 	}
-	if e = written(t, sample("sandbox.refused", nacre.Deny, nil)); find(e, "status_id") != "2" || find(e, "action_id") != "2" {
+	r := sample("sandbox.refused", nacre.Deny, nil)
+	if e = written(t, r); find(e, "status_id") != "2" || find(e, "action_id") != "2" || find(e, "process.uid") != "s1" {
+		t.Errorf("%v", e)
+	}
+	r.Sandbox = "" // by the policy: there never was one
+	if e = written(t, r); find(e, "process.uid") != "bb" || find(e, "process.sandbox") != "" || find(e, "class_uid") != "1007" {
 		t.Errorf("%v", e)
 	}
 }

@@ -133,7 +133,10 @@ func (o *OCSF) own(e object, r auditlog.Record, c class) {
 		}
 		e["status_id"], e["status"], e["action_id"] = status, word, action
 		e["metadata"].(object)["profiles"] = []string{"host", "security_control"}
-		process := object{"uid": r.Sandbox, "sandbox": r.Sandbox}
+		process := object{"uid": cmp.Or(r.Sandbox, r.Hash)} // what was refused before it had a sandbox is its record
+		if r.Sandbox != "" {
+			process["sandbox"] = r.Sandbox
+		}
 		if command := r.Detail["command"]; command != "" {
 			process["cmd_line"] = command
 			process["name"] = program(command)

@@ -125,8 +125,8 @@ func (b *box) Exec(ctx context.Context, command []string, s nacre.Streams) (nacr
 		_ = b.send(blueprint.Message{Kind: blueprint.Signal, Job: j.Number, Number: int(unix.SIGKILL)})
 	})()
 	exit := jobs.Exit(j.Ended())
-	j.Copied()
-	return b.jobs.Because(exit, b.group.Usage), nil
+	lost := j.Copied()
+	return b.jobs.Because(exit, b.group.Usage), lost
 }
 
 // lastScreen is how long a terminal may take to show what it still holds.
@@ -139,7 +139,7 @@ func (b *box) finish(j *jobs.Job) {
 	_ = b.process.End() // told again by release
 	b.jobs.Hurry()
 	time.AfterFunc(lastScreen, b.leave)
-	j.Copied()
+	lost := j.Copied()
 	b.exit = b.jobs.Because(exit, b.group.Usage)
 	var unrecorded error
 	b.err = b.release(func() {
@@ -148,7 +148,7 @@ func (b *box) finish(j *jobs.Job) {
 	if b.err != nil {
 		b.err = errors.Join(b.err, b.deny("sandbox.leftover", "not torn down completely", map[string]string{"leftover": b.err.Error()}))
 	}
-	b.err = errors.Join(b.err, unrecorded)
+	b.err = errors.Join(b.err, unrecorded, lost)
 }
 
 // release ends what still runs, and waits until all that was denied is counted and
@@ -206,8 +206,6 @@ func (b *box) abandon(cause error) error {
 	if b.recorded != nil {
 		_ = b.recorded() // first things first
 	}
-	if b.entry != nil {
-		_ = b.deny("sandbox.refused", cause.Error(), nil)
-	}
+	_ = b.deny("sandbox.refused", cause.Error(), nil)
 	return errors.Join(cause, left)
 }
