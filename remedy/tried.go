@@ -24,7 +24,7 @@ func Try(in compile.Input, decide Decide) ([]nacre.Decision, error) {
 	}
 	t := trial{in: in, things: map[string]*thing{}}
 	denied, asked := first, entries
-	for range maxRounds {
+	for t.round = range maxRounds {
 		helps := false
 		t.tried = t.in
 		for i, d := range denied {
@@ -50,6 +50,7 @@ const maxRounds = 20
 type trial struct {
 	in     compile.Input
 	tried  compile.Input // of which the denials are
+	round  int
 	things map[string]*thing
 }
 
@@ -65,6 +66,7 @@ type thing struct {
 type layer struct {
 	unblocked []string
 	entry     string // a line
+	added     int    // in which round it was
 }
 
 func key(d nacre.Decision, asked any) string {
@@ -97,8 +99,9 @@ func (t *trial) add(d nacre.Decision, asked any) bool {
 		if strings.HasPrefix(d.Rule, "ceiling.") {
 			at = 1
 		}
-		is.nothing = is.layers[at].entry != ""
-		is.layers[at].entry = line
+		l := &is.layers[at]
+		is.nothing = l.entry != "" && l.added < t.round // of a preset several places may lack the same
+		l.entry, l.added = line, t.round
 	}
 	p, err := policy.Parse("remedy", []byte("version: 1\n"+line))
 	is.nothing = is.nothing || line == "" || at == 1 && t.in.Ceiling == nil
@@ -194,7 +197,7 @@ func (is *thing) String() string {
 	if len(is.narrower) == 0 {
 		return line
 	}
-	s := strings.Join(is.narrower, ", ") + ": give it as much there, or take it out"
+	s := strings.Join(is.narrower, ", ") + ", which stands in the way: allow as much there, or take it out"
 	if line != "" {
 		s += "; besides it takes: " + line
 	}

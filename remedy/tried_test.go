@@ -83,11 +83,11 @@ func TestRemedyIsWhole(t *testing.T) {
 		"the ceiling's name":  {"files: {roots: [/h], unblocked: [.env]}", "files: {roots: [/h]}", ask("/h/.env", nacre.Read), `files: {unblocked: [".env"]}` + up},
 		"different in both":   {"files: {unblocked: [.env]}", "files: {roots: [/h]}", ask("/h/.env", nacre.Read), `files: {roots: [{path: /h/.env, access: read}]} # and in the administrator's ceiling: files: {unblocked: [".env"]}`},
 		"a wider access":      {"files: {roots: [/h]}", "", ask("/h", nacre.Write), "files: {roots: [{path: /h, access: write}]}"},
-		"narrower":            {"files: {roots: [{path: /h, access: write}, /h/x]}", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:2:44): give it as much there, or take it out"},
-		"two narrower":        {"files: {roots: [{path: /h, access: write}, /h/x, /h/y]}", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:2:44), /h/y below it is at most read (own.yaml:2:50): give it as much there, or take it out"},
-		"narrower, no root":   {"files: {roots: [/h/x]}", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:2:17): give it as much there, or take it out; besides it takes: files: {roots: [{path: /h, access: write}]}"},
-		"narrower of one":     {"files: {roots: [{path: /h, access: write}]}\nagents: [{manifest: /m/agent.yaml, files: {roots: [/h/x]}}]", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:3:52): give it as much there, or take it out"},
-		"narrower above":      {"files: {roots: [{path: /h, access: write}]}", "files: {roots: [{path: /h, access: write}, /h/x]}", ask("/h", nacre.Write), "/h/x below it is at most read (above.yaml:2:44): give it as much there, or take it out"},
+		"narrower":            {"files: {roots: [{path: /h, access: write}, /h/x]}", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:2:44), which stands in the way: allow as much there, or take it out"},
+		"two narrower":        {"files: {roots: [{path: /h, access: write}, /h/x, /h/y]}", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:2:44), /h/y below it is at most read (own.yaml:2:50), which stands in the way: allow as much there, or take it out"},
+		"narrower, no root":   {"files: {roots: [/h/x]}", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:2:17), which stands in the way: allow as much there, or take it out; besides it takes: files: {roots: [{path: /h, access: write}]}"},
+		"narrower of one":     {"files: {roots: [{path: /h, access: write}]}\nagents: [{manifest: /m/agent.yaml, files: {roots: [/h/x]}}]", "", ask("/h", nacre.Write), "/h/x below it is at most read (own.yaml:3:52), which stands in the way: allow as much there, or take it out"},
+		"narrower above":      {"files: {roots: [{path: /h, access: write}]}", "files: {roots: [{path: /h, access: write}, /h/x]}", ask("/h", nacre.Write), "/h/x below it is at most read (above.yaml:2:44), which stands in the way: allow as much there, or take it out"},
 		"reserved":            {"", "", ask("/proc", nacre.Read), ""},
 		"blocked by the own":  {"files: {roots: [/h], blocked: [x]}", "", ask("/h/x", nacre.Read), ""},
 		"unblocked, then not": {"files: {roots: [/h], blocked: [x]}", "", ask("/h/.env/x", nacre.Read), ""},
@@ -96,6 +96,24 @@ func TestRemedyIsWhole(t *testing.T) {
 		if len(denied) != 1 || denied[0].Remedy != c.want {
 			t.Errorf("%s: %v %v\n%+v\nwant %s", name, err, fault.HintOf(err), denied, c.want)
 		}
+	}
+}
+
+// TestRemedyOfPreset: several places of a preset, denied for different reasons, are one
+// thing.
+func TestRemedyOfPreset(t *testing.T) {
+	root := policy.Root{Path: "/h/x", Access: nacre.Read}
+	d := nacre.Decision{Capability: nacre.CapFiles, Subject: "preset p", Rule: "policy.default", Reason: "no rule of the policy allows it"}
+	denied, err := Try(compile.Input{}, func(in compile.Input) (denied []nacre.Decision, asked []any, err error) {
+		if len(in.Granted.Files.Roots) == 0 {
+			other := d
+			other.Reason += ": /h is at most none (x)"
+			denied, asked = []nacre.Decision{d, other}, []any{root, root}
+		}
+		return denied, asked, nil
+	})
+	if err != nil || len(denied) != 2 || denied[0].Remedy != "files: {roots: [{path: /h/x, access: read}]}" {
+		t.Errorf("%+v, %v", denied, err)
 	}
 }
 
