@@ -95,6 +95,7 @@ manifest declares and your policy allows; all else is denied, and recorded.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return unknown(cmd, args) },
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.SetHelpCommand(newHelp())
 	root.Version = app.version().line()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

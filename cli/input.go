@@ -2,6 +2,9 @@ package cli
 
 import (
 	"cmp"
+	"errors"
+	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,13 +37,31 @@ func (in *input) flags(app *App, cmd *cobra.Command) {
 	f.StringArrayVar(&in.limits, "limit", nil, "set a limit, such as `memory=1GiB`; may be repeated")
 	f.StringArrayVar(&in.accept, "accept", nil, "go on at a lower `TIER` where this machine lacks a layer; may be repeated")
 	f.StringArrayVar(&in.skills, "skill", nil, "let it read this skill of yours, by its `NAME` in nacre.lock; may be repeated")
-	f.StringVar(&in.image, "image", "", "the root file system: host, `NAME@sha256:DIGEST`, directory:PATH, layout:PATH or archive:PATH")
-	f.StringVar(&in.workdir, "workdir", "", "the `FOLDER` inside in which the command starts")
-	f.StringVar(&in.name, "name", "", "the sandbox's name")
+	f.Var((*filled)(&in.image), "image", "the root file system: host, `NAME@sha256:DIGEST`, directory:PATH, layout:PATH or archive:PATH")
+	f.Var((*filled)(&in.workdir), "workdir", "the `FOLDER` inside in which the command starts")
+	f.Var((*filled)(&in.name), "name", "the sandbox's name")
 	in.completions(cmd, "accept", "limit", "image")
 	for _, flag := range []string{"skill", "tool"} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, app.skillNames) // it fails only for a flag that there is not
 	}
+}
+
+// filled is a flag's text that may not be empty: that is more often a variable that is
+// not set than what is meant.
+type filled string
+
+func (f *filled) String() string { return string(*f) }
+
+// Type is what the flag takes.
+func (f *filled) Type() string { return "string" }
+
+// Set takes any text but none.
+func (f *filled) Set(s string) error {
+	if s == "" {
+		return errors.New("it is empty")
+	}
+	*f = filled(s)
+	return nil
 }
 
 // completions are what the shell offers for the flags; files otherwise.
@@ -68,10 +89,31 @@ func (in *input) gather(app *App, o owner, command []string) (grant.Input, error
 	return c, nil
 }
 
+var accessWord = regexp.MustCompile(`^[A-Za-z]{1,16}$`)
+
+// misnamed tells a path that ends in :WORD, is not there, and would be without that: the
+// word was to be an access.
+func misnamed(f manifest.File) error {
+	i := strings.LastIndexByte(f.Path, ':')
+	if i <= 0 || !accessWord.MatchString(f.Path[i+1:]) {
+		return nil
+	}
+	_, whole := os.Lstat(f.Path)
+	_, before := os.Lstat(f.Path[:i])
+	if whole == nil || before != nil {
+		return nil
+	}
+	return fault.New(fault.Usage, "%s does not exist, and there is no access %q", f.Path, f.Path[i+1:]).
+		WithHint("access is read or write: %s:read", f.Path[:i])
+}
+
 // grants are what the command line says.
 func (in *input) grants(_ *App, _ owner, c *grant.Input) error {
 	for _, s := range in.files {
 		f, err := grant.ParseFiles(s)
+		if err == nil {
+			err = misnamed(f)
+		}
 		if err != nil {
 			return flagFault("--files", err)
 		}

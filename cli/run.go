@@ -37,10 +37,10 @@ one, on your terminal; nacre run --with lists them.
 Without --files and without a manifest it asks, on a terminal, whether to grant
 the current folder; where there is no terminal, nothing is granted.
 
-On a terminal, Ctrl-C goes to the program; Ctrl-] three times ends it. A signal
-that is sent to nacre run goes to the program: HUP, INT, QUIT and TERM, USR1,
-USR2, ALRM, VTALRM, CONT, IO, PWR, ABRT, TRAP and the real-time ones. After HUP
-and TERM it has 10 seconds to end, after a second INT within 2 seconds none.
+On a terminal, Ctrl-C goes to the program; Ctrl-] three times within a second ends
+it. A signal that is sent to nacre run goes to the program: HUP, INT, QUIT and
+TERM, USR1, USR2, ALRM, VTALRM, CONT, IO, PWR, ABRT, TRAP and the real-time
+ones. After HUP and TERM it has 10 seconds to end, after a second INT within 2 seconds none.
 TSTP, TTIN and TTOU stop neither.`,
 		Example: `  nacre run --files . -- make test          read the current folder
   nacre run --files .:write -- claude       let an agent work in it

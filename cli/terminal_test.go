@@ -151,7 +151,8 @@ func TestAskedForTheFolder(t *testing.T) {
 		{"read", "r\n", "cat canary; touch new || echo kept", "kept"},
 		{"write", "w\n", "cat canary; touch new && echo made", "made"},
 		{"none by default", "\n", "ls -a /work; echo listed", "listed"},
-		{"nonsense is none", "what?\n", "ls -a /work; echo listed", "listed"},
+		{"nonsense is asked again", "y\nyes\nr\n", "cat canary; touch new || echo kept", "kept"},
+		{"nonsense is none", "what?\ny\ny\n", "ls -a /work; echo listed", "listed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := folder(t)
@@ -161,7 +162,7 @@ func TestAskedForTheFolder(t *testing.T) {
 			con.press(c.answer)
 			con.expect(c.want)
 			con.end()
-			if got, granted := strings.Contains(con.text(), "hello from outside"), c.answer[0] == 'r' || c.answer == "w\n"; got != granted {
+			if got, granted := strings.Contains(con.text(), "hello from outside"), strings.HasSuffix(c.answer, "r\n") || c.answer == "w\n"; got != granted {
 				t.Errorf("granted %v, expected %v:\n%s", got, granted, con.text())
 			}
 		})
