@@ -50,7 +50,7 @@ var places = map[string]place{
 	"vault":             {layer: core, ceiling: 31},
 	"posture":           {layer: core, ceiling: 142},
 	"audit":             {layer: core, ceiling: 332},
-	"engine/native":     {layer: engines, ceiling: 1031},
+	"engine/native":     {layer: engines, ceiling: 1029},
 	"cmd/nacre-init":    {layer: commands, ceiling: 19},
 
 	"gateway":           {layer: engines},
