@@ -20,7 +20,11 @@ const tries = 4
 func (s *session) start(ctx context.Context, engine nacre.Engine) (box nacre.Sandbox, err error) {
 	streams := s.streams()
 	for n := 1; ; n++ {
-		if box, err = engine.Start(ctx, s.plan, streams); err == nil {
+		err = s.app.patiently("starting; blocked names are looked for in the granted folders", func() (err error) {
+			box, err = engine.Start(ctx, s.plan, streams)
+			return err
+		})
+		if err == nil {
 			return box, nil
 		}
 		s.close()
