@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,12 @@ func Try(in compile.Input, decide Decide) ([]nacre.Decision, error) {
 	first, entries, err := decide(in)
 	if err != nil {
 		return nil, err
+	}
+	if len(first) > maxThings {
+		for i, d := range first {
+			first[i].Remedy = cmp.Or(Unenforced(d.Capability), Line(d, entries[i]))
+		}
+		return first, nil
 	}
 	t := trial{in: in, things: map[string]*thing{}}
 	denied, asked := first, entries
@@ -43,8 +50,13 @@ func Try(in compile.Input, decide Decide) ([]nacre.Decision, error) {
 	return first, nil
 }
 
-// maxRounds is more than the lines that any one thing takes.
-const maxRounds = 20
+// maxRounds is more than the lines that any one thing takes. Of more things than maxThings
+// no line is tried: a stranger's manifest may ask for thousands, and each of them would
+// be decided anew by the lines of all others.
+const (
+	maxRounds = 20
+	maxThings = 100
+)
 
 // trial adds what is missing to an input.
 type trial struct {

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -157,6 +158,29 @@ func TestShell(t *testing.T) {
 		"\u202e": `$'\xe2\x80\xae'`, "\xff": `$'\xff'`, "`x`": "$'`x`'", `"`: `$'"'`, "é": `"é"`} {
 		if got := Shell(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// TestThousandsAreNotTried: what a stranger's manifest asks for thousands of times is
+// decided once. Each denial has its line all the same.
+func TestThousandsAreNotTried(t *testing.T) {
+	for _, n := range []int{maxThings, maxThings + 1} {
+		denied, asked, times := make([]nacre.Decision, n), make([]any, n), 0
+		for i := range denied {
+			entry := manifest.Network{NetworkGrant: nacre.NetworkGrant{Host: fmt.Sprintf("h%d.example.com", i), Ports: []int{443}, Scheme: "https"}}
+			denied[i] = nacre.Decision{Capability: nacre.CapNetwork, Subject: entry.Host, Rule: "policy.default"}
+			asked[i] = entry
+		}
+		got, err := Try(compile.Input{}, func(compile.Input) ([]nacre.Decision, []any, error) {
+			times++
+			return slices.Clone(denied), asked, nil
+		})
+		if err != nil || (times == 1) != (n > maxThings) {
+			t.Errorf("%d: decided %d times, %v", n, times, err)
+		}
+		if n > maxThings && (!IsLine(got[n-1].Remedy) || !strings.Contains(got[n-1].Remedy, "h100.example.com")) {
+			t.Errorf("%q", got[n-1].Remedy)
 		}
 	}
 }
