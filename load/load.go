@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nacre"
 	"nacre/fault"
 	"nacre/fault/advice"
 	"nacre/gateway/model"
@@ -157,7 +158,7 @@ func read(path string, file int) (data []byte, real string, err error) {
 			WithHint("name the file itself; what comes out of something else has to be written into one first")
 	}
 	if stat.Size > strict.MaxBytes {
-		return nil, "", fault.New(fault.Invalid, "%s: the file is larger than 1 MiB", path).WithHint("see whether it is the right one: what a person writes takes a few KiB")
+		return nil, "", strict.Invalid(nacre.Origin{File: path, Line: 1, Column: 1}, "the file is larger than 1 MiB").WithHint("see whether it is the right one: what a person writes takes a few KiB")
 	}
 	link := "/proc/self/fd/" + strconv.Itoa(file)
 	if real, err = os.Readlink(link); err != nil {

@@ -14,7 +14,7 @@ type Manifest struct {
 	Version      int                 `yaml:"version,required" match:"^1$" about:"the version of this grammar: 1"`
 	Name         string              `yaml:"name,required" match:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" about:"what the agent calls itself: lower-case letters, digits and hyphens, at most 63"`
 	Description  string              `yaml:"description" about:"one line for people"`
-	Command      []string            `yaml:"command" about:"the program and its arguments, as a list"`
+	Command      []string            `yaml:"command" match:"^[^\\x00]*$" about:"the program and its arguments, as a list, without NUL"`
 	Image        strict.Text         `yaml:"image" match:"^(host|oci:[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}|(directory|layout|archive):.+)$" about:"host (default), oci:NAME with its digest @sha256:…, directory:PATH, layout:PATH or archive:PATH"`
 	Workdir      string              `yaml:"workdir" match:"^/" about:"where the command starts, inside; default: the first granted folder, else /home/agent"`
 	Environment  map[string]Variable `yaml:"environment" about:"variables: a fixed value, or {from: owner}"`

@@ -106,6 +106,7 @@ func TestParseRefuses(t *testing.T) {
 		"device empty":      {"devices: [\"\"]", "expected devices, by name"},
 		"device control":    {`devices: ["a\nb"]`, "expected devices, by name"},
 		"limit empty":       {"limits: {memory: \"\"}", "expected a size"},
+		"command NUL":       {"command: [a, \"b\\0\"]", "agent.yaml:3:14: command: expected the program and its arguments, as a list, without NUL"},
 		"workdir":           {"workdir: work", "workdir: expected where the command starts"},
 		"hosts empty":       {"secrets: [{name: s, hosts: []}]", "hosts is empty"},
 		"syscalls empty":    {"syscalls: [\"\"]", "expected groups of system calls"},
